@@ -1,0 +1,104 @@
+# Every target sets up what it needs, from nothing but Python 3.11 or newer and the package index.
+
+UV_VERSION := 0.13.8
+UV := .tool/bin/uv
+BIN := .venv/bin
+TOOL_READY := .tool/.uv-$(UV_VERSION)
+RUN_READY := .venv/.run-ready
+DEV_READY := .venv/.dev-ready
+BUILT_FROM := pyproject.toml uv.lock $(wildcard hatch_build.py src/kingpost/features/*.c)
+
+# The lock decides what is installed, on every machine alike; no Python is downloaded.
+unexport UV_FIND_LINKS UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX
+unexport UV_PROJECT_ENVIRONMENT VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export UV_PYTHON_DOWNLOADS := never
+SYNC := $(UV) sync --locked --inexact --python .tool/bin/python --extra train
+
+export ONCE FULL DATA
+export CALLED_FROM := $(PWD)
+MAKEFLAGS += --no-print-directory
+
+# Turns ONCE, FULL and DATA into arguments. A relative DATA counts from where make was called.
+ARGUMENTS = set --; \
+	test -z "$$ONCE" || set -- "$$@" --once; \
+	test -z "$$FULL" || set -- "$$@" --full; \
+	if test -n "$$DATA"; then \
+	    test -e "$$DATA" || DATA="$$CALLED_FROM/$$DATA"; \
+	    test -e "$$DATA" || { echo "make: no file or folder $$DATA: check DATA=" >&2; exit 2; }; \
+	    set -- "$$@" --data "$$DATA"; \
+	fi
+
+.PHONY: help setup demo evaluate bench test check check-style check-types check-imports \
+	check-tests api-snapshot format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(DEV_READY)  ## make .venv with everything a developer needs
+
+demo: $(RUN_READY)  ## card fraud from events to a running server [ONCE=1] [DATA=path]
+	@$(ARGUMENTS); exec $(BIN)/python -m solutions.fraud.demo "$$@" $(ARGS)
+
+evaluate: $(RUN_READY)  ## evaluate a solution: S=fraud DATA=path [ARGS="..."]
+	@test -f "solutions/$(S)/evaluate.py" || \
+	    { echo "make: S=$(S): give one of" $(patsubst solutions/%/evaluate.py,%,$(wildcard solutions/*/evaluate.py)) >&2; exit 2; }
+	@$(ARGUMENTS); exec $(BIN)/python -m solutions.$(S).evaluate "$$@" --json $(ARGS)
+
+bench: $(DEV_READY)  ## run a benchmark: B=name [FULL=1] [DATA=path] [ARGS="..."]
+	@test -f "benchmarks/$(B).py" || \
+	    { echo "make: B=$(B): give one of" $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py)) >&2; exit 2; }
+	@$(ARGUMENTS); UV="$$PWD/$(UV)" exec $(BIN)/python -m benchmarks.$(B) "$$@" $(ARGS)
+
+test: $(DEV_READY)  ## run all tests [ARGS="-k journal"]
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV_READY)  ## style, types, import contract, unit and property tests: under a minute
+	@$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+	    check-types check-tests check-style check-imports
+
+check-types: $(DEV_READY)
+	@$(BIN)/basedpyright
+
+check-tests: $(DEV_READY)
+	@$(BIN)/python -m pytest tests/unit tests/property
+
+check-style: $(DEV_READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+check-imports: $(DEV_READY)
+	@$(BIN)/lint-imports --no-logo
+
+format: $(DEV_READY)  ## let ruff mend what it can
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+api-snapshot: $(DEV_READY)  ## write tests/unit/public_api.txt anew
+	@$(BIN)/python -m tools.public_api
+
+clean:  ## remove environments and caches; data directories (.kingpost) stay
+	rm -rf .venv .tool benchmarks/peers/*/.venv benchmarks/.cache build dist
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src solutions tests tools benchmarks \( -name '*.so' -o -name '__pycache__' \) -prune -exec rm -rf {} +
+
+$(TOOL_READY):
+	@rm -f .tool/.uv-*
+	@for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11); do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        "$$python" -m venv --clear .tool || \
+	            { echo "make: $$python has no venv; on Debian: apt-get install python3-venv" >&2; exit 2; }; \
+	        .tool/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	        exit; \
+	    fi; \
+	done; \
+	echo "make: Kingpost needs Python 3.11 or newer$(if $(PYTHON), and $(PYTHON) is not); name one: make PYTHON=/path/to/python3.11" >&2; \
+	exit 2
+	@touch $@
+
+$(RUN_READY): $(TOOL_READY) $(BUILT_FROM)
+	$(SYNC) --no-default-groups
+	@touch $@
+
+$(DEV_READY): $(TOOL_READY) $(BUILT_FROM)
+	$(SYNC)
+	@touch $@ $(RUN_READY)

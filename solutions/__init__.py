@@ -1,0 +1,1 @@
+"""Reference solutions: each stands on the public names of Kingpost alone."""

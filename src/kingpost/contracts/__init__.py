@@ -1,0 +1,68 @@
+"""What an event looks like: declared once, checked on every row and every request."""
+
+from kingpost.contracts.columns import (
+    BadRow,
+    Column,
+    ColumnBatch,
+    Texts,
+    batch_of,
+    check_columns,
+    decode_batch,
+    join_batches,
+)
+from kingpost.contracts.contract import Contract, Field, Kind, Scalar, contract_of
+from kingpost.contracts.errors import (
+    BadContract,
+    ContractViolation,
+    IncompatibleContract,
+    NaiveTime,
+    UnknownZone,
+    UnreadableBatch,
+)
+from kingpost.contracts.event import (
+    BadResolution,
+    Event,
+    EventTime,
+    Key,
+    KnownTime,
+    Length,
+    Range,
+    Resolution,
+)
+from kingpost.contracts.evolution import check_evolution
+from kingpost.contracts.instant import EPOCH, Instant, microseconds, zone_named
+
+__all__ = [
+    "EPOCH",
+    "BadContract",
+    "BadResolution",
+    "BadRow",
+    "Column",
+    "ColumnBatch",
+    "Contract",
+    "ContractViolation",
+    "Event",
+    "EventTime",
+    "Field",
+    "IncompatibleContract",
+    "Instant",
+    "Key",
+    "Kind",
+    "KnownTime",
+    "Length",
+    "NaiveTime",
+    "Range",
+    "Resolution",
+    "Scalar",
+    "Texts",
+    "UnknownZone",
+    "UnreadableBatch",
+    "batch_of",
+    "check_columns",
+    "check_evolution",
+    "contract_of",
+    "decode_batch",
+    "join_batches",
+    "microseconds",
+    "zone_named",
+]

@@ -1,0 +1,405 @@
+"""The contract of an event: its fields, read once from the type, checked on every row.
+
+One row has one verdict, whatever door it comes through: a JSON body, a line of a file, a
+row of a table. `columns.py` checks a million typed rows at once and hands every row it
+does not wave through to `Contract.convert`, so that verdicts cannot differ.
+"""
+
+import hashlib
+import math
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Annotated, Generic, Literal, TypeVar
+
+import msgspec
+
+from kingpost.contracts.errors import BadContract, ContractViolation, NaiveTime
+from kingpost.contracts.event import Event, Resolution, Role
+from kingpost.contracts.instant import Instant
+from kingpost.core import Place
+
+__all__ = ["Contract", "Field", "Kind", "Scalar", "contract_of", "greatest_multiple"]
+
+Kind = Literal["text", "integer", "number", "boolean", "time"]
+FieldRole = Literal["key", "event_time", "known_time", "value"]
+Scalar = str | int | float | bool | None
+E = TypeVar("E", bound=Event)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+greatest_multiple = 2**53
+"""No value may be more than this many times its field's resolution from zero."""
+
+_KINDS: dict[type, Kind] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    Instant: "time",
+}
+_SCHEMA_TYPES: dict[Kind, str] = {
+    "text": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "time": "string",
+}
+_AT = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?", re.DOTALL)
+_MISMATCH = re.compile(r"Expected (?P<expected>.*?)(?:, got (?P<found>.*))?", re.DOTALL)
+_NAMED = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a contract.
+
+    Attributes:
+        digits: Decimal digits that count; None for a number without a resolution and for
+            fields that are not numeric.
+        bounds: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length` as declared.
+    """
+
+    name: str
+    kind: Kind
+    role: FieldRole
+    digits: int | None
+    optional: bool
+    required: bool
+    default: Scalar
+    bounds: Mapping[str, float]
+    choices: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> int:
+        """Multiples of the resolution in one unit; 1 for whole numbers and booleans."""
+        return 10 ** (self.digits or 0)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether values are whole multiples of a declared resolution."""
+        return self.digits is not None
+
+    def multiple(self, value: float) -> int:
+        """Return the value as a whole number of resolutions, half to even."""
+        return round(value * self.scale)
+
+
+@dataclass(frozen=True)
+class Contract(Generic[E_co]):
+    """What an event must look like.
+
+    Attributes:
+        name: The event type in snake case; the name of its stream and its routes.
+    """
+
+    name: str
+    type: type[E_co]
+    fields: tuple[Field, ...]
+    place: Place
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Field]:
+        """The fields by name."""
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def key(self) -> Field:
+        """The field that identifies an event."""
+        return next(field for field in self.fields if field.role == "key")
+
+    @cached_property
+    def event_time(self) -> Field:
+        """The field that says when it happened."""
+        return next(field for field in self.fields if field.role == "event_time")
+
+    @cached_property
+    def known_time(self) -> Field | None:
+        """The field that says when it became known, if there is one."""
+        return next((field for field in self.fields if field.role == "known_time"), None)
+
+    @cached_property
+    def description(self) -> bytes:
+        """The contract in canonical JSON, as it is stored beside its events."""
+        return msgspec.json.encode({"name": self.name, "fields": self.fields}, order="sorted")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the description, in hex."""
+        return hashlib.sha256(self.description).hexdigest()
+
+    def decode(self, body: bytes) -> E_co:
+        """Read one event from JSON.
+
+        Raises:
+            ContractViolation: The body breaks the contract.
+        """
+        try:
+            event = self._decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise self._violation(error) from None
+        if self._needs_check and (violation := self._out_of_reach(event)):
+            raise violation
+        return event
+
+    def decode_stored(self, body: bytes) -> E_co:
+        """Read an event that an earlier version of the contract accepted.
+
+        Fields that were removed since are passed over, fields that were added take their
+        default.
+        """
+        return msgspec.convert(
+            {k: v for k, v in msgspec.json.decode(body).items() if k in self.by_name},
+            self.type,
+            dec_hook=_from_text,
+        )
+
+    def convert(
+        self, row: Mapping[str, object], *, text: bool = False, zone: str | None = None
+    ) -> E_co:
+        """Read one event from named values.
+
+        Args:
+            row: A value per field; a missing one takes its default.
+            text: All values are text, as in CSV: `"1.5"` is a number, `""` is no value.
+            zone: What a time without an offset means; None refuses it.
+
+        Raises:
+            ContractViolation: The row breaks the contract.
+        """
+
+        try:
+            if text:
+                row = {name: value for name, value in row.items() if value != ""}
+            event = msgspec.convert(
+                row, self.type, strict=not text, dec_hook=partial(_from_text, zone=zone)
+            )
+        except msgspec.MsgspecError as error:
+            raise self._violation(error) from None
+        if violation := self._out_of_reach(event):
+            raise violation
+        return event
+
+    def json_schema(self) -> dict[str, object]:
+        """Return the JSON Schema (2020-12, as OpenAPI 3.1 uses it) of one event."""
+        return {
+            "type": "object",
+            "title": self.type.__name__,
+            "description": (self.type.__doc__ or "").strip(),
+            "properties": {field.name: _schema_of(field) for field in self.fields},
+            "required": [field.name for field in self.fields if field.required],
+            "additionalProperties": False,
+        }
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[E_co]:
+        return msgspec.json.Decoder(self.type, dec_hook=_from_text)
+
+    @cached_property
+    def _reaches(self) -> tuple[tuple[str, float], ...]:
+        return tuple(
+            (field.name, greatest_multiple / field.scale if field.digits else greatest_multiple)
+            for field in self.fields
+            if field.kind in ("number", "integer")
+        )
+
+    @cached_property
+    def _needs_check(self) -> bool:
+        """Whether bounds alone do not keep every number within reach of its resolution."""
+        for name, reach in self._reaches:
+            bounds = self.by_name[name].bounds
+            low = bounds.get("ge", bounds.get("gt", -math.inf))
+            high = bounds.get("le", bounds.get("lt", math.inf))
+            if low < -reach or high > reach:
+                return True
+        return False
+
+    def _out_of_reach(self, event: Event) -> ContractViolation | None:
+        for name, reach in self._reaches:
+            value = getattr(event, name)
+            if value is not None and not -reach <= value <= reach:
+                return ContractViolation(
+                    self.name, name, f"a finite number within ±{reach:g}", _size_of(value)
+                )
+        return None
+
+    def _violation(self, error: Exception) -> ContractViolation:
+        if isinstance(error, UnicodeDecodeError):
+            return ContractViolation(self.name, "", "UTF-8 text", "other bytes")
+        if isinstance(error, RecursionError):
+            return ContractViolation(self.name, "", "flat values", "values nested too deep")
+        problem, field = _split(str(error))
+        if named := _NAMED.fullmatch(problem):
+            if named[1] == "missing required":
+                return ContractViolation(self.name, named[2], "a value", "nothing")
+            return ContractViolation(
+                self.name, named[2], f"one of {', '.join(self.by_name)}", "an unknown field"
+            )
+        declared = self.by_name.get(field)
+        if declared is not None and declared.kind == "time":
+            expected = "an ISO 8601 time with an offset, as 2018-08-01T12:00:00Z"
+            found = "a time without one" if NaiveTime.__name__ in problem else "something else"
+            return ContractViolation(self.name, field, expected, found)
+        if mismatch := _MISMATCH.fullmatch(problem):
+            found = mismatch["found"] or "a value outside it"
+            return ContractViolation(self.name, field, mismatch["expected"], found)
+        return ContractViolation(self.name, field, "valid JSON", problem.removeprefix("JSON is "))
+
+
+def _from_text(kind: type, value: object, zone: str | None = None) -> object:
+    if kind is not Instant:
+        raise TypeError(f"no conversion to {kind}")
+    if isinstance(value, Instant):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a time is text")  # noqa: TRY004 msgspec translates only a ValueError
+    try:
+        return Instant.parse(value, zone=zone)
+    except NaiveTime as error:
+        raise ValueError(NaiveTime.__name__) from error
+
+
+def _split(message: str) -> tuple[str, str]:
+    match = _AT.fullmatch(message)
+    return (match["problem"], match["field"] or "") if match else (message, "")
+
+
+def _size_of(value: float) -> str:
+    return "a larger one" if math.isfinite(value) else "no finite number"
+
+
+def _schema_of(field: Field) -> dict[str, object]:
+    kind = _SCHEMA_TYPES[field.kind]
+    schema: dict[str, object] = {"type": [kind, "null"] if field.optional else kind}
+    if field.kind == "time":
+        schema["format"] = "date-time"
+    if field.choices:
+        schema["enum"] = list(field.choices)
+    names = {
+        "ge": "minimum",
+        "gt": "exclusiveMinimum",
+        "le": "maximum",
+        "lt": "exclusiveMaximum",
+        "min_length": "minLength",
+        "max_length": "maxLength",
+    }
+    schema.update({names[bound]: limit for bound, limit in field.bounds.items()})
+    if field.digits and field.kind == "number":
+        schema["x-resolution"] = f"{10**-field.digits:.{field.digits}f}"
+    if not field.required:
+        schema["default"] = field.default
+    return schema
+
+
+def contract_of(event: type[E]) -> Contract[E]:
+    """Read the contract from an event type.
+
+    Raises:
+        BadContract: The type has no key or event time, or a field of a type that no
+            contract can carry.
+    """
+    known = event.__dict__.get("_kingpost_contract")
+    if isinstance(known, Contract):
+        return typing.cast("Contract[E]", known)
+    fields = tuple(_fields_of(event))
+    for role, word, mend in (
+        ("key", "field marked kp.Key", "mark what identifies an event: `id: kp.Key[str]`"),
+        ("event_time", "kp.EventTime field", "say when it happened: `at: kp.EventTime`"),
+    ):
+        marked = [field.name for field in fields if field.role == role]
+        if len(marked) != 1:
+            found = ", ".join(marked) or "none"
+            raise BadContract(
+                event.__name__, f"needs exactly one {word}, has {found}", mend, event.declared_at
+            )
+    contract = Contract(_snake(event.__name__), event, fields, event.declared_at)
+    event._kingpost_contract = contract  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]: a cache on the class it describes
+    return contract
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _fields_of(event: type[Event]) -> Iterator[Field]:
+    hints = typing.get_type_hints(event, vars(sys.modules[event.__module__]), include_extras=True)
+    for declared in msgspec.structs.fields(event):
+        hint = hints[declared.name]
+
+        def wrong(problem: str, mend: str, name: str = declared.name) -> BadContract:
+            return BadContract(event.__name__, f"field {name!r} {problem}", mend, event.declared_at)
+
+        yield _field_of(declared, hint, wrong)
+
+
+def _field_of(
+    declared: msgspec.structs.FieldInfo, hint: object, wrong: Callable[[str, str], BadContract]
+) -> Field:
+    bare, marks = _unwrap(hint)
+    optional = False
+    if isinstance(bare, types.UnionType) or typing.get_origin(bare) is typing.Union:
+        members = [part for part in typing.get_args(bare) if part is not type(None)]
+        if len(members) != 1:
+            raise wrong("has a union type", "use one type, or one type `| None`")
+        optional = len(members) < len(typing.get_args(bare))
+        bare, inner = _unwrap(members[0])
+        marks = (*marks, *inner)
+    choices: tuple[str, ...] = ()
+    if typing.get_origin(bare) is Literal and all(
+        isinstance(choice, str) for choice in typing.get_args(bare)
+    ):
+        choices, bare = typing.get_args(bare), str
+    kind = _KINDS.get(bare) if isinstance(bare, type) else None
+    if kind is None:
+        raise wrong(
+            f"has type {getattr(bare, '__name__', bare)}",
+            "a field is str, int, float, bool, a Literal of texts or kp.EventTime",
+        )
+    roles: list[FieldRole] = [mark.name for mark in marks if isinstance(mark, Role)]
+    role = roles[0] if roles else "value"
+    if role == "key" and (kind not in ("text", "integer") or optional):
+        raise wrong("is the key", "a key is a str or an int and never None")
+    if role in ("event_time", "known_time") and optional:
+        raise wrong("is a time that may be None", "leave `| None` away")
+    if kind == "time" and role == "value":
+        raise wrong("is a time without a role", "mark it kp.EventTime or kp.KnownTime")
+    digits = next((mark.digits for mark in marks if isinstance(mark, Resolution)), None)
+    if digits is not None and kind != "number":
+        raise wrong(f"is {kind} and has a resolution", "only a float takes kp.Resolution")
+    if kind in ("integer", "boolean"):
+        digits = 0
+    default = declared.default
+    if declared.default_factory is not msgspec.NODEFAULT:
+        raise wrong("has a default factory", "give it a plain default value")
+    return Field(
+        name=declared.name,
+        kind=kind,
+        role=role,
+        digits=digits,
+        optional=optional,
+        required=default is msgspec.NODEFAULT,
+        default=None if default is msgspec.NODEFAULT else default,
+        bounds=_bounds(marks),
+        choices=choices,
+    )
+
+
+def _unwrap(hint: object) -> tuple[object, tuple[object, ...]]:
+    if typing.get_origin(hint) is Annotated:
+        bare, *marks = typing.get_args(hint)
+        inner, more = _unwrap(bare)
+        return inner, (*marks, *more)
+    return hint, ()
+
+
+def _bounds(marks: tuple[object, ...]) -> Mapping[str, float]:
+    bounds: dict[str, float] = {}
+    for mark in marks:
+        if isinstance(mark, msgspec.Meta):
+            for name in ("ge", "gt", "le", "lt", "min_length", "max_length"):
+                if (limit := getattr(mark, name)) is not None:
+                    bounds[name] = limit
+    return bounds

@@ -1,0 +1,111 @@
+"""The words an event is declared with.
+
+    class Transaction(kp.Event):
+        id: kp.Key[str]
+        at: kp.EventTime
+        amount: Annotated[float, kp.Range(ge=0), kp.Resolution("0.01")]
+
+Reading the declaration is `contract_of`'s work.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from kingpost.contracts.instant import Instant
+from kingpost.core import KingpostError, Place, caller_place
+
+__all__ = [
+    "BadResolution",
+    "Event",
+    "EventTime",
+    "Key",
+    "KnownTime",
+    "Length",
+    "Range",
+    "Resolution",
+]
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a field is for, beyond its type."""
+
+    name: Literal["key", "event_time", "known_time"]
+
+
+Key = Annotated[Value, Role("key")]
+"""The identity of an event: a second one with the same key is a duplicate."""
+
+EventTime = Annotated[Instant, Role("event_time")]
+"""When it happened."""
+
+KnownTime = Annotated[Instant, Role("known_time")]
+"""When we learned it, for events that become known later, such as labels."""
+
+
+def Range(
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+) -> msgspec.Meta:
+    """Bound a number: at least `ge`, above `gt`, at most `le`, below `lt`."""
+    return msgspec.Meta(ge=ge, gt=gt, le=le, lt=lt)  # pyright: ignore[reportCallIssue, reportArgumentType]: its stub forbids even None beside another bound
+
+
+def Length(*, at_least: int = 0, at_most: int) -> msgspec.Meta:
+    """Bound the number of characters of a text."""
+    return msgspec.Meta(min_length=at_least, max_length=at_most)
+
+
+class BadResolution(KingpostError):
+    """A resolution that is not a power of ten."""
+
+    code = "bad_resolution"
+
+    def __init__(self, text: str, place: Place) -> None:
+        super().__init__(text, place)
+        self.text, self.place = text, place
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place}\n  Resolution({self.text!r}) is not a power of ten from 1 to "
+            "0.000000001; write the last digit that counts, such as Resolution('0.01') for cents"
+        )
+
+
+class Resolution:
+    """The last digit of a number that counts, as a power of ten: `Resolution("0.01")`.
+
+    Windowed sums, means and comparisons are computed on whole multiples of it, so they
+    are exact and do not depend on the order of events. A value between two multiples is
+    rounded to the nearer one, half to even.
+    """
+
+    __slots__ = ("digits",)
+    digits: int
+
+    def __init__(self, step: str) -> None:
+        try:
+            sign, figures, exponent = Decimal(step).as_tuple()
+        except InvalidOperation:
+            raise BadResolution(step, caller_place()) from None
+        if sign or figures != (1,) or not isinstance(exponent, int) or not -9 <= exponent <= 0:
+            raise BadResolution(step, caller_place())
+        self.digits = -exponent
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that happened, once. Subclass it and annotate the fields."""
+
+    declared_at: ClassVar[Place] = Place("kingpost", 0)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.declared_at = caller_place()

@@ -1,0 +1,26 @@
+"""What every floor stands on: errors, ids, time, the disk. Standard library only."""
+
+from kingpost.core.clock import Clock, SystemClock
+from kingpost.core.disk import Disk, DiskFile, DiskLock, SystemDisk
+from kingpost.core.durations import BadDuration, duration_text, duration_us
+from kingpost.core.errors import KingpostError
+from kingpost.core.ids import TimeOrderedIds, id_text, parse_id
+from kingpost.core.places import Place, caller_place
+
+__all__ = [
+    "BadDuration",
+    "Clock",
+    "Disk",
+    "DiskFile",
+    "DiskLock",
+    "KingpostError",
+    "Place",
+    "SystemClock",
+    "SystemDisk",
+    "TimeOrderedIds",
+    "caller_place",
+    "duration_text",
+    "duration_us",
+    "id_text",
+    "parse_id",
+]

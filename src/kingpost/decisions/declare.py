@@ -1,0 +1,259 @@
+"""How a decision is declared: request, features, model, gate, budget.
+
+    fraud = kp.decision(
+        "fraud",
+        request=Transaction,
+        features=[kp.field("amount"), spend, risk],
+        model=kp.model("fraud", trainer=train, label=verdicts.label("fraud")),
+        gate=kp.gate(min_confidence=0.75, otherwise=kp.review("fraud-desk")),
+        budget=kp.budget(total="25ms"),
+    )
+
+A wrong declaration is an error at import that names the line.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from kingpost.contracts import Contract, Event, contract_of
+from kingpost.core import BadDuration, Place, caller_place, duration_us
+from kingpost.decisions.errors import WrongDecision
+from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
+from kingpost.models import FittedModel, TrainingSet
+from kingpost.records import Outcome
+
+__all__ = [
+    "Budget",
+    "Decision",
+    "Gate",
+    "Model",
+    "Otherwise",
+    "Trainer",
+    "budget",
+    "decision",
+    "fallback",
+    "gate",
+    "model",
+    "refuse",
+    "review",
+]
+
+Trainer = Callable[[TrainingSet], FittedModel]
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """What happens to a request that does not pass the gate.
+
+    Attributes:
+        queue: For a review, the desk whose people look at it.
+        positive: For a fallback, the answer given instead.
+    """
+
+    outcome: Outcome
+    queue: str = ""
+    positive: bool = False
+
+
+def review(queue: str) -> Otherwise:
+    """Send it to people: the answer stands as a proposal until they decide."""
+    return Otherwise(Outcome.REVIEW, queue=queue)
+
+
+def refuse() -> Otherwise:
+    """Answer that no decision can be made."""
+    return Otherwise(Outcome.REFUSED)
+
+
+def fallback(*, positive: bool) -> Otherwise:
+    """Answer with a fixed value instead of the model's."""
+    return Otherwise(Outcome.FALLBACK, positive=positive)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How sure the model must be.
+
+    Attributes:
+        min_confidence: The least probability of the likelier class, 0.5 to 1.
+    """
+
+    min_confidence: float = 0.5
+    otherwise: Otherwise = field(default_factory=refuse)
+
+
+def gate(*, min_confidence: float, otherwise: Otherwise) -> Gate:
+    """Ask for a confidence, and say what happens below it.
+
+    Raises:
+        WrongDecision: The confidence is not a probability from 0.5 to 1.
+    """
+    if not 0.5 <= min_confidence <= 1:
+        raise WrongDecision(
+            f"min_confidence is {min_confidence}",
+            "it is the probability of the likelier of two classes: 0.5 to 1",
+            caller_place(),
+        )
+    return Gate(min_confidence, otherwise)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a decision may take, in microseconds; None is no bound.
+
+    A request that has waited `total_us` before its turn is answered `failed`; a stage
+    that takes longer than its share is counted.
+    """
+
+    total_us: int | None = None
+    features_us: int | None = None
+    model_us: int | None = None
+
+
+def budget(
+    *,
+    total: str | timedelta | None = None,
+    features: str | timedelta | None = None,
+    model: str | timedelta | None = None,
+) -> Budget:
+    """Bound the time of a decision and of its stages.
+
+    Raises:
+        WrongDecision: A length is not one, or the stages need more than the whole.
+    """
+    place = caller_place()
+    try:
+        lengths = [None if one is None else duration_us(one) for one in (total, features, model)]
+    except BadDuration as error:
+        raise WrongDecision(str(error), "write it so", place) from error
+    made = Budget(*lengths)
+    if made.total_us is not None and (made.features_us or 0) + (made.model_us or 0) > made.total_us:
+        raise WrongDecision("the stages' budgets add up to more than the total", "raise it", place)
+    return made
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by its name, the function that trains it and what it learns to predict."""
+
+    name: str
+    trainer: Trainer
+    label: Label
+    place: Place
+
+
+def model(name: str, *, trainer: Trainer, label: Label) -> Model:
+    """Declare a model.
+
+    Args:
+        trainer: Takes a `TrainingSet`, gives a `FittedModel`; see `kingpost.models`.
+        label: As from `verdicts.label("fraud")`.
+
+    Raises:
+        WrongDecision: The name cannot be one.
+    """
+    place = caller_place()
+    return Model(_checked_name("model", name, place), trainer, label, place)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A question that is answered the same way every time, and recorded.
+
+    Attributes:
+        request: The contract of the event that asks it.
+    """
+
+    name: str
+    request: Contract[Event]
+    features: FeatureSet
+    model: Model
+    gate: Gate
+    budget: Budget
+    place: Place
+
+    @property
+    def views(self) -> tuple[WindowFeatures, ...]:
+        """The groups of windowed features it reads."""
+        return tuple(slot.view for slot in self.features.windows)
+
+    @property
+    def streams(self) -> tuple[Contract[Event], ...]:
+        """The contracts of every stream it needs: the request's, the windows', the label's."""
+        found = [
+            self.request,
+            *(view.stream.contract for view in self.views),
+            self.model.label.stream.contract,
+        ]
+        return tuple({contract.name: contract for contract in found}.values())
+
+
+def decision(
+    name: str,
+    *,
+    request: type[Event],
+    features: Sequence[Feature],
+    model: Model,
+    gate: Gate | None = None,
+    budget: Budget | None = None,
+) -> Decision:
+    """Declare a decision.
+
+    Args:
+        name: Its name in routes, records and commands.
+        request: The event that asks for it; it is also an event of its own stream.
+        features: Fields, functions and windows, in the order the model takes them.
+        gate: Without one every answer passes.
+        budget: Without one there is no deadline.
+
+    Raises:
+        WrongFeature: See `FeatureSet`.
+        LeakingLabel: The label is among the features or cannot be joined to the request.
+        WrongDecision: The name cannot be one.
+    """
+    place = caller_place()
+    contract = contract_of(request)
+    label = model.label
+    key = label.stream.contract.key
+    if key.kind != contract.key.kind:
+        raise WrongDecision(
+            f"the label's key {key.name!r} is {key.kind} and the request's key "
+            f"{contract.key.name!r} is {contract.key.kind}, so they cannot be joined",
+            "give both the same type",
+            place,
+        )
+    resolved = FeatureSet(contract, features, place)
+    if label.stream.contract.name == contract.name:
+        raise LeakingLabel(
+            f"the label {label.field!r} is a field of the request itself",
+            "put it into an event of its own that says when it became known",
+            place,
+        )
+    return Decision(
+        _checked_name("decision", name, place),
+        contract,
+        resolved,
+        model,
+        gate or Gate(),
+        budget or Budget(),
+        place,
+    )
+
+
+def source_of(trainer: Trainer) -> str:
+    """Return the source of a trainer, or of its class where it is an object."""
+    return inspect.getsource(trainer if inspect.isfunction(trainer) else type(trainer))
+
+
+def _checked_name(kind: str, name: str, place: Place) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise WrongDecision(
+            f"{kind} name {name!r}",
+            "use lower-case letters, digits, '-' and '_', starting with a letter, 64 at most",
+            place,
+        )
+    return name

@@ -1,0 +1,1922 @@
+/* The window kernel: exact sums, means, extremes and last values over time windows.
+
+   The rule: values are integers, sums are kept in 128 bits, and one function (`finalise`)
+   turns an integer result into a double with the same IEEE operations everywhere. Order of
+   arrival, late events, threads and the path taken can therefore not change a bit.
+
+   An event is (key code, time t, sequence s, one int64 per column). Events of a key are
+   ordered by (t, s). A read (code, q, tie) of the window (far, near) is over the events with
+   q - far < t <= q - near; with near == 0 an event at exactly q counts only if s <= tie.
+
+   Online, a key is a list of blocks of at most 256 events with a header per column. Offline
+   (`backfill`), events and reads are brought together by key with a radix sort; a key whose
+   events arrived in order is answered from prefix sums, any other is replayed in order of
+   arrival through the same blocks. `_twin.py` is the same in plain Python.
+
+   Limited API of Python 3.11; needs __int128 (gcc, clang, zig). Buffers handed to `backfill`
+   must not be changed by another thread while it runs. */
+
+#define Py_LIMITED_API 0x030b0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+typedef __int128 wide;
+
+#define TIME_LIMIT ((int64_t)1 << 62)  /* |t|, |q| and far: differences stay in 64 bits */
+#define VALUE_LIMIT ((int64_t)1 << 53) /* |value|: a double holds it, a block's sum fits 64 bits */
+#define MOST_ROWS ((Py_ssize_t)1 << 31)
+#define MOST_THREADS 64
+#define BLOCK 256
+#define SIZES 6 /* block capacities 8, 16, ... 256 */
+#define PAGE 1024
+
+/* ---------------------------------------------------------------- memory */
+
+/* Grow `*array` to hold `want` items; the old content is kept. Returns 0, or -1 on no memory. */
+static int reserve(void *array, size_t *held, size_t want, size_t item)
+{
+    void **place = array;
+    if (want <= *held)
+        return 0;
+    size_t size = *held + *held / 2;
+    if (size < want)
+        size = want;
+    if (size > SIZE_MAX / 2 / item)
+        return -1;
+    void *grown = realloc(*place, size * item);
+    if (!grown)
+        return -1;
+    *place = grown;
+    *held = size;
+    return 0;
+}
+
+/* Uninitialised memory for `items * width` words, on huge pages where the system has them. */
+static int64_t *words(size_t items, size_t width)
+{
+    if (width && items > SIZE_MAX / 16 / width)
+        return NULL;
+    size_t size = items * width * sizeof(int64_t);
+#ifdef __linux__
+    size_t huge = (size_t)1 << 21;
+    if (size >= 2 * huge) {
+        void *place = NULL;
+        if (posix_memalign(&place, huge, size))
+            return NULL;
+        (void)madvise(place, size, MADV_HUGEPAGE);
+        return place;
+    }
+#endif
+    return malloc(size ? size : 1);
+}
+
+/* ---------------------------------------------------------------- what is asked for */
+
+enum { COUNT, SUM, MEAN, MIN, MAX, LAST };
+enum { WANT_SUM = 1, WANT_RANGE = 2, WANT_LAST = 4 };
+
+typedef struct {
+    int op, column, place;
+    int64_t far, near;
+    double scale, empty;
+} Output;
+
+/* Outputs [first, end) share the window. */
+typedef struct {
+    int64_t far;
+    int first, end;
+} Window;
+
+/* Windows [first, end), shortest first, share `near`; needs [need, need_end) are their columns. */
+typedef struct {
+    int64_t near;
+    int first, end, need, need_end;
+} Group;
+
+typedef struct {
+    int column, want;
+} Need;
+
+typedef struct {
+    int columns, outputs, windows, groups;
+    double *scale;
+    Output *output;
+    Window *window;
+    Group *group;
+    Need *need;
+    int *want; /* per column, over all groups */
+} Plan;
+
+typedef struct {
+    wide total;
+    int64_t min, max;
+} Tally;
+
+static void plan_free(Plan *plan)
+{
+    free(plan->scale);
+    free(plan->output);
+    free(plan->window);
+    free(plan->group);
+    free(plan->need);
+    free(plan->want);
+    memset(plan, 0, sizeof *plan);
+}
+
+/* Read an int argument; out of range is a ValueError naming it. Returns 0 or -1. */
+static int integer(PyObject *object, const char *name, int64_t low, int64_t high, int64_t *out)
+{
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (value == -1 && !overflow && PyErr_Occurred())
+        return -1;
+    if (overflow || value < low || value > high) {
+        PyErr_Format(PyExc_ValueError, "%s is %R, expected %lld to %lld", name, object,
+                     (long long)low, (long long)high);
+        return -1;
+    }
+    *out = value;
+    return 0;
+}
+
+static int read_output(PyObject *item, int place, const Plan *plan, Output *out)
+{
+    static const char *const names[] = {"count", "sum", "mean", "min", "max", "last"};
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != 5) {
+        PyErr_Format(PyExc_TypeError,
+                     "outputs[%d] is %R, expected (op, column, far_us, near_us, default)", place,
+                     item);
+        return -1;
+    }
+    PyObject *op = PyTuple_GetItem(item, 0);
+    if (!PyUnicode_Check(op)) {
+        PyErr_Format(PyExc_TypeError, "outputs[%d] has the op %R, expected a str", place, op);
+        return -1;
+    }
+    out->op = -1;
+    for (int i = 0; i < 6; i++)
+        if (PyUnicode_CompareWithASCIIString(op, names[i]) == 0)
+            out->op = i;
+    if (out->op < 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "outputs[%d] has the op %R, expected count, sum, mean, min, max or last",
+                     place, op);
+        return -1;
+    }
+    int64_t column;
+    int least = out->op == COUNT ? -1 : 0, most = out->op == COUNT ? -1 : plan->columns - 1;
+    if (integer(PyTuple_GetItem(item, 1), "the column of an output", least, most, &column) ||
+        integer(PyTuple_GetItem(item, 2), "far_us", 1, TIME_LIMIT, &out->far) ||
+        integer(PyTuple_GetItem(item, 3), "near_us", 0, out->far - 1, &out->near))
+        return -1;
+    out->empty = PyFloat_AsDouble(PyTuple_GetItem(item, 4));
+    if (out->empty == -1.0 && PyErr_Occurred())
+        return -1;
+    out->column = (int)column;
+    out->place = place;
+    out->scale = column < 0 ? 1.0 : plan->scale[column];
+    return 0;
+}
+
+static int by_window(const void *left, const void *right)
+{
+    const Output *a = left, *b = right;
+    if (a->near != b->near)
+        return a->near < b->near ? -1 : 1;
+    if (a->far != b->far)
+        return a->far < b->far ? -1 : 1;
+    return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* Sort the outputs into groups of windows and note which columns each group looks at. */
+static void arrange(Plan *plan)
+{
+    static const int wants[] = {0, WANT_SUM, WANT_SUM, WANT_RANGE, WANT_RANGE, WANT_LAST};
+    qsort(plan->output, (size_t)plan->outputs, sizeof(Output), by_window);
+    int needs = 0;
+    for (int first = 0, end; first < plan->outputs; first = end) {
+        Group *group = &plan->group[plan->groups++];
+        group->near = plan->output[first].near;
+        group->first = plan->windows;
+        group->need = needs;
+        for (end = first; end < plan->outputs && plan->output[end].near == group->near; end++) {
+            Output *output = &plan->output[end];
+            if (end == first || output[-1].far != output->far) {
+                plan->window[plan->windows].far = output->far;
+                plan->window[plan->windows++].first = end;
+            }
+            plan->window[plan->windows - 1].end = end + 1;
+            if (output->column < 0)
+                continue;
+            plan->want[output->column] |= wants[output->op];
+            if (output->op == LAST)
+                continue;
+            int seen = group->need;
+            while (seen < needs && plan->need[seen].column != output->column)
+                seen++;
+            if (seen == needs)
+                plan->need[needs++] = (Need){output->column, 0};
+            plan->need[seen].want |= wants[output->op];
+        }
+        group->end = plan->windows;
+        group->need_end = needs;
+    }
+}
+
+/* Parse `scales` and `outputs`. Returns 0, or -1 with a Python error set; free the plan either way. */
+static int plan_read(PyObject *scales, PyObject *outputs, Plan *plan)
+{
+    int status = -1;
+    memset(plan, 0, sizeof *plan);
+    PyObject *scale_items = PySequence_Tuple(scales), *items = NULL;
+    if (!scale_items || !(items = PySequence_Tuple(outputs)))
+        goto done;
+    Py_ssize_t columns = PyTuple_Size(scale_items), count = PyTuple_Size(items);
+    if (columns > 1000 || count < 1 || count > 10000) {
+        PyErr_Format(PyExc_ValueError,
+                     "%zd scales and %zd outputs, expected at most 1000 and 1 to 10000", columns,
+                     count);
+        goto done;
+    }
+    plan->columns = (int)columns;
+    plan->outputs = (int)count;
+    plan->scale = calloc((size_t)columns + 1, sizeof(double));
+    plan->want = calloc((size_t)columns + 1, sizeof(int));
+    plan->output = calloc((size_t)count, sizeof(Output));
+    plan->window = calloc((size_t)count, sizeof(Window));
+    plan->group = calloc((size_t)count, sizeof(Group));
+    plan->need = calloc((size_t)count, sizeof(Need));
+    if (!plan->scale || !plan->want || !plan->output || !plan->window || !plan->group ||
+        !plan->need) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < columns; i++) {
+        int64_t scale;
+        if (integer(PyTuple_GetItem(scale_items, i), "a scale", 1, VALUE_LIMIT, &scale))
+            goto done;
+        plan->scale[i] = (double)scale;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (read_output(PyTuple_GetItem(items, i), (int)i, plan, &plan->output[i]))
+            goto done;
+    arrange(plan);
+    status = 0;
+done:
+    Py_XDECREF(scale_items);
+    Py_XDECREF(items);
+    return status;
+}
+
+/* ---------------------------------------------------------------- from integers to doubles */
+
+/* (double)total; the short way round when it fits, which gives the same bits. */
+static inline double rounded(wide total)
+{
+    int64_t low = (int64_t)total;
+    return low == total ? (double)low : (double)total;
+}
+
+/* The one place where a result becomes a double: n events, their total, or the value picked. */
+static inline double finalise(const Output *output, int64_t n, wide total, int64_t picked)
+{
+    if (n == 0)
+        return output->empty;
+    switch (output->op) {
+    case COUNT:
+        return (double)n;
+    case SUM:
+        return rounded(total) / output->scale;
+    case MEAN:
+        return rounded(total) / ((double)n * output->scale);
+    default:
+        return (double)picked / output->scale;
+    }
+}
+
+/* ---------------------------------------------------------------- blocks: the state of a key */
+
+typedef struct {
+    int64_t total, min, max;
+} Header;
+
+/* Then: one Header per column, then t[cap], s[cap] and one x[cap] per column. */
+typedef struct Block {
+    int n, cap;
+    struct Block *next;
+} Block;
+
+typedef struct {
+    int64_t t; /* of the block's first event */
+    Block *block;
+} Slot;
+
+typedef struct {
+    Slot *slots;
+    int n, cap;
+} Key;
+
+/* Allocates blocks and keeps returned ones for reuse. */
+typedef struct {
+    int columns;
+    Block *spare[SIZES];
+} Pool;
+
+typedef struct {
+    int slot, at;
+} Position;
+
+static inline Header *headers(const Block *block) { return (Header *)(block + 1); }
+static inline int64_t *times(const Block *block, int columns)
+{
+    return (int64_t *)(headers(block) + columns);
+}
+static inline int64_t *sequences(const Block *block, int columns)
+{
+    return times(block, columns) + block->cap;
+}
+static inline int64_t *values(const Block *block, int columns, int column)
+{
+    return times(block, columns) + (size_t)(2 + column) * (size_t)block->cap;
+}
+
+static inline int size_class(int cap)
+{
+    int size = 0;
+    while ((8 << size) < cap)
+        size++;
+    return size;
+}
+
+static Block *block_new(Pool *pool, int cap)
+{
+    int size = size_class(cap);
+    Block *block = pool->spare[size];
+    if (block) {
+        pool->spare[size] = block->next;
+    } else {
+        size_t columns = (size_t)pool->columns;
+        block = malloc(sizeof(Block) + columns * sizeof(Header) +
+                       (2 + columns) * (size_t)cap * sizeof(int64_t));
+        if (!block)
+            return NULL;
+    }
+    block->n = 0;
+    block->cap = cap;
+    block->next = NULL;
+    for (int c = 0; c < pool->columns; c++)
+        headers(block)[c] = (Header){0, INT64_MAX, INT64_MIN};
+    return block;
+}
+
+static void block_return(Pool *pool, Block *block)
+{
+    Block **spare = &pool->spare[size_class(block->cap)];
+    block->next = *spare;
+    *spare = block;
+}
+
+static void pool_free(Pool *pool)
+{
+    for (int size = 0; size < SIZES; size++)
+        while (pool->spare[size]) {
+            Block *block = pool->spare[size];
+            pool->spare[size] = block->next;
+            free(block);
+        }
+}
+
+static void key_clear(Pool *pool, Key *key)
+{
+    for (int i = 0; i < key->n; i++)
+        block_return(pool, key->slots[i].block);
+    key->n = 0;
+}
+
+static inline void header_add(Header *header, int64_t x)
+{
+    header->total += x;
+    if (x < header->min)
+        header->min = x;
+    if (x > header->max)
+        header->max = x;
+}
+
+/* Copy events [from, from + n) of `source` to the end of `block`, headers included. */
+static void block_copy(const Pool *pool, Block *block, const Block *source, int from, int n)
+{
+    int columns = pool->columns;
+    size_t size = (size_t)n * sizeof(int64_t);
+    memcpy(times(block, columns) + block->n, times(source, columns) + from, size);
+    memcpy(sequences(block, columns) + block->n, sequences(source, columns) + from, size);
+    for (int c = 0; c < columns; c++) {
+        const int64_t *x = values(source, columns, c) + from;
+        memcpy(values(block, columns, c) + block->n, x, size);
+        for (int i = 0; i < n; i++)
+            header_add(&headers(block)[c], x[i]);
+    }
+    block->n += n;
+}
+
+/* First event of the block after (t, s). */
+static inline int block_after(const Block *block, int columns, int64_t t, int64_t s)
+{
+    const int64_t *time = times(block, columns), *sequence = sequences(block, columns);
+    int low = 0, high = block->n;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (time[middle] < t || (time[middle] == t && sequence[middle] <= s))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* First event of the key after (t, s), as a slot and a place in its block; the place is 0
+   only if it is the first event of all. */
+static inline Position key_after(const Key *key, int columns, int64_t t, int64_t s)
+{
+    int low = 0, high = key->n;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        const Slot *slot = &key->slots[middle];
+        if (slot->t < t || (slot->t == t && sequences(slot->block, columns)[0] <= s))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return (Position){0, 0};
+    return (Position){low - 1, block_after(key->slots[low - 1].block, columns, t, s)};
+}
+
+static int slot_insert(Key *key, int at, Block *block, int64_t t)
+{
+    if (key->n == key->cap) {
+        if (key->cap > INT32_MAX / 4)
+            return -1;
+        int cap = key->cap ? 2 * key->cap : 1;
+        Slot *slots = realloc(key->slots, (size_t)cap * sizeof(Slot));
+        if (!slots)
+            return -1;
+        key->slots = slots;
+        key->cap = cap;
+    }
+    memmove(key->slots + at + 1, key->slots + at, (size_t)(key->n - at) * sizeof(Slot));
+    key->slots[at] = (Slot){t, block};
+    key->n++;
+    return 0;
+}
+
+/* Make room in the slot's block: double it, open a new one behind it (appending), or split it.
+   Moves `position` along with the event it points at. */
+static int make_room(Pool *pool, Key *key, Position *position)
+{
+    Block *full = key->slots[position->slot].block;
+    if (full->cap < BLOCK) {
+        Block *bigger = block_new(pool, 2 * full->cap);
+        if (!bigger)
+            return -1;
+        block_copy(pool, bigger, full, 0, full->n);
+        key->slots[position->slot].block = bigger;
+        block_return(pool, full);
+        return 0;
+    }
+    int appending = position->slot == key->n - 1 && position->at == full->n;
+    int half = appending ? full->n : full->n / 2;
+    Block *upper = block_new(pool, appending ? BLOCK / 4 : BLOCK);
+    if (!upper)
+        return -1;
+    if (slot_insert(key, position->slot + 1, upper, 0)) {
+        block_return(pool, upper);
+        return -1;
+    }
+    if (!appending) {
+        block_copy(pool, upper, full, half, full->n - half);
+        key->slots[position->slot + 1].t = times(upper, pool->columns)[0];
+        full->n = half;
+        for (int c = 0; c < pool->columns; c++) {
+            const int64_t *x = values(full, pool->columns, c);
+            Header header = {0, INT64_MAX, INT64_MIN};
+            for (int i = 0; i < half; i++)
+                header_add(&header, x[i]);
+            headers(full)[c] = header;
+        }
+    }
+    if (position->at > half || appending)
+        *position = (Position){position->slot + 1, position->at - half};
+    return 0;
+}
+
+/* Insert one event; on no memory the key is as before and -1 is returned. */
+static int key_insert(Pool *pool, Key *key, int64_t t, int64_t s, const int64_t *x)
+{
+    int columns = pool->columns;
+    Position position;
+    if (key->n == 0) {
+        Block *block = block_new(pool, 8);
+        if (!block)
+            return -1;
+        if (slot_insert(key, 0, block, t)) {
+            block_return(pool, block);
+            return -1;
+        }
+        position = (Position){0, 0};
+    } else {
+        const Block *end = key->slots[key->n - 1].block;
+        int64_t last = times(end, columns)[end->n - 1];
+        if (last < t || (last == t && sequences(end, columns)[end->n - 1] <= s))
+            position = (Position){key->n - 1, end->n};
+        else
+            position = key_after(key, columns, t, s);
+        if (key->slots[position.slot].block->n == key->slots[position.slot].block->cap &&
+            make_room(pool, key, &position))
+            return -1;
+    }
+    Block *block = key->slots[position.slot].block;
+    int at = position.at;
+    size_t behind = (size_t)(block->n - at) * sizeof(int64_t);
+    int64_t *time = times(block, columns), *sequence = sequences(block, columns);
+    if (behind) {
+        memmove(time + at + 1, time + at, behind);
+        memmove(sequence + at + 1, sequence + at, behind);
+    }
+    time[at] = t;
+    sequence[at] = s;
+    for (int c = 0; c < columns; c++) {
+        int64_t *column = values(block, columns, c);
+        if (behind)
+            memmove(column + at + 1, column + at, behind);
+        column[at] = x[c];
+        header_add(&headers(block)[c], x[c]);
+    }
+    block->n++;
+    if (at == 0)
+        key->slots[position.slot].t = t;
+    return 0;
+}
+
+/* Add events [from, to) of one block to the tallies of a group. */
+static inline void block_gather(const Plan *plan, const Group *group, const Block *block,
+                                int from, int to, Tally *tally)
+{
+    int whole = to - from == block->n;
+    for (int i = group->need; i < group->need_end; i++) {
+        int column = plan->need[i].column;
+        Tally *sum = &tally[column];
+        const Header *header = &headers(block)[column];
+        const int64_t *x = values(block, plan->columns, column);
+        if (plan->need[i].want & WANT_SUM) {
+            int64_t total = 0; /* at most 256 * 2**53 */
+            if (whole)
+                total = header->total;
+            else
+                for (int j = from; j < to; j++)
+                    total += x[j];
+            sum->total += total;
+        }
+        if (plan->need[i].want & WANT_RANGE) {
+            int64_t min = whole ? header->min : sum->min, max = whole ? header->max : sum->max;
+            if (!whole)
+                for (int j = from; j < to; j++) {
+                    min = x[j] < min ? x[j] : min;
+                    max = x[j] > max ? x[j] : max;
+                }
+            sum->min = min < sum->min ? min : sum->min;
+            sum->max = max > sum->max ? max : sum->max;
+        }
+    }
+}
+
+/* Add events [low, high) of the key to the tallies of a group; returns how many they are. */
+static int64_t key_gather(const Plan *plan, const Group *group, const Key *key, Position low,
+                          Position high, Tally *tally)
+{
+    int64_t n = 0;
+    for (int slot = low.slot; slot <= high.slot; slot++) {
+        const Block *block = key->slots[slot].block;
+        int from = slot == low.slot ? low.at : 0, to = slot == high.slot ? high.at : block->n;
+        if (from < to)
+            block_gather(plan, group, block, from, to, tally);
+        n += to - from;
+    }
+    return n;
+}
+
+/* Write the defaults of every output. */
+static void write_empty(const Plan *plan, double *line)
+{
+    for (int i = 0; i < plan->outputs; i++)
+        line[plan->output[i].place] = plan->output[i].empty;
+}
+
+/* Answer one read from the blocks. Windows of a group share their upper edge, so each one
+   adds only what lies before the next shorter one. `tally` is scratch, one per column. */
+static void key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, Tally *tally,
+                     double *line)
+{
+    if (!key || key->n == 0) {
+        write_empty(plan, line);
+        return;
+    }
+    for (int g = 0; g < plan->groups; g++) {
+        const Group *group = &plan->group[g];
+        for (int i = group->need; i < group->need_end; i++)
+            tally[plan->need[i].column] = (Tally){0, INT64_MAX, INT64_MIN};
+        Position high = key_after(key, plan->columns, q - group->near,
+                                  group->near ? INT64_MAX : tie);
+        Position edge = high;
+        int64_t n = 0;
+        for (int w = group->first; w < group->end; w++) {
+            const Window *window = &plan->window[w];
+            Position low = key_after(key, plan->columns, q - window->far, INT64_MAX);
+            n += key_gather(plan, group, key, low, edge, tally);
+            edge = low;
+            for (int i = window->first; i < window->end; i++) {
+                const Output *output = &plan->output[i];
+                const Tally *sum = output->column < 0 ? tally : &tally[output->column];
+                int64_t picked = output->op == MIN ? sum->min : sum->max;
+                if (output->op == LAST && n)
+                    picked = values(key->slots[high.slot].block, plan->columns,
+                                    output->column)[high.at - 1];
+                line[output->place] =
+                    finalise(output, n, output->column < 0 ? 0 : sum->total, picked);
+            }
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- buffers from Python */
+
+typedef struct {
+    Py_buffer view;
+    int held;
+    Py_ssize_t n;
+} Column;
+
+static void column_release(Column *column)
+{
+    if (column->held)
+        PyBuffer_Release(&column->view);
+    column->held = 0;
+}
+
+/* Borrow a contiguous native buffer of int32 ("i"), int64 ("q") or double ("d"). */
+static int column_get(PyObject *object, const char *name, char kind, Column *column)
+{
+    static const char *const kinds[] = {"int32", "int64", "float64"};
+    const char *wanted = kinds[kind == 'i' ? 0 : kind == 'q' ? 1 : 2];
+    Py_ssize_t item = kind == 'i' ? 4 : 8;
+    int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (kind == 'd' ? PyBUF_WRITABLE : 0);
+    column->held = 0;
+    if (PyObject_GetBuffer(object, &column->view, flags)) {
+        if (!PyErr_ExceptionMatches(PyExc_BufferError) &&
+            !PyErr_ExceptionMatches(PyExc_ValueError))
+            return -1;
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s must be a contiguous%s buffer of %s", name,
+                     kind == 'd' ? ", writable" : "", wanted);
+        return -1;
+    }
+    column->held = 1;
+    column->n = column->view.len / item;
+    const char *format = column->view.format ? column->view.format : "B";
+    if (*format == '@')
+        format++;
+    int same = format[0] && !format[1] && column->view.itemsize == item &&
+               strchr(kind == 'i' ? "il" : kind == 'q' ? "ql" : "d", format[0]);
+    if (!same) {
+        PyErr_Format(PyExc_ValueError, "%s holds items of format '%s', expected %s", name,
+                     column->view.format ? column->view.format : "B", wanted);
+        return -1;
+    }
+    if (kind != 'd' && column->view.ndim != 1) {
+        PyErr_Format(PyExc_ValueError, "%s has %d dimensions, expected 1", name,
+                     column->view.ndim);
+        return -1;
+    }
+    if (column->n && (uintptr_t)column->view.buf % (uintptr_t)item) {
+        PyErr_Format(PyExc_ValueError, "%s is not aligned to its items; copy it", name);
+        return -1;
+    }
+    if (kind != 'd' && column->n >= MOST_ROWS) {
+        PyErr_Format(PyExc_ValueError, "%s has %zd rows, expected fewer than 2**31", name,
+                     column->n);
+        return -1;
+    }
+    return 0;
+}
+
+static int same_length(const Column *column, const char *name, Py_ssize_t n)
+{
+    if (column->n == n)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s has %zd rows, but the codes have %zd", name, column->n, n);
+    return -1;
+}
+
+/* ---------------------------------------------------------------- events and reads by key */
+
+/* A table of rows to bring in key order. A record is `width` words: code and row number
+   (code << 32 | row), then one word per column. */
+typedef struct {
+    Py_ssize_t n;
+    const int32_t *codes;
+    int columns, width;
+    const int64_t **column;
+    int64_t limit_first, limit_rest; /* bounds of |column[0]| and of columns from `bounded` */
+    int bounded;
+    int unknown; /* whether code -1 is allowed: such rows are left out and answered at once */
+    const Plan *plan;
+    double *line; /* where to answer them: row r at line + r * stride */
+    Py_ssize_t stride;
+    /* result */
+    int64_t *records;
+    Py_ssize_t kept;
+    /* at work */
+    int64_t *from;
+    int threads, bits, shift;
+    uint32_t *counts;
+    int32_t largest[MOST_THREADS];
+    int bad[MOST_THREADS];
+} Table;
+
+typedef void (*Task)(void *shared, int worker);
+
+typedef struct {
+    Task task;
+    void *shared;
+    int worker;
+} Start;
+
+static void *begin(void *argument)
+{
+    Start *start = argument;
+    start->task(start->shared, start->worker);
+    return NULL;
+}
+
+/* Run the task once for every worker number, in threads; a thread that cannot start runs here. */
+static void fork_join(Task task, void *shared, int threads)
+{
+    pthread_t thread[MOST_THREADS];
+    Start start[MOST_THREADS];
+    int started[MOST_THREADS] = {0};
+    for (int i = 1; i < threads; i++) {
+        start[i] = (Start){task, shared, i};
+        started[i] = pthread_create(&thread[i], NULL, begin, &start[i]) == 0;
+    }
+    task(shared, 0);
+    for (int i = 1; i < threads; i++)
+        if (!started[i])
+            task(shared, i);
+        else
+            pthread_join(thread[i], NULL);
+}
+
+static inline Py_ssize_t share(Py_ssize_t n, int part, int parts)
+{
+    return (Py_ssize_t)((wide)n * part / parts);
+}
+
+/* Whether any of x lies outside [-limit, limit]. */
+static int outside(const int64_t *x, Py_ssize_t n, int64_t limit)
+{
+    uint64_t found = 0, reach = 2 * (uint64_t)limit;
+    for (Py_ssize_t i = 0; i < n; i++)
+        found |= (uint64_t)x[i] + (uint64_t)limit > reach;
+    return found != 0;
+}
+
+static inline int64_t column_limit(const Table *table, int column)
+{
+    return column == 0 ? table->limit_first : column >= table->bounded ? table->limit_rest : 0;
+}
+
+static void check_rows(void *shared, int worker)
+{
+    Table *table = shared;
+    Py_ssize_t first = share(table->n, worker, table->threads);
+    Py_ssize_t n = share(table->n, worker + 1, table->threads) - first;
+    int32_t largest = -1, smallest = 0;
+    for (Py_ssize_t i = first; i < first + n; i++) {
+        largest = table->codes[i] > largest ? table->codes[i] : largest;
+        smallest = table->codes[i] < smallest ? table->codes[i] : smallest;
+    }
+    int bad = smallest < (table->unknown ? -1 : 0);
+    for (int c = 0; c < table->columns; c++)
+        if (column_limit(table, c))
+            bad |= outside(table->column[c] + first, n, column_limit(table, c));
+    table->largest[worker] = largest;
+    table->bad[worker] = bad;
+}
+
+static void count_codes(void *shared, int worker)
+{
+    Table *table = shared;
+    size_t buckets = (size_t)1 << table->bits;
+    uint32_t *counts = table->counts + (size_t)worker * buckets, mask = (uint32_t)buckets - 1;
+    memset(counts, 0, buckets * sizeof *counts);
+    if (!table->from) {
+        Py_ssize_t end = share(table->n, worker + 1, table->threads);
+        for (Py_ssize_t i = share(table->n, worker, table->threads); i < end; i++)
+            if (table->codes[i] >= 0)
+                counts[(uint32_t)table->codes[i] & mask]++;
+        return;
+    }
+    Py_ssize_t end = share(table->kept, worker + 1, table->threads);
+    for (Py_ssize_t i = share(table->kept, worker, table->threads); i < end; i++)
+        counts[(uint32_t)((uint64_t)table->from[i * table->width] >> (32 + table->shift)) &
+               mask]++;
+}
+
+/* Turn the counts of all workers into first places, in order of (bucket, worker). */
+static Py_ssize_t place_counts(Table *table)
+{
+    size_t buckets = (size_t)1 << table->bits;
+    uint32_t place = 0;
+    for (size_t bucket = 0; bucket < buckets; bucket++)
+        for (int worker = 0; worker < table->threads; worker++) {
+            uint32_t *count = &table->counts[(size_t)worker * buckets + bucket], n = *count;
+            *count = place;
+            place += n;
+        }
+    return place;
+}
+
+static void scatter(void *shared, int worker)
+{
+    Table *table = shared;
+    size_t buckets = (size_t)1 << table->bits, width = (size_t)table->width;
+    uint32_t *places = table->counts + (size_t)worker * buckets, mask = (uint32_t)buckets - 1;
+    int64_t *to = table->records;
+    if (table->from) {
+        Py_ssize_t end = share(table->kept, worker + 1, table->threads);
+        for (Py_ssize_t i = share(table->kept, worker, table->threads); i < end; i++) {
+            const int64_t *record = table->from + (size_t)i * width;
+            uint32_t code = (uint32_t)((uint64_t)record[0] >> (32 + table->shift));
+            int64_t *place = to + (size_t)places[code & mask]++ * width;
+            for (size_t c = 0; c < width; c++)
+                place[c] = record[c];
+        }
+        return;
+    }
+    Py_ssize_t end = share(table->n, worker + 1, table->threads);
+    for (Py_ssize_t i = share(table->n, worker, table->threads); i < end; i++) {
+        int32_t code = table->codes[i];
+        if (code < 0) {
+            write_empty(table->plan, table->line + i * table->stride);
+            continue;
+        }
+        int64_t *place = to + (size_t)places[(uint32_t)code & mask]++ * width;
+        place[0] = (int64_t)((uint64_t)(uint32_t)code << 32 | (uint64_t)i);
+        for (int c = 0; c < table->columns; c++)
+            place[1 + c] = table->column[c][i];
+    }
+}
+
+/* Check every row. Returns 0, or 1 if there is a bad one (see `explain`). Without the GIL. */
+static int table_check(Table *table)
+{
+    fork_join(check_rows, table, table->threads);
+    int bad = 0;
+    for (int i = 0; i < table->threads; i++) {
+        bad |= table->bad[i];
+        if (table->largest[i] > table->largest[0])
+            table->largest[0] = table->largest[i];
+    }
+    return bad;
+}
+
+/* Write the records in order of code, stable: a radix sort. Returns 0, or -1 on no memory. */
+static int table_sort(Table *table)
+{
+    int bits = 1;
+    while (bits < 31 && table->largest[0] >> bits)
+        bits++;
+    int passes = bits <= 14 ? 1 : (bits + 10) / 11;
+    table->bits = (bits + passes - 1) / passes;
+    table->records = words((size_t)table->n, (size_t)table->width);
+    table->counts = malloc(((size_t)table->threads << table->bits) * sizeof(uint32_t));
+    int64_t *other = passes > 1 ? words((size_t)table->n, (size_t)table->width) : NULL;
+    int status = table->records && table->counts && (other || passes == 1) ? 0 : -1;
+    table->kept = table->n;
+    for (int pass = 0; pass < passes && status == 0; pass++) {
+        if (pass) {
+            int64_t *from = table->records;
+            table->records = other;
+            table->from = other = from;
+        }
+        table->shift = pass * table->bits;
+        fork_join(count_codes, table, table->threads);
+        table->kept = place_counts(table);
+        fork_join(scatter, table, table->threads);
+    }
+    free(other);
+    free(table->counts);
+    table->counts = NULL;
+    table->from = NULL;
+    return status;
+}
+
+static inline uint32_t record_code(const int64_t *record)
+{
+    return (uint32_t)((uint64_t)record[0] >> 32);
+}
+
+static inline uint32_t record_row(const int64_t *record) { return (uint32_t)record[0]; }
+
+/* ---------------------------------------------------------------- order inside a key */
+
+typedef struct {
+    int64_t first, second;
+    uint32_t at;
+} Rank;
+
+static int by_rank(const void *left, const void *right)
+{
+    const Rank *a = left, *b = right;
+    if (a->first != b->first)
+        return a->first < b->first ? -1 : 1;
+    if (a->second != b->second)
+        return a->second < b->second ? -1 : 1;
+    return a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* Fill ranks[0..n) with the records' order by one column (second < 0) or two, stable. */
+static void rank_records(const int64_t *records, Py_ssize_t n, int width, int first, int second,
+                         Rank *ranks)
+{
+    int sorted = 1;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const int64_t *record = records + i * width;
+        ranks[i] = (Rank){record[first], second < 0 ? 0 : record[second], (uint32_t)i};
+        if (i && by_rank(&ranks[i - 1], &ranks[i]) > 0)
+            sorted = 0;
+    }
+    if (!sorted)
+        qsort(ranks, (size_t)n, sizeof(Rank), by_rank);
+}
+
+/* ---------------------------------------------------------------- backfill */
+
+typedef struct {
+    const Plan *plan;
+    Table events, reads;
+    int own;     /* the reads are at the events' own rows: one set of records serves both */
+    int bounded; /* arrivals count: events have one at word 3, reads too */
+    double *line;
+    Py_ssize_t stride;
+    Py_ssize_t next; /* first read no worker has taken */
+    int failed;      /* no memory */
+} Job;
+
+/* What one worker needs to answer the reads of one key, grown on demand and reused. */
+typedef struct {
+    Rank *ranks, *read_ranks;
+    int64_t *t, *s, *a, *x; /* t has one word more on each side; x is column after column */
+    wide *sums;             /* per column n + 1 prefix sums */
+    int64_t *low, *high;    /* per column the tables for extremes */
+    size_t ranks_held, read_ranks_held, t_held, s_held, a_held, x_held, sums_held, low_held,
+        high_held;
+    Py_ssize_t *edges; /* last edge per group, then per window */
+    Pool pool;
+    Key key;
+    Tally *tally;
+    int64_t *values;
+} Bench;
+
+static void bench_free(Bench *bench)
+{
+    key_clear(&bench->pool, &bench->key);
+    free(bench->key.slots);
+    pool_free(&bench->pool);
+    free(bench->ranks);
+    free(bench->read_ranks);
+    free(bench->t);
+    free(bench->s);
+    free(bench->a);
+    free(bench->x);
+    free(bench->sums);
+    free(bench->low);
+    free(bench->high);
+    free(bench->edges);
+    free(bench->tally);
+    free(bench->values);
+}
+
+static int bench_open(Bench *bench, const Plan *plan)
+{
+    memset(bench, 0, sizeof *bench);
+    bench->pool.columns = plan->columns;
+    bench->edges = calloc((size_t)(plan->groups + plan->windows), sizeof(Py_ssize_t));
+    bench->tally = calloc((size_t)plan->columns + 1, sizeof(Tally));
+    bench->values = calloc((size_t)plan->columns + 1, sizeof(int64_t));
+    return bench->edges && bench->tally && bench->values ? 0 : -1;
+}
+
+/* Extremes of any range from a sparse table over runs of 32 events: level l, entry i covers
+   runs i .. i + 2**l - 1. */
+#define RUN 32
+
+static int levels_of(Py_ssize_t runs)
+{
+    int levels = 1;
+    while (runs >> levels)
+        levels++;
+    return levels;
+}
+
+static void extremes_build(const int64_t *x, Py_ssize_t n, int64_t *low, int64_t *high)
+{
+    Py_ssize_t runs = (n + RUN - 1) / RUN;
+    for (Py_ssize_t run = 0; run < runs; run++) {
+        Py_ssize_t end = (run + 1) * RUN < n ? (run + 1) * RUN : n;
+        int64_t min = INT64_MAX, max = INT64_MIN;
+        for (Py_ssize_t i = run * RUN; i < end; i++) {
+            min = x[i] < min ? x[i] : min;
+            max = x[i] > max ? x[i] : max;
+        }
+        low[run] = min;
+        high[run] = max;
+    }
+    for (int level = 1; level < levels_of(runs); level++) {
+        const int64_t *low_below = low + (level - 1) * runs, *high_below = high + (level - 1) * runs;
+        Py_ssize_t half = (Py_ssize_t)1 << (level - 1);
+        for (Py_ssize_t i = 0; i + 2 * half <= runs; i++) {
+            int64_t a = low_below[i], b = low_below[i + half];
+            low[level * runs + i] = a < b ? a : b;
+            a = high_below[i], b = high_below[i + half];
+            high[level * runs + i] = a > b ? a : b;
+        }
+    }
+}
+
+/* The least (or greatest) of x[from..to), from < to. */
+static int64_t extreme(const int64_t *x, const int64_t *table, Py_ssize_t runs, Py_ssize_t from,
+                       Py_ssize_t to, int greatest)
+{
+    int64_t best = x[from];
+    Py_ssize_t first = (from + RUN - 1) / RUN, end = to / RUN;
+    if (first < end) {
+        int level = levels_of(end - first) - 1;
+        const int64_t *row = table + level * runs;
+        int64_t a = row[first], b = row[end - ((Py_ssize_t)1 << level)];
+        int64_t both = greatest ? (a > b ? a : b) : (a < b ? a : b);
+        if (greatest ? both > best : both < best)
+            best = both;
+    } else {
+        first = end = to;
+    }
+    for (Py_ssize_t i = from; i < (first < end ? first * RUN : to); i++)
+        if (greatest ? x[i] > best : x[i] < best)
+            best = x[i];
+    if (first < end)
+        for (Py_ssize_t i = end * RUN; i < to; i++)
+            if (greatest ? x[i] > best : x[i] < best)
+                best = x[i];
+    return best;
+}
+
+/* First of t[0..n) greater than T, looked for from `from` on. t[-1] and t[n] are sentinels. */
+static inline Py_ssize_t seek(const int64_t *t, Py_ssize_t n, Py_ssize_t from, int64_t T)
+{
+    Py_ssize_t low, high, step = 8;
+    if (t[from - 1] <= T) {
+        for (int i = 0; i < 8; i++, from++)
+            if (t[from] > T)
+                return from;
+        for (low = from, high = from; high < n && t[high] <= T; step *= 2) {
+            low = high + 1;
+            high = n - high > step ? high + step : n;
+        }
+    } else {
+        for (high = from - 1, low = high; low > 0 && t[low - 1] > T; step *= 2) {
+            high = low - 1;
+            low = low > step ? low - step : 0;
+        }
+    }
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (t[middle] <= T)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* First of [0, high), all at or before q, that lies at q behind the sequence `tie`. */
+static Py_ssize_t before_tie(const int64_t *t, const int64_t *s, Py_ssize_t high, int64_t q,
+                             int64_t tie)
+{
+    Py_ssize_t low = 0;
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (t[middle] < q || s[middle] <= tie)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Lay the key's events out in (t, s) order. Returns 1 if what has arrived at any read is a
+   prefix of that order, 0 if not, -1 on no memory. */
+static int lay_out(const Job *job, Bench *bench, const int64_t *events, Py_ssize_t n)
+{
+    const Plan *plan = job->plan;
+    int width = job->events.width, skip = job->bounded ? 4 : 3;
+    size_t size = (size_t)n, columns = (size_t)plan->columns;
+    if (reserve(&bench->t, &bench->t_held, size + 2, 8) ||
+        reserve(&bench->s, &bench->s_held, size + 1, 8))
+        return -1;
+    int64_t *t = bench->t + 1, *s = bench->s;
+    int sorted = 1;
+    t[-1] = INT64_MIN;
+    t[n] = INT64_MAX;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        t[i] = events[i * width + 1];
+        s[i] = events[i * width + 2];
+        if (i && (t[i - 1] > t[i] || (t[i - 1] == t[i] && s[i - 1] > s[i])))
+            sorted = 0;
+    }
+    if (!sorted) {
+        if (reserve(&bench->ranks, &bench->ranks_held, size, sizeof(Rank)))
+            return -1;
+        rank_records(events, n, width, 1, 2, bench->ranks);
+        for (Py_ssize_t i = 0; i < n; i++) {
+            t[i] = bench->ranks[i].first;
+            s[i] = bench->ranks[i].second;
+        }
+    }
+#define AT(i) (sorted ? (i) : (Py_ssize_t)bench->ranks[i].at)
+    if (job->bounded) {
+        if (reserve(&bench->a, &bench->a_held, size + 2, 8))
+            return -1;
+        int64_t *a = bench->a + 1;
+        a[-1] = INT64_MIN;
+        a[n] = INT64_MAX;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            a[i] = events[AT(i) * width + 3];
+            if (a[i - 1] > a[i])
+                return 0;
+        }
+    }
+    Py_ssize_t runs = (n + RUN - 1) / RUN;
+    size_t table = (size_t)runs * (size_t)levels_of(runs);
+    if (reserve(&bench->x, &bench->x_held, size * columns, 8) ||
+        reserve(&bench->sums, &bench->sums_held, (size + 1) * columns, sizeof(wide)))
+        return -1;
+    for (int c = 0; c < plan->columns; c++) {
+        int64_t *x = bench->x + size * (size_t)c;
+        wide *sums = bench->sums + (size + 1) * (size_t)c, total = 0;
+        sums[0] = 0;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            x[i] = events[AT(i) * width + skip + c];
+            sums[i + 1] = total += x[i];
+        }
+        if (!(plan->want[c] & WANT_RANGE))
+            continue;
+        if (reserve(&bench->low, &bench->low_held, table * columns, 8) ||
+            reserve(&bench->high, &bench->high_held, table * columns, 8))
+            return -1;
+        extremes_build(x, n, bench->low + table * (size_t)c, bench->high + table * (size_t)c);
+    }
+#undef AT
+    return 1;
+}
+
+/* Answer the reads of a key from prefix sums. */
+static void answer_laid_out(const Job *job, Bench *bench, Py_ssize_t n, const int64_t *reads,
+                            Py_ssize_t count)
+{
+    const Plan *plan = job->plan;
+    const int64_t *t = bench->t + 1, *s = bench->s;
+    int width = job->reads.width;
+    Py_ssize_t runs = (n + RUN - 1) / RUN, table = runs * levels_of(runs), known = 0;
+    Py_ssize_t *group_edge = bench->edges, *window_edge = bench->edges + plan->groups;
+    memset(bench->edges, 0, (size_t)(plan->groups + plan->windows) * sizeof(Py_ssize_t));
+    for (Py_ssize_t r = 0; r < count; r++) {
+        const int64_t *read = reads + r * width;
+        int64_t q = read[1], tie = read[2];
+        Py_ssize_t limit = n;
+        double *line = job->line + (Py_ssize_t)record_row(read) * job->stride;
+        if (r + 8 < count) {
+            const double *later =
+                job->line + (Py_ssize_t)record_row(read + 8 * width) * job->stride;
+            __builtin_prefetch(later, 1);
+            __builtin_prefetch(later + plan->outputs - 1, 1);
+        }
+        if (job->bounded)
+            limit = known = read[3] == INT64_MAX ? n : seek(bench->a + 1, n, known, read[3]);
+        for (int g = 0; g < plan->groups; g++) {
+            const Group *group = &plan->group[g];
+            Py_ssize_t high = group_edge[g] = seek(t, n, group_edge[g], q - group->near);
+            if (group->near == 0 && high > 0 && t[high - 1] == q && s[high - 1] > tie)
+                high = before_tie(t, s, high, q, tie);
+            if (high > limit)
+                high = limit;
+            for (int w = group->first; w < group->end; w++) {
+                const Window *window = &plan->window[w];
+                Py_ssize_t low = window_edge[w] = seek(t, n, window_edge[w], q - window->far);
+                if (low > high)
+                    low = high;
+                for (int i = window->first; i < window->end; i++) {
+                    const Output *output = &plan->output[i];
+                    wide total = 0;
+                    int64_t picked = 0;
+                    if (output->op == SUM || output->op == MEAN) {
+                        const wide *sums = bench->sums + (n + 1) * output->column;
+                        total = sums[high] - sums[low];
+                    } else if (output->op != COUNT && low < high) {
+                        const int64_t *x = bench->x + n * output->column;
+                        if (output->op == LAST)
+                            picked = x[high - 1];
+                        else
+                            picked = extreme(
+                                x,
+                                (output->op == MIN ? bench->low : bench->high) +
+                                    table * output->column,
+                                runs, low, high, output->op == MAX);
+                    }
+                    line[output->place] = finalise(output, high - low, total, picked);
+                }
+            }
+        }
+    }
+}
+
+/* Replay the key: events and reads in order of arrival, an event before the reads that know it. */
+static int answer_replayed(const Job *job, Bench *bench, const int64_t *events, Py_ssize_t n,
+                           const int64_t *reads, Py_ssize_t count)
+{
+    int width = job->events.width, read_width = job->reads.width;
+    if (reserve(&bench->ranks, &bench->ranks_held, (size_t)n, sizeof(Rank)) ||
+        reserve(&bench->read_ranks, &bench->read_ranks_held, (size_t)count, sizeof(Rank)))
+        return -1;
+    rank_records(events, n, width, 3, -1, bench->ranks);
+    rank_records(reads, count, read_width, 3, -1, bench->read_ranks);
+    int status = 0;
+    Py_ssize_t next = 0;
+    for (Py_ssize_t r = 0; r < count && status == 0; r++) {
+        for (; next < n && bench->ranks[next].first <= bench->read_ranks[r].first; next++) {
+            const int64_t *event = events + (Py_ssize_t)bench->ranks[next].at * width;
+            status = key_insert(&bench->pool, &bench->key, event[1], event[2], event + 4);
+            if (status)
+                break;
+        }
+        const int64_t *read = reads + (Py_ssize_t)bench->read_ranks[r].at * read_width;
+        if (r + 8 < count) {
+            const int64_t *later = reads + (Py_ssize_t)bench->read_ranks[r + 8].at * read_width;
+            __builtin_prefetch(job->line + (Py_ssize_t)record_row(later) * job->stride, 1);
+        }
+        if (status == 0)
+            key_read(job->plan, &bench->key, read[1], read[2], bench->tally,
+                     job->line + (Py_ssize_t)record_row(read) * job->stride);
+    }
+    key_clear(&bench->pool, &bench->key);
+    return status;
+}
+
+/* First record in [low, high) whose code is at least `code`. */
+static Py_ssize_t find_code(const Table *table, Py_ssize_t low, uint32_t code)
+{
+    Py_ssize_t high = table->kept;
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (record_code(table->records + middle * table->width) < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* One past the run of equal codes that begins at `first`. */
+static Py_ssize_t run_end(const Table *table, Py_ssize_t first)
+{
+    Py_ssize_t end = first + 1;
+    uint32_t code = record_code(table->records + first * table->width);
+    while (end < table->kept && record_code(table->records + end * table->width) == code)
+        end++;
+    return end;
+}
+
+/* Answer the reads [at, next) of one key from its events [first, last). */
+static int answer_key(const Job *job, Bench *bench, Py_ssize_t first, Py_ssize_t last,
+                      Py_ssize_t at, Py_ssize_t next)
+{
+    const int64_t *events = job->events.records + first * job->events.width;
+    const int64_t *reads = job->reads.records + at * job->reads.width;
+    if (first == last) {
+        for (Py_ssize_t i = 0; i < next - at; i++)
+            write_empty(job->plan, job->line + (Py_ssize_t)record_row(
+                                                   reads + i * job->reads.width) *
+                                                   job->stride);
+        return 0;
+    }
+    int ordered = lay_out(job, bench, events, last - first);
+    if (ordered > 0)
+        answer_laid_out(job, bench, last - first, reads, next - at);
+    else if (ordered == 0)
+        ordered = answer_replayed(job, bench, events, last - first, reads, next - at);
+    return ordered < 0 ? -1 : 0;
+}
+
+/* Take stretches of the reads until none is left; a key belongs to the stretch it begins in. */
+static void answer(void *shared, int worker)
+{
+    Job *job = shared;
+    const Table *events = &job->events, *reads = &job->reads;
+    const Py_ssize_t stretch = 4096;
+    Bench bench;
+    (void)worker;
+    int status = bench_open(&bench, job->plan);
+    while (status == 0 && !__atomic_load_n(&job->failed, __ATOMIC_RELAXED)) {
+        Py_ssize_t at = __atomic_fetch_add(&job->next, stretch, __ATOMIC_RELAXED);
+        if (at >= reads->kept)
+            break;
+        Py_ssize_t end = at + stretch < reads->kept ? at + stretch : reads->kept;
+        if (at) {
+            uint32_t before = record_code(reads->records + (at - 1) * reads->width);
+            if (record_code(reads->records + at * reads->width) == before)
+                at = find_code(reads, at, before + 1);
+        }
+        Py_ssize_t last = 0;
+        for (Py_ssize_t next; at < end && status == 0; at = next) {
+            next = run_end(reads, at);
+            Py_ssize_t first = at;
+            if (job->own) {
+                last = next;
+            } else {
+                uint32_t code = record_code(reads->records + at * reads->width);
+                first = last;
+                if (first < events->kept &&
+                    record_code(events->records + first * events->width) < code)
+                    first = find_code(events, first, code);
+                last = first;
+                if (first < events->kept &&
+                    record_code(events->records + first * events->width) == code)
+                    last = run_end(events, first);
+            }
+            status = answer_key(job, &bench, first, last, at, next);
+        }
+    }
+    if (status)
+        __atomic_store_n(&job->failed, 1, __ATOMIC_RELAXED);
+    bench_free(&bench);
+}
+
+/* Everything of a backfill that needs no Python. Returns 0, 1 if a row is bad, -1 on no memory. */
+static int job_run(Job *job)
+{
+    Table *events = &job->events, *reads = &job->reads;
+    int status = table_check(events);
+    if (!status && !job->own)
+        status = table_check(reads);
+    if (!status)
+        status = table_sort(events);
+    if (!status && job->own)
+        *reads = *events;
+    else if (!status)
+        status = table_sort(reads);
+    if (!status) {
+        fork_join(answer, job, events->threads);
+        status = job->failed ? -1 : 0;
+    }
+    if (!job->own)
+        free(reads->records);
+    free(events->records);
+    return status;
+}
+
+/* Set the ValueError for the first bad row of a table that did not pass its check. */
+static void explain(const Table *table, const char *codes, const char *const *names)
+{
+    for (Py_ssize_t i = 0; i < table->n; i++) {
+        if (table->codes[i] < (table->unknown ? -1 : 0)) {
+            PyErr_Format(PyExc_ValueError, "%s[%zd] is %d, expected at least %d", codes, i,
+                         (int)table->codes[i], table->unknown ? -1 : 0);
+            return;
+        }
+        for (int c = 0; c < table->columns; c++) {
+            int64_t limit = column_limit(table, c), value = table->column[c][i];
+            if (limit && (value < -limit || value > limit)) {
+                PyErr_Format(PyExc_ValueError, "%s[%zd] is %lld, expected %lld to %lld",
+                             names[c < 4 ? c : 3], i, (long long)value, (long long)-limit,
+                             (long long)limit);
+                return;
+            }
+        }
+    }
+    PyErr_SetString(PyExc_ValueError, "a row changed while it was being checked");
+}
+
+/* The columns of one table while Python lends them. */
+typedef struct {
+    Column *lent;
+    const int64_t **column;
+    int n;
+} Loan;
+
+static void loan_end(Loan *loan)
+{
+    for (int i = 0; i < loan->n; i++)
+        column_release(&loan->lent[i]);
+    free(loan->lent);
+    free(loan->column);
+}
+
+/* Borrow the codes and columns of a table: lent[0] is the codes, column[i] is lent[i + 1]. */
+static int loan_begin(Loan *loan, PyObject *const *objects, const char *const *names, int n)
+{
+    loan->n = 0;
+    loan->lent = calloc((size_t)n, sizeof(Column));
+    loan->column = calloc((size_t)n, sizeof *loan->column);
+    if (!loan->lent || !loan->column) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (int i = 0; i < n; i++) {
+        const char *name = names[i < 5 ? i : 4];
+        loan->n = i + 1;
+        if (column_get(objects[i], name, i ? 'q' : 'i', &loan->lent[i]))
+            return -1;
+        if (i && same_length(&loan->lent[i], name, loan->lent[0].n))
+            return -1;
+        if (i)
+            loan->column[i - 1] = loan->lent[i].view.buf;
+    }
+    return 0;
+}
+
+static Table table_of(const Loan *loan, int bounded, int threads)
+{
+    Table table = {
+        .n = loan->lent[0].n,
+        .codes = loan->lent[0].view.buf,
+        .columns = loan->n - 1,
+        .width = loan->n,
+        .column = loan->column,
+        .limit_first = TIME_LIMIT,
+        .limit_rest = VALUE_LIMIT,
+        .bounded = bounded,
+        .threads = threads,
+    };
+    return table;
+}
+
+/* Collect codes, t, s, perhaps a, and the value columns. Returns a new array and its length. */
+static PyObject **event_columns(PyObject *codes, PyObject *t, PyObject *s, PyObject *a,
+                                PyObject *columns, int expected, int *n)
+{
+    Py_ssize_t count = PyTuple_Size(columns);
+    if (count != expected) {
+        PyErr_Format(PyExc_ValueError, "values has %zd columns, but there are %d scales", count,
+                     expected);
+        return NULL;
+    }
+    PyObject **objects = calloc((size_t)count + 4, sizeof *objects);
+    if (!objects) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *n = 0;
+    objects[(*n)++] = codes;
+    objects[(*n)++] = t;
+    objects[(*n)++] = s;
+    if (a)
+        objects[(*n)++] = a;
+    for (Py_ssize_t i = 0; i < count; i++)
+        objects[(*n)++] = PyTuple_GetItem(columns, i);
+    return objects;
+}
+
+static int overlaps(const Column *left, const Column *right)
+{
+    const char *a = left->view.buf, *b = right->view.buf;
+    return left->view.len && right->view.len && a < b + right->view.len && b < a + left->view.len;
+}
+
+/* Whether the reads are at the events' own rows: the same memory, column by column. */
+static int same_rows(const Loan *events, const Loan *reads)
+{
+    for (int i = 0; i < reads->n; i++)
+        if (events->lent[i].view.buf != reads->lent[i].view.buf ||
+            events->lent[i].n != reads->lent[i].n)
+            return 0;
+    return 1;
+}
+
+static const char backfill_doc[] =
+    "backfill(scales, outputs, codes, t, s, a, values, read_codes, q, tie, read_a, out, stride, "
+    "start, threads)\n--\n\n"
+    "Answer many reads over many events at once, each as known at its own arrival.\n\n"
+    "Row r, output j is written to out[r * stride + start + j]. An event is seen by a read if its\n"
+    "a <= the read's read_a; with either None every event is. Read code -1 is an unknown key.";
+
+static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    static char *words_of[] = {"scales", "outputs", "codes",  "t",      "s",      "a",
+                               "values", "read_codes", "q",   "tie",    "read_a", "out",
+                               "stride", "start",   "threads", NULL};
+    static const char *const event_names[] = {"codes", "t", "s", "values", "values"};
+    static const char *const known_names[] = {"codes", "t", "s", "a", "values"};
+    static const char *const read_names[] = {"read_codes", "q", "tie", "read_a", "read_a"};
+    PyObject *scales, *outputs, *codes, *t, *s, *a, *columns, *read_codes, *q, *tie, *read_a;
+    PyObject *out, *stride_item, *start_item, *threads_item, *columns_tuple = NULL;
+    PyObject **objects = NULL, *result = NULL;
+    Plan plan = {0};
+    Loan events = {0}, reads = {0};
+    Column target = {0};
+    int64_t stride, start, threads;
+    int n = 0;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOOOOOO:backfill", words_of, &scales,
+                                     &outputs, &codes, &t, &s, &a, &columns, &read_codes, &q, &tie,
+                                     &read_a, &out, &stride_item, &start_item, &threads_item))
+        return NULL;
+    int bounded = a != Py_None && read_a != Py_None;
+    if (plan_read(scales, outputs, &plan) ||
+        integer(stride_item, "stride", 1, VALUE_LIMIT, &stride) ||
+        integer(start_item, "start", 0, VALUE_LIMIT, &start) ||
+        integer(threads_item, "threads", 1, 1 << 16, &threads) ||
+        !(columns_tuple = PySequence_Tuple(columns)))
+        goto done;
+    objects = event_columns(codes, t, s, bounded ? a : NULL, columns_tuple, plan.columns, &n);
+    if (!objects || loan_begin(&events, objects, bounded ? known_names : event_names, n))
+        goto done;
+    PyObject *read_objects[] = {read_codes, q, tie, read_a};
+    if (loan_begin(&reads, read_objects, read_names, bounded ? 4 : 3) ||
+        column_get(out, "out", 'd', &target))
+        goto done;
+    Py_ssize_t rows = reads.lent[0].n;
+    if (start + plan.outputs > stride ||
+        (rows && (wide)(rows - 1) * stride + start + plan.outputs > target.n)) {
+        PyErr_Format(PyExc_ValueError,
+                     "out has %zd places, too few for %zd rows of %d outputs from %lld, stride %lld",
+                     target.n, rows, plan.outputs, (long long)start, (long long)stride);
+        goto done;
+    }
+    for (int i = 0; i < events.n + reads.n; i++)
+        if (overlaps(&target, i < events.n ? &events.lent[i] : &reads.lent[i - events.n])) {
+            PyErr_SetString(PyExc_ValueError, "out shares memory with an input; copy one of them");
+            goto done;
+        }
+    Py_ssize_t work = (events.lent[0].n + rows) / 20000 + 1;
+    threads = threads < work ? threads : work;
+    threads = threads < MOST_THREADS ? threads : MOST_THREADS;
+    Job job = {
+        .plan = &plan,
+        .events = table_of(&events, 2 + bounded, (int)threads),
+        .reads = table_of(&reads, reads.n, (int)threads),
+        .own = same_rows(&events, &reads),
+        .bounded = bounded,
+        .line = (double *)target.view.buf + start,
+        .stride = (Py_ssize_t)stride,
+    };
+    job.reads.unknown = 1;
+    job.reads.plan = &plan;
+    job.reads.line = job.line;
+    job.reads.stride = job.stride;
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = job_run(&job);
+    Py_END_ALLOW_THREADS
+    if (status < 0) {
+        PyErr_NoMemory();
+    } else if (status > 0) {
+        int events_bad = 0;
+        for (int i = 0; i < job.events.threads; i++)
+            events_bad |= job.events.bad[i];
+        if (events_bad)
+            explain(&job.events, "codes", (bounded ? known_names : event_names) + 1);
+        else
+            explain(&job.reads, "read_codes", read_names + 1);
+    } else {
+        result = Py_None;
+        Py_INCREF(result);
+    }
+done:
+    column_release(&target);
+    loan_end(&reads);
+    loan_end(&events);
+    free(objects);
+    Py_XDECREF(columns_tuple);
+    plan_free(&plan);
+    return result;
+}
+
+/* ---------------------------------------------------------------- the online state */
+
+typedef struct {
+    PyObject_HEAD
+    Plan plan;
+    Pool pool;
+    Key **pages; /* of PAGE keys each, made when one of them is first used */
+    size_t pages_held;
+    int64_t events;
+    Tally *tally;
+    int64_t *values;
+} State;
+
+static PyObject *state_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *words_of[] = {"scales", "outputs", NULL};
+    PyObject *scales, *outputs;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:State", words_of, &scales, &outputs))
+        return NULL;
+    State *self = (State *)PyType_GenericAlloc(type, 0);
+    if (!self)
+        return NULL;
+    if (plan_read(scales, outputs, &self->plan)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->pool.columns = self->plan.columns;
+    self->tally = calloc((size_t)self->plan.columns + 1, sizeof(Tally));
+    self->values = calloc((size_t)self->plan.columns + 1, sizeof(int64_t));
+    if (!self->tally || !self->values) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static void state_free(PyObject *object)
+{
+    State *self = (State *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    for (size_t page = 0; page < self->pages_held; page++) {
+        for (int i = 0; self->pages[page] && i < PAGE; i++) {
+            Key *key = &self->pages[page][i];
+            for (int slot = 0; slot < key->n; slot++)
+                free(key->slots[slot].block);
+            free(key->slots);
+        }
+        free(self->pages[page]);
+    }
+    free(self->pages);
+    pool_free(&self->pool);
+    free(self->tally);
+    free(self->values);
+    plan_free(&self->plan);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+static const Key *state_find(const State *self, int64_t code)
+{
+    if (code < 0 || (size_t)code / PAGE >= self->pages_held || !self->pages[code / PAGE])
+        return NULL;
+    return &self->pages[code / PAGE][code % PAGE];
+}
+
+/* The key of a code, made if it is new; NULL on no memory. */
+static Key *state_key(State *self, int64_t code)
+{
+    size_t page = (size_t)code / PAGE, held = self->pages_held;
+    if (page >= held) {
+        if (reserve(&self->pages, &self->pages_held, page + 1, sizeof(Key *)))
+            return NULL;
+        memset(self->pages + held, 0, (self->pages_held - held) * sizeof(Key *));
+    }
+    if (!self->pages[page] && !(self->pages[page] = calloc(PAGE, sizeof(Key))))
+        return NULL;
+    return &self->pages[page][code % PAGE];
+}
+
+static int argument_count(const char *name, Py_ssize_t given, Py_ssize_t expected)
+{
+    if (given == expected)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s() takes %zd arguments, %zd given", name, expected, given);
+    return -1;
+}
+
+static const char insert_doc[] = "insert($self, code, t, s, values, /)\n--\n\n"
+                                 "Add one event, wherever it belongs in its key's order.";
+
+static PyObject *state_insert(PyObject *object, PyObject *const *args, Py_ssize_t given)
+{
+    State *self = (State *)object;
+    int64_t code, t, s;
+    if (argument_count("insert", given, 4) || integer(args[0], "code", 0, INT32_MAX, &code) ||
+        integer(args[1], "t", -TIME_LIMIT, TIME_LIMIT, &t) ||
+        integer(args[2], "s", INT64_MIN, INT64_MAX, &s))
+        return NULL;
+    if (!PyTuple_Check(args[3])) {
+        PyErr_Format(PyExc_TypeError, "values is %R, expected a tuple of int", args[3]);
+        return NULL;
+    }
+    if (PyTuple_Size(args[3]) != self->plan.columns) {
+        PyErr_Format(PyExc_ValueError, "values has %zd items, but there are %d scales",
+                     PyTuple_Size(args[3]), self->plan.columns);
+        return NULL;
+    }
+    int64_t few[8], *x = self->plan.columns <= 8 ? few : self->values;
+    for (int c = 0; c < self->plan.columns; c++)
+        if (integer(PyTuple_GetItem(args[3], c), "a value", -VALUE_LIMIT, VALUE_LIMIT, &x[c]))
+            return NULL;
+    Key *key = state_key(self, code);
+    if (!key || key_insert(&self->pool, key, t, s, x))
+        return PyErr_NoMemory();
+    self->events++;
+    Py_RETURN_NONE;
+}
+
+/* Fill an empty key with records in (t, s) order, in blocks no larger than needed. */
+static int key_fill(Pool *pool, Key *key, const int64_t *records, const Rank *ranks, Py_ssize_t n,
+                    int width)
+{
+    int columns = pool->columns;
+    for (Py_ssize_t first = 0; first < n; first += BLOCK) {
+        int size = n - first < BLOCK ? (int)(n - first) : BLOCK, cap = 8;
+        while (cap < size)
+            cap *= 2;
+        Block *block = block_new(pool, cap);
+        if (!block)
+            return -1;
+        for (int i = 0; i < size; i++) {
+            const int64_t *record = records + (Py_ssize_t)ranks[first + i].at * width;
+            times(block, columns)[i] = record[1];
+            sequences(block, columns)[i] = record[2];
+            for (int c = 0; c < columns; c++) {
+                values(block, columns, c)[i] = record[3 + c];
+                header_add(&headers(block)[c], record[3 + c]);
+            }
+        }
+        block->n = size;
+        if (slot_insert(key, key->n, block, times(block, columns)[0])) {
+            block_return(pool, block);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Add the sorted records of a table. Returns 0, or -1 on no memory with a part of them added. */
+static int state_add(State *self, const Table *table)
+{
+    Rank *ranks = NULL;
+    size_t held = 0;
+    int status = 0;
+    for (Py_ssize_t at = 0, next; at < table->kept && status == 0; at = next) {
+        next = run_end(table, at);
+        const int64_t *records = table->records + at * table->width;
+        Key *key = state_key(self, record_code(records));
+        status = key ? reserve(&ranks, &held, (size_t)(next - at), sizeof(Rank)) : -1;
+        if (status)
+            break;
+        rank_records(records, next - at, table->width, 1, 2, ranks);
+        if (key->n == 0) {
+            status = key_fill(&self->pool, key, records, ranks, next - at, table->width);
+            if (status)
+                key_clear(&self->pool, key);
+            else
+                self->events += next - at;
+            continue;
+        }
+        for (Py_ssize_t i = 0; i < next - at && status == 0; i++) {
+            const int64_t *record = records + (Py_ssize_t)ranks[i].at * table->width;
+            status = key_insert(&self->pool, key, record[1], record[2], record + 3);
+            self->events += status == 0;
+        }
+    }
+    free(ranks);
+    return status;
+}
+
+static const char load_doc[] =
+    "load($self, codes, t, s, values)\n--\n\n"
+    "Add many events from buffers: codes int32, the rest int64. After a MemoryError some of\n"
+    "them are in and some not: make a new state.";
+
+static PyObject *state_load(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words_of[] = {"codes", "t", "s", "values", NULL};
+    static const char *const names[] = {"codes", "t", "s", "values", "values"};
+    State *self = (State *)object;
+    PyObject *codes, *t, *s, *columns, *tuple, **objects = NULL, *result = NULL;
+    Loan loan = {0};
+    int n = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO:load", words_of, &codes, &t, &s,
+                                     &columns) ||
+        !(tuple = PySequence_Tuple(columns)))
+        return NULL;
+    objects = event_columns(codes, t, s, NULL, tuple, self->plan.columns, &n);
+    if (objects && loan_begin(&loan, objects, names, n) == 0) {
+        Table table = table_of(&loan, 2, 1);
+        if (table_check(&table)) {
+            explain(&table, "codes", names + 1);
+        } else if (table_sort(&table) || state_add(self, &table)) {
+            PyErr_NoMemory();
+        } else {
+            result = Py_None;
+            Py_INCREF(result);
+        }
+        free(table.records);
+    }
+    loan_end(&loan);
+    free(objects);
+    Py_DECREF(tuple);
+    return result;
+}
+
+static const char read_doc[] =
+    "read($self, code, q, tie, out, start, /)\n--\n\n"
+    "Write the outputs of a key at time q to out[start:]; a key never seen gets the defaults.";
+
+static PyObject *state_read(PyObject *object, PyObject *const *args, Py_ssize_t given)
+{
+    State *self = (State *)object;
+    int64_t code, q, tie, start;
+    Column out;
+    if (argument_count("read", given, 5) || integer(args[0], "code", -1, INT32_MAX, &code) ||
+        integer(args[1], "q", -TIME_LIMIT, TIME_LIMIT, &q) ||
+        integer(args[2], "tie", INT64_MIN, INT64_MAX, &tie) ||
+        integer(args[4], "start", 0, VALUE_LIMIT, &start))
+        return NULL;
+    int status = column_get(args[3], "out", 'd', &out);
+    if (status == 0 && start + self->plan.outputs > out.n) {
+        PyErr_Format(PyExc_ValueError, "out has %zd places, too few for %d outputs from %lld",
+                     out.n, self->plan.outputs, (long long)start);
+        status = -1;
+    }
+    if (status == 0)
+        key_read(&self->plan, state_find(self, code), q, tie, self->tally,
+                 (double *)out.view.buf + start);
+    column_release(&out);
+    if (status)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *state_events(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromLongLong(((State *)object)->events);
+}
+
+/* ---------------------------------------------------------------- the module */
+
+static PyMethodDef state_methods[] = {
+    {"insert", (PyCFunction)(void (*)(void))state_insert, METH_FASTCALL, insert_doc},
+    {"load", (PyCFunction)(void (*)(void))state_load, METH_VARARGS | METH_KEYWORDS, load_doc},
+    {"read", (PyCFunction)(void (*)(void))state_read, METH_FASTCALL, read_doc},
+    {"events", state_events, METH_NOARGS,
+     "events($self, /)\n--\n\nReturn how many events are held."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot state_slots[] = {
+    {Py_tp_doc, "State(scales, outputs)\n--\n\nThe events of one stream by one key, read online."},
+    {Py_tp_new, state_new},
+    {Py_tp_dealloc, state_free},
+    {Py_tp_methods, state_methods},
+    {0, NULL},
+};
+
+static PyType_Spec state_spec = {
+    .name = "kingpost.features._kernel.State",
+    .basicsize = sizeof(State),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = state_slots,
+};
+
+static int module_exec(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &state_spec, NULL);
+    int status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
+    Py_XDECREF(type);
+    return status;
+}
+
+static PyMethodDef module_methods[] = {
+    {"backfill", (PyCFunction)(void (*)(void))backfill, METH_VARARGS | METH_KEYWORDS,
+     backfill_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_kernel",
+    .m_doc = "The window kernel, compiled; `_twin` is the same in plain Python.",
+    .m_size = 0,
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&module_definition); }

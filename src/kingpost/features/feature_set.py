@@ -1,0 +1,204 @@
+"""The features of one decision, resolved against its request: names, order, digest.
+
+The rule: a value is computed by one piece of code, whatever asks for it. Windows come
+from the kernel, fields as they are, row functions by calling the same Python function
+for one request and for a million. What cannot be computed is NaN.
+"""
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Iterable, MutableSequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import cast
+
+import msgspec
+
+from kingpost.contracts import Contract, Event, Field, Instant, NaiveTime
+from kingpost.core import Place
+from kingpost.features.declare import (
+    Feature,
+    FieldFeature,
+    RowFeature,
+    WindowFeatures,
+    named_field,
+)
+from kingpost.features.errors import WrongFeature
+
+__all__ = ["FeatureSet", "WindowSlot"]
+
+NOT_COMPUTABLE = (ArithmeticError, ValueError, LookupError)
+"""What a row function may raise to say that it has no value for this request."""
+
+_EXAMPLES: dict[str, object] = {
+    "text": "",
+    "integer": 1,
+    "number": 1.0,
+    "boolean": True,
+    "time": Instant(1_533_081_600_000_000),
+}
+
+
+@dataclass(frozen=True)
+class WindowSlot:
+    """Where a group of windowed features starts in the row of values."""
+
+    view: WindowFeatures
+    start: int
+
+
+class FeatureSet:
+    """The features of one decision in the order in which its model takes them.
+
+    Args:
+        request: The contract of the event that asks for the decision.
+        features: As declared.
+        place: Where the decision stands, for errors.
+
+    Raises:
+        WrongFeature: Two features share a name, one needs what the request does not
+            have, or a function asks a moment for its hour without naming a zone.
+    """
+
+    def __init__(self, request: Contract[Event], features: Iterable[Feature], place: Place) -> None:
+        self.request = request
+        self.features = tuple(features)
+        if not self.features:
+            raise WrongFeature("a decision has no features", "list at least one", place)
+        names: list[str] = []
+        windows: list[WindowSlot] = []
+        fields: list[tuple[str, int]] = []
+        rows: list[tuple[RowFeature, int]] = []
+        owners: dict[str, Place] = {}
+        for one in self.features:
+            start = len(names)
+            if isinstance(one, WindowFeatures):
+                self._check_key(one)
+                windows.append(WindowSlot(one, start))
+                names.extend(one.names)
+            elif isinstance(one, FieldFeature):
+                self._check_field(one)
+                fields.append((one.name, start))
+                names.append(one.name)
+            else:
+                rows.append((one, start))
+                names.append(one.name)
+            for name in names[start:]:
+                if name in owners:
+                    raise WrongFeature(
+                        f"two features are called {name!r}; the other is at {owners[name]}",
+                        "rename one: the name given in `.features(<name>=…)`, or the function's",
+                        one.place,
+                    )
+                owners[name] = one.place
+        self.names = tuple(names)
+        self.windows = tuple(windows)
+        self.field_slots = tuple(fields)
+        self.row_slots = tuple(rows)
+        self._fields = tuple((attrgetter(name), at) for name, at in fields)
+        self._rows = tuple((row.function, self._sources(row, at), at) for row, at in rows)
+        for row, _ in rows:
+            self._probe(row)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything the values depend on, in hex."""
+        text = msgspec.json.encode(
+            [self.request.digest, [one.description for one in self.features]], order="sorted"
+        )
+        return hashlib.sha256(text).hexdigest()
+
+    def complete(self, event: Event, out: MutableSequence[float], start: int) -> tuple[str, ...]:
+        """Fill in fields and row functions; the windows are already in `out[start:]`.
+
+        Returns:
+            The names of features that could not be computed; their values are NaN.
+        """
+        failed: tuple[str, ...] = ()
+        for get, at in self._fields:
+            value = get(event)
+            if value is None:
+                failed += (self.names[at],)
+                value = math.nan
+            out[start + at] = cast("float", value)
+        for function, sources, at in self._rows:
+            values = [get(event) if get else out[start + slot] for get, slot in sources]
+            try:
+                out[start + at] = function(*values)
+            except NOT_COMPUTABLE:
+                failed += (self.names[at],)
+                out[start + at] = math.nan
+        return failed
+
+    def _check_key(self, view: WindowFeatures) -> None:
+        grouped = named_field(view.stream.contract, view.key, view.place)
+        asked = self.request.by_name.get(view.key)
+        if asked is None or asked.kind != grouped.kind:
+            found = "none" if asked is None else f"one of kind {asked.kind}"
+            raise WrongFeature(
+                f"features by {view.key!r} ({grouped.kind}) need that field in the request "
+                f"{self.request.type.__name__}, which has {found}",
+                f"add `{view.key}` to the request or group by a field it has",
+                view.place,
+            )
+
+    def _check_field(self, one: FieldFeature) -> None:
+        found = named_field(self.request, one.name, one.place)
+        if found.kind in ("text", "time"):
+            raise WrongFeature(
+                f"field {one.name!r} is {found.kind} and a model takes numbers",
+                "make a number of it in a @kp.feature function",
+                one.place,
+            )
+
+    def _sources(
+        self, row: RowFeature, at: int
+    ) -> tuple[tuple[Callable[[Event], object] | None, int], ...]:
+        """Say where each parameter of a function comes from: the request or a feature."""
+        sources: list[tuple[Callable[[Event], object] | None, int]] = []
+        later = {one.name for one in self.features[self._index_of(row) :]
+                 if isinstance(one, RowFeature)}  # fmt: skip
+        for name in row.parameters:
+            if name in self.request.by_name:
+                sources.append((attrgetter(name), 0))
+            elif name in self.names and name not in later:
+                sources.append((None, self.names.index(name)))
+            else:
+                raise WrongFeature(
+                    f"feature {row.name!r} takes {name!r}, which is neither a field of "
+                    f"{self.request.type.__name__} nor a feature before it",
+                    f"use one of {', '.join([*self.request.by_name, *self.names[:at]])}",
+                    row.place,
+                )
+        return tuple(sources)
+
+    def _index_of(self, row: RowFeature) -> int:
+        return next(i for i, one in enumerate(self.features) if one is row)
+
+    def _probe(self, row: RowFeature) -> None:
+        """Call the function once, to hear of a time without a zone now and not in service."""
+        fields = [self.request.by_name.get(name) for name in row.parameters]
+        with contextlib.suppress(*NOT_COMPUTABLE):
+            try:
+                row.function(*[_example(field) for field in fields])
+            except NaiveTime as error:
+                raise WrongFeature(
+                    f"feature {row.name!r}: {error.text} has no time zone",
+                    "name one, as in `at.in_zone('Asia/Kolkata').hour`",
+                    row.place,
+                ) from error
+            except AttributeError as error:
+                raise WrongFeature(
+                    f"feature {row.name!r}: {error}", "use what the field has", row.place
+                ) from error
+
+
+def _example(field: Field | None) -> object:
+    if field is None:
+        return 1.0
+    return field.choices[0] if field.choices else _EXAMPLES[field.kind]

@@ -1,0 +1,168 @@
+"""A commit as bytes: one frame, written and read as a whole or not at all.
+
+    length u32 | check u32 | first offset u64 | time u64 | "KPF" | version u8 | span u32 | entries
+    entry: body length u32 | count u32 | labels length u16 | kind NUL tenant NUL topic | body
+
+All integers are little-endian. `length` counts the whole frame. `check` is the CRC-32 of
+what follows it, started from the journal's own random salt, so that no body can pass for a
+frame. In the first frame of a group (what was written and synced as one) the check is
+complemented: such a frame proves that everything before it had become durable. The first
+eight bytes keep this meaning in every later version.
+
+Where frames lie in files is left to `segments` and `writer`.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+from kingpost.journal.errors import BadCommit
+
+__all__ = [
+    "COMPLEMENT",
+    "ENVELOPE",
+    "FORMAT_VERSION",
+    "FRAME_HEAD",
+    "MARK",
+    "MARK_AT",
+    "MAX_COMMIT",
+    "Commit",
+    "Entry",
+    "Frame",
+    "Place",
+    "decode_entries",
+    "encode",
+]
+
+FORMAT_VERSION = 1
+MAX_COMMIT = 64 * 1024 * 1024
+"""The most bytes one commit may take, its head included."""
+
+COMPLEMENT = 0xFFFF_FFFF
+MARK = int.from_bytes(b"KPF" + bytes([FORMAT_VERSION]), "little")
+MARK_AT = 24
+"""Where in a frame the mark stands."""
+
+ENVELOPE = struct.Struct("<II")
+FRAME_HEAD = struct.Struct("<IIQQII")
+_REST_OF_HEAD = struct.Struct("<QQII")
+_ENTRY_HEAD = struct.Struct("<IIH")
+_LABELS_KEPT = 4096
+
+_labels_of: dict[tuple[str, str, str], bytes] = {}
+_names_of: dict[bytes, tuple[str, str, str]] = {}
+
+
+class Entry(NamedTuple):
+    """One thing in a commit.
+
+    It takes `count` offsets: 1 for an event, a record or a document, n for a batch of n
+    events. `tenant` is empty for what belongs to no tenant; `topic` names the stream or
+    the decision. The journal does not look into the body.
+    """
+
+    kind: str
+    tenant: str
+    topic: str
+    body: bytes
+    count: int = 1
+
+
+class Place(NamedTuple):
+    """Where a commit lies: the first offset of its segment, and the byte in that file."""
+
+    segment: int
+    byte: int
+
+
+class Commit(NamedTuple):
+    """Entries that became durable together; the first one has offset `offset`."""
+
+    offset: int
+    entries: tuple[Entry, ...]
+    time_us: int
+    """When it was appended, microseconds UTC; never less than in an earlier commit."""
+    place: Place
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset after this commit."""
+        return self.offset + sum(entry.count for entry in self.entries)
+
+
+class Frame(NamedTuple):
+    """An encoded commit, not yet placed: the envelope waits for what its group will be."""
+
+    offset: int
+    next_offset: int
+    time_us: int
+    check: int
+    payload: bytes
+
+
+def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Frame:
+    """Encode one commit that begins at `offset`.
+
+    Raises:
+        BadCommit: There are no entries, a label cannot be stored, a count is not positive,
+            or the whole is larger than `MAX_COMMIT`.
+    """
+    parts = [b""]
+    span = 0
+    try:
+        for kind, tenant, topic, body, count in entries:
+            if count < 1:
+                raise BadCommit(f"entry {kind!r} has a count of {count}; the least is 1")
+            labels = _labels_of.get((kind, tenant, topic)) or _labels(kind, tenant, topic)
+            parts += _ENTRY_HEAD.pack(len(body), count, len(labels)), labels, body
+            span += count
+        parts[0] = _REST_OF_HEAD.pack(offset, time_us, MARK, span)
+    except struct.error as error:
+        raise BadCommit(f"a body or a count is too large to be stored ({error})") from error
+    if not span:
+        raise BadCommit("it has no entries")
+    payload = b"".join(parts)
+    if len(payload) > MAX_COMMIT - ENVELOPE.size:
+        raise BadCommit(
+            f"it takes {len(payload):,} bytes and the limit is {MAX_COMMIT:,}; split it"
+        )
+    return Frame(offset, offset + span, time_us, crc32(payload, salt), payload)
+
+
+def _labels(kind: str, tenant: str, topic: str) -> bytes:
+    names = (kind, tenant, topic)
+    try:
+        labels = "\0".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise BadCommit(f"{names!r} cannot be written as UTF-8") from error
+    if not kind or labels.count(0) != 2 or len(labels) > 0xFFFF:
+        raise BadCommit(
+            f"kind, tenant and topic {names!r} need a kind, no NUL, and 65,533 bytes at most"
+        )
+    if len(_labels_of) >= _LABELS_KEPT:
+        _labels_of.clear()
+    _labels_of[names] = labels
+    return labels
+
+
+def decode_entries(buffer: bytes, at: int, end: int) -> tuple[Entry, ...]:
+    """Read the entries that lie in `buffer[at:end]`, which a check has vouched for."""
+    entries: list[Entry] = []
+    while at < end:
+        size, count, width = _ENTRY_HEAD.unpack_from(buffer, at)
+        at += 10
+        body_at = at + width
+        labels = buffer[at:body_at]
+        names = _names_of.get(labels) or _names(labels)
+        at = body_at + size
+        entries.append(Entry(*names, buffer[body_at:at], count))
+    return tuple(entries)
+
+
+def _names(labels: bytes) -> tuple[str, str, str]:
+    kind, tenant, topic = labels.decode().split("\0")
+    if len(_names_of) >= _LABELS_KEPT:
+        _names_of.clear()
+    _names_of[labels] = kind, tenant, topic
+    return kind, tenant, topic

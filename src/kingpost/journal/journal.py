@@ -1,0 +1,277 @@
+"""The one writer of a partition: append commits, and know when they are durable.
+
+Callers hand over commits and go on; one group at a time is in flight in a writer thread,
+and what arrives meanwhile goes as the next group, in one write and one sync. Durable
+means that the sync returned. After a failed write or sync nothing later is acknowledged:
+what the disk holds is then unknown until the partition is opened, and recovered, anew.
+
+Reading is left to `scan` and `lookup`, which need no writer.
+"""
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+
+from kingpost.core import Clock, Disk, DiskLock, KingpostError
+from kingpost.journal.errors import (
+    BadCommit,
+    JournalClosed,
+    JournalFailed,
+    JournalFull,
+    JournalInUse,
+)
+from kingpost.journal.frames import Entry, Frame, encode
+from kingpost.journal.position import Position, partition_name
+from kingpost.journal.recovery import Tail, recover_tail
+from kingpost.journal.segments import SegmentHeader, first_offsets
+from kingpost.journal.writer import DRAFTS, SegmentWriter, first_segment
+
+__all__ = ["SEGMENT_BYTES", "Journal", "Landed"]
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+GROUP_BYTES = 8 * 1024 * 1024
+"""A group stops gathering at this size."""
+
+_LOCK = "lock"
+_log = logging.getLogger(__name__)
+
+Landed = Callable[[KingpostError | None], None]
+"""Told once, in the writer thread: None when the commits are durable, else why not."""
+
+
+class Journal:
+    """A partition, open for writing in this process alone; made by `open`.
+
+    Any thread may append. Attributes:
+        directory: Where it lies.
+        partition: Its name, the name of the directory.
+        durable_offset: Everything before this offset is durable.
+    """
+
+    def __init__(
+        self, directory: Path, clock: Clock, lock: DiskLock, tail: Tail, writer: SegmentWriter
+    ) -> None:
+        self.directory = directory
+        self.partition = directory.name
+        self.durable_offset = tail.next_offset
+        self._clock, self._lock, self._writer = clock, lock, writer
+        self._salt = tail.header.salt
+        self._next_offset = tail.next_offset
+        self._last_time_us = tail.last_time_us
+        self._failure: KingpostError | None = None
+        self._submitting = threading.Lock()
+        self._closed = False
+        self._queue: SimpleQueue[tuple[list[Frame], Landed] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="kingpost-journal", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def open(
+        directory: Path,
+        *,
+        disk: Disk,
+        clock: Clock,
+        segment_bytes: int = SEGMENT_BYTES,
+        fill_in_background: bool = True,
+    ) -> "Journal":
+        """Open a partition for writing, and make it when it does not exist.
+
+        A commit that a crash left half-written is erased; whole ones stay.
+
+        Args:
+            directory: The partition; its name is the partition's name.
+            disk: Where every byte goes.
+            clock: Gives each commit its time.
+            segment_bytes: The size at which a new segment file is begun.
+            fill_in_background: Whether the next segment is filled in a thread of its own.
+
+        Raises:
+            JournalInUse: Someone else has it open for writing.
+            JournalCorrupt: Commits that were durable cannot be read any more.
+            JournalNewer: A later version of Kingpost wrote it.
+            JournalFull, JournalFailed: The disk refused.
+            BadPartitionName: The directory's name cannot name a partition.
+        """
+        partition_name(directory.name)
+        try:
+            disk.make_directory(directory)
+            lock = _lock(disk, directory)
+            try:
+                tail = _recover(disk, directory, clock, segment_bytes)
+            except BaseException:
+                lock.release()
+                raise
+        except OSError as error:
+            raise _failure(directory, error) from error
+        writer = SegmentWriter(
+            disk, directory, tail, segment_bytes=segment_bytes, in_background=fill_in_background
+        )
+        return Journal(directory, clock, lock, tail, writer)
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset that the next commit gets."""
+        return self._next_offset
+
+    @property
+    def position(self) -> Position:
+        """How far the partition is durable."""
+        return Position.of({self.partition: self.durable_offset})
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        """Append one commit and return its first offset once it is durable.
+
+        Raises:
+            BadCommit: The entries do not make a commit; nothing was written.
+            JournalFull: The disk is full; open the journal again when it is not.
+            JournalFailed: A write failed; open the journal again.
+            JournalClosed: It was closed.
+        """
+        wait = threading.Lock()
+        wait.acquire()
+        outcome: list[KingpostError | None] = []
+
+        def landed(error: KingpostError | None) -> None:
+            outcome.append(error)
+            wait.release()
+
+        offset = self.submit([entries], landed)
+        wait.acquire()
+        if outcome[0] is not None:
+            raise _again(outcome[0]) from outcome[0]
+        return offset
+
+    def submit(self, commits: Sequence[Sequence[Entry]], landed: Landed) -> int:
+        """Queue commits, in order, as part of one group; return the first one's offset.
+
+        Args:
+            commits: Each one is atomic; either all are queued or none.
+            landed: Called once in the writer thread, when all are durable or have failed.
+                It should only hand the news on: the next group waits for it.
+
+        Raises:
+            BadCommit: One of them is not a commit, or there is none; nothing was queued.
+            JournalFull, JournalFailed: An earlier write failed; open the journal again.
+            JournalClosed: It was closed.
+        """
+        with self._submitting:
+            if self._failure is not None:
+                raise _again(self._failure)
+            if self._closed:
+                raise JournalClosed(self.directory)
+            salt, first = self._salt, self._next_offset
+            now_us = max(self._clock.now_us(), self._last_time_us)
+            offset = first
+            frames: list[Frame] = []
+            for entries in commits:
+                frame = encode(entries, offset, now_us, salt)
+                offset = frame.next_offset
+                frames.append(frame)
+            if not frames:
+                raise BadCommit("there is none")
+            self._next_offset = offset
+            self._last_time_us = now_us
+            self._queue.put((frames, landed))
+            return first
+
+    def close(self) -> None:
+        """Wait for what was queued, then release the partition; closing twice is fine."""
+        with self._submitting:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        self._writer.close()
+        self._lock.release()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while group := self._gather():
+            self._write([frame for frames, _ in group for frame in frames])
+            for _, landed in group:
+                self._tell(landed)
+
+    def _gather(self) -> list[tuple[list[Frame], Landed]]:
+        """Wait for a submission, and take what came with it; none once closed."""
+        queue = self._queue
+        group: list[tuple[list[Frame], Landed]] = []
+        size = 0
+        while size < GROUP_BYTES and (not group or queue.qsize()):
+            submitted = queue.get()
+            if submitted is None:
+                if group:
+                    queue.put(None)  # the last item, for the next time
+                break
+            group.append(submitted)
+            size += sum(len(frame.payload) for frame in submitted[0])
+        return group
+
+    def _write(self, group: Sequence[Frame]) -> None:
+        if self._failure is not None:
+            return
+        try:
+            self._writer.write(group)
+            self.durable_offset = group[-1].next_offset
+        except Exception as error:  # the boundary of the writer thread
+            _log.exception("journal_write_failed", extra={"partition": self.partition})
+            self._failure = _failure(self.directory, error)
+
+    def _tell(self, landed: Landed) -> None:
+        try:
+            landed(self._failure)
+        except Exception:  # a caller's mistake must not stop the others' commits
+            _log.exception("journal_landed_failed", extra={"partition": self.partition})
+
+
+def _lock(disk: Disk, directory: Path) -> DiskLock:
+    path = directory / _LOCK
+    try:
+        return disk.lock(path)
+    except BlockingIOError as error:
+        file = disk.open(path, write=False)
+        try:
+            text = file.read_at(0, 20).decode().strip()
+        finally:
+            file.close()
+        raise JournalInUse(directory, int(text) if text.isdigit() else None) from error
+
+
+def _recover(disk: Disk, directory: Path, clock: Clock, segment_bytes: int) -> Tail:
+    for draft in set(disk.list(directory)).intersection(DRAFTS):
+        disk.remove(directory / draft)
+    # a crash may have come between a segment's rename and the sync of its directory
+    disk.sync_directory(directory)
+    firsts = first_offsets(disk, directory)
+    if not firsts:
+        salt = int.from_bytes(os.urandom(4))
+        header = SegmentHeader(directory.name, 0, clock.now_us(), salt)
+        first_segment(disk, directory, header, segment_bytes)
+        firsts = [0]
+    return recover_tail(disk, directory, firsts[-1])
+
+
+def _failure(directory: Path, error: Exception) -> KingpostError:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return JournalFull(directory)
+    return JournalFailed(directory, str(error))
+
+
+def _again(failure: KingpostError) -> KingpostError:
+    """Make the error anew: one that several threads raise would mix their tracebacks."""
+    return type(failure)(*failure.args)

@@ -1,0 +1,112 @@
+"""Reading single commits: by the place a scan gave, or by any offset they hold.
+
+A search by offset reads its segment once and remembers a place every 64 kB, so later ones
+walk over at most that much. Needs no lock, works beside the live writer.
+"""
+
+from bisect import bisect_right
+from pathlib import Path
+
+from kingpost.core import Disk
+from kingpost.journal.errors import JournalCorrupt, NoSuchOffset
+from kingpost.journal.frames import Commit, Place
+from kingpost.journal.segments import HEADER_SIZE, first_offsets, open_segment, segment_path
+from kingpost.journal.walk import SegmentWalk, WholeFrame, frame_at
+
+__all__ = ["Lookup", "read_commit_at"]
+
+_STRIDE = 64 * 1024
+_OPEN_SEGMENTS = 64
+
+
+def read_commit_at(directory: Path, place: Place, *, disk: Disk) -> Commit:
+    """Read the one commit at a place; for many, keep a `Lookup`.
+
+    Raises:
+        JournalCorrupt: No whole commit lies there.
+        FileNotFoundError: There is no such segment.
+    """
+    lookup = Lookup(directory, disk=disk)
+    try:
+        return lookup.read_at(place)
+    finally:
+        lookup.close()
+
+
+class _Segment:
+    """An open segment and the places known in it, about one every `_STRIDE` bytes."""
+
+    def __init__(self, walk: SegmentWalk) -> None:
+        self.walk = walk
+        self._offsets = [walk.header.first_offset]
+        self._bytes = [HEADER_SIZE]
+
+    def find(self, offset: int) -> WholeFrame | None:
+        at = bisect_right(self._offsets, offset) - 1
+        self.walk.offset, self.walk.byte = self._offsets[at], self._bytes[at]
+        for frame in self.walk.frames():
+            if frame.place.byte >= self._bytes[-1] + _STRIDE:
+                self._offsets.append(frame.offset)
+                self._bytes.append(frame.place.byte)
+            if offset < frame.next_offset:
+                return frame
+        return None
+
+
+class Lookup:
+    """Open files of a partition and what is known of places in them; for one thread."""
+
+    def __init__(self, directory: Path, *, disk: Disk) -> None:
+        self._directory, self._disk = directory, disk
+        self._firsts: list[int] = []
+        self._open: dict[int, _Segment] = {}
+
+    def read(self, offset: int) -> Commit:
+        """Read the commit that holds an offset.
+
+        Raises:
+            NoSuchOffset: No commit holds it.
+            JournalCorrupt: The bytes where it was are damaged.
+            JournalNewer: A later version of Kingpost wrote them.
+        """
+        frame = self._find(offset) if self._firsts else None
+        if frame is None:
+            self._firsts = first_offsets(self._disk, self._directory)
+            frame = self._find(offset) if self._firsts and offset >= 0 else None
+        if frame is None:
+            self._refuse(offset)
+        return frame.commit()
+
+    def read_at(self, place: Place) -> Commit:
+        """Read the commit at a place that a scan or a lookup gave.
+
+        Raises:
+            JournalCorrupt: No whole commit lies there.
+            JournalNewer: A later version of Kingpost wrote it.
+            FileNotFoundError: There is no such segment.
+        """
+        walk = self._segment(place.segment).walk
+        frame = frame_at(walk.file, walk.header, place.byte)
+        if frame is None:
+            raise JournalCorrupt(walk.path, place.byte, "no whole commit lies there")
+        return frame.commit()
+
+    def close(self) -> None:
+        """Release the files."""
+        while self._open:
+            self._open.popitem()[1].walk.file.close()
+
+    def _find(self, offset: int) -> WholeFrame | None:
+        first = self._firsts[bisect_right(self._firsts, offset) - 1]
+        return self._segment(first).find(offset)
+
+    def _segment(self, first: int) -> _Segment:
+        segment = self._open.pop(first, None)
+        if segment is None:
+            file, header = open_segment(self._disk, self._directory, first)
+            path = segment_path(self._directory, first)
+            segment = _Segment(SegmentWalk(file, header, path, chunk=_STRIDE))
+        self._open[first] = segment  # the last one used is the last one to go
+        if len(self._open) > _OPEN_SEGMENTS:
+            self._open.pop(next(iter(self._open))).walk.file.close()
+        return segment

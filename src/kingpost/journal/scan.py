@@ -1,0 +1,117 @@
+"""Reading a partition in order, also beside the process that writes it.
+
+A scan needs no lock and changes nothing. It ends at the last whole commit; called again,
+it goes on with what has come since. Beside a live writer it may see a commit a moment
+before its sync has returned. Damage is an error, never a silent end: a gap before a later
+segment always, within the last segment as far as one read looks ahead (opening the
+partition for writing looks at all of it).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+from kingpost.core import Disk
+from kingpost.journal.errors import JournalCorrupt
+from kingpost.journal.frames import Commit
+from kingpost.journal.segments import first_offsets, open_segment, segment_path
+from kingpost.journal.walk import CHUNK, SegmentWalk, WholeFrame
+
+__all__ = ["Scan", "scan"]
+
+
+def scan(
+    directory: Path, *, disk: Disk, start: int = 0, stop: int | None = None
+) -> Iterator[Commit]:
+    """Yield the commits of a partition in order; none when there is no partition.
+
+    Args:
+        directory: The partition.
+        disk: Where from.
+        start: The first offset wanted; a commit that holds it comes whole.
+        stop: Commits that begin at this offset or later are left out.
+
+    Raises:
+        JournalCorrupt: Commits that were durable cannot be read any more.
+        JournalNewer: A later version of Kingpost wrote them.
+    """
+    walk = Scan(directory, disk=disk, start=start)
+    try:
+        yield from walk.commits(stop=stop)
+    finally:
+        walk.close()
+
+
+class Scan:
+    """A place in a partition, from which commits are read on."""
+
+    def __init__(self, directory: Path, *, disk: Disk, start: int = 0) -> None:
+        self._directory, self._disk = directory, disk
+        self._start = start
+        self._walk: SegmentWalk | None = None
+        self._doubted = -1
+
+    @property
+    def offset(self) -> int:
+        """The offset that the next commit will have, or the one it was told to start at."""
+        return max(self._start, self._walk.offset if self._walk else 0)
+
+    def commits(self, *, stop: int | None = None) -> Iterator[Commit]:
+        """Yield the commits from here to the present end; call again for later ones.
+
+        Raises:
+            JournalCorrupt: Commits that were durable cannot be read any more.
+            JournalNewer: A later version of Kingpost wrote them.
+        """
+        while (walk := self._walk or self._enter(self._start)) is not None:
+            for frame in walk.frames():
+                if stop is not None and frame.offset >= stop:
+                    _step_back(walk, frame)
+                    return
+                if frame.next_offset > self._start:
+                    yield frame.commit()
+            if not self._goes_on(walk):
+                return
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._walk is not None:
+            self._walk.file.close()
+            self._walk = None
+
+    def _enter(self, offset: int) -> SegmentWalk | None:
+        firsts = first_offsets(self._disk, self._directory)
+        if not firsts:
+            return None
+        first = firsts[bisect_right(firsts, offset) - 1]
+        file, header = open_segment(self._disk, self._directory, first)
+        self._walk = SegmentWalk(file, header, segment_path(self._directory, first))
+        return self._walk
+
+    def _goes_on(self, walk: SegmentWalk) -> bool:
+        """Say whether there is more to read, after the walk found no further frame."""
+        segment = walk.header.first_offset
+        later = [at for at in first_offsets(self._disk, self._directory) if at > segment]
+        if not later and not _is_doubtful(walk):
+            return False
+        if self._doubted != walk.byte:
+            # the writer may have filled this place after the walk looked at it
+            self._doubted = walk.byte
+            return True
+        self._doubted = -1
+        if not later or later[0] != walk.offset:
+            raise JournalCorrupt(
+                walk.path, walk.byte, f"offset {walk.offset} was stored there and is not readable"
+            )
+        walk.file.close()
+        self._walk = None
+        return self._enter(walk.offset) is not None
+
+
+def _is_doubtful(walk: SegmentWalk) -> bool:
+    ahead = walk.file.read_at(walk.byte, CHUNK)
+    return ahead.count(0) < len(ahead) and walk.proof_after() is not None
+
+
+def _step_back(walk: SegmentWalk, frame: WholeFrame) -> None:
+    walk.byte, walk.offset = frame.place.byte, frame.offset

@@ -1,0 +1,169 @@
+"""Laying groups of frames into segment files, one durable write a group.
+
+A group lies in one piece in one segment. A small one goes where zeros wait for it: in the
+segment being written, else in a spare one that was filled in the background. A large one
+is as well off appending, since its own size dwarfs the cost of the metadata, so bulk
+loading does not write everything twice. Each spare is twice as large as the segment
+before it: a journal of a few approvals stays small.
+
+One caller at a time. After any error the writer must not be used again.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from kingpost.core import Disk, DiskFile
+from kingpost.journal.frames import COMPLEMENT, ENVELOPE, Frame
+from kingpost.journal.recovery import Tail
+from kingpost.journal.segments import HEADER_SIZE, SegmentHeader, publish_segment, zero_fill
+
+__all__ = ["DRAFTS", "SegmentWriter", "first_segment"]
+
+FIRST_SEGMENT = 1024 * 1024
+LARGE_GROUP = 1024 * 1024
+FILL_STEP = 1024 * 1024
+_SPARE, _DRAFT = "spare.tmp", "draft.tmp"
+DRAFTS = (_SPARE, _DRAFT)
+"""Files that belong to no journal yet; left over after a crash, they may be removed."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Spare(NamedTuple):
+    file: DiskFile
+    size: int
+
+
+def first_segment(disk: Disk, directory: Path, header: SegmentHeader, segment_bytes: int) -> None:
+    """Make the first segment of a new partition."""
+    draft = directory / _DRAFT
+    file = disk.open(draft, write=True, create=True)
+    try:
+        zero_fill(file, HEADER_SIZE, min(FIRST_SEGMENT, segment_bytes))
+        publish_segment(disk, directory, draft, file, header)
+    finally:
+        file.close()
+
+
+class SegmentWriter:
+    """Writes groups behind `tail`.
+
+    Args:
+        disk: Where to.
+        directory: The partition.
+        tail: Its end, as recovered; the writer owns it from here on.
+        segment_bytes: The most a segment may take, unless one group needs more.
+        in_background: Whether spares are filled in a thread, or at once by the caller.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: Path,
+        tail: Tail,
+        *,
+        segment_bytes: int,
+        in_background: bool = True,
+    ) -> None:
+        self._disk, self._directory, self._tail = disk, directory, tail
+        self._segment_bytes = segment_bytes
+        self._in_background = in_background
+        self._spare: _Spare | None = None
+        self._spare_asked = False
+        self._filler: threading.Thread | None = None
+        self._closing = False
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        """Write a group and return once it is durable.
+
+        Raises:
+            OSError: The disk refused; the journal must be opened again.
+        """
+        parts: list[bytes] = []
+        flip = COMPLEMENT
+        for frame in frames:
+            payload = frame.payload
+            parts += ENVELOPE.pack(len(payload) + 8, frame.check ^ flip), payload
+            flip = 0
+        group = b"".join(parts)
+        self._make_room(len(group), frames[0])
+        tail = self._tail
+        tail.file.write_durable(tail.byte, group)
+        tail.byte += len(group)
+        tail.filled = max(tail.filled, tail.byte)
+        if not self._spare_asked and tail.byte * 2 > tail.filled and len(group) < LARGE_GROUP:
+            self._ask_for_spare()
+
+    def _make_room(self, size: int, first: Frame) -> None:
+        tail, spare = self._tail, self._spare
+        end = tail.byte + size
+        if end <= tail.filled or tail.byte == HEADER_SIZE:
+            return
+        if spare is not None and size < LARGE_GROUP and HEADER_SIZE + size <= spare.size:
+            self._spare = None
+            self._spare_asked = False
+            self._roll(self._directory / _SPARE, spare.file, spare.size, first)
+        elif end > self._segment_bytes:
+            draft = self._directory / _DRAFT
+            file = self._disk.open(draft, write=True, create=True)
+            filler = self._filler
+            self._spare_asked = spare is not None or (filler is not None and filler.is_alive())
+            self._roll(draft, file, HEADER_SIZE, first)
+
+    def _roll(self, draft: Path, file: DiskFile, filled: int, first: Frame) -> None:
+        old = self._tail
+        header = replace(old.header, first_offset=first.offset, time_us=first.time_us)
+        path = publish_segment(self._disk, self._directory, draft, file, header)
+        self._tail = replace(
+            old, file=file, header=header, path=path, byte=HEADER_SIZE, filled=filled
+        )
+        if old.filled > old.byte:
+            old.file.truncate(old.byte)
+        old.file.close()
+
+    def _ask_for_spare(self) -> None:
+        self._spare_asked = True
+        size = min(self._segment_bytes, 2 * self._tail.filled)
+        if self._in_background:
+            self._filler = threading.Thread(
+                target=self._fill_spare, args=(size,), name="kingpost-journal-spare", daemon=True
+            )
+            self._filler.start()
+        else:
+            self._fill_spare(size)
+
+    def _fill_spare(self, size: int) -> None:
+        path = self._directory / _SPARE
+        try:
+            file = self._disk.open(path, write=True, create=True)
+            try:
+                for start in range(0, size, FILL_STEP):
+                    if self._closing:
+                        break
+                    zero_fill(file, start, min(start + FILL_STEP, size))
+                    file.sync()
+                else:
+                    self._spare = _Spare(file, size)
+            finally:
+                if self._spare is None:
+                    file.close()
+                    self._disk.remove(path)
+        except OSError as error:
+            # not fatal: the writer goes on without, and meets the disk's answer itself
+            _log.warning("journal_spare_failed", extra={"reason": str(error)})
+
+    def close(self) -> None:
+        """Release the files and give the space of an unused spare back."""
+        self._closing = True
+        if self._filler is not None:
+            self._filler.join()
+        if self._spare is not None:
+            self._spare.file.close()
+            with contextlib.suppress(OSError):  # the next one to open removes it
+                self._disk.remove(self._directory / _SPARE)
+        self._tail.file.close()

@@ -1,0 +1,21 @@
+"""What was decided, why, with what and by whom: the record of every decision."""
+
+from kingpost.records.record import (
+    RECORD_FORMAT,
+    DecisionRecord,
+    NewerRecord,
+    Outcome,
+    Stages,
+    decode_record,
+    encode_record,
+)
+
+__all__ = [
+    "RECORD_FORMAT",
+    "DecisionRecord",
+    "NewerRecord",
+    "Outcome",
+    "Stages",
+    "decode_record",
+    "encode_record",
+]

@@ -1,0 +1,122 @@
+"""The decision record: one per decision made, all that can later be asked of it.
+
+Why, with what, by whom, how long it took. Everything that watches, audits or replays is
+a reader of these records. A record lies in the journal in the same commit as the event
+that asked for it.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from kingpost.core import KingpostError
+
+__all__ = [
+    "RECORD_FORMAT",
+    "DecisionRecord",
+    "NewerRecord",
+    "Outcome",
+    "Stages",
+    "decode_record",
+    "encode_record",
+]
+
+RECORD_FORMAT = 1
+
+
+class Outcome(StrEnum):
+    """How a decision ended."""
+
+    DECIDED = "decided"
+    FALLBACK = "fallback"
+    REVIEW = "review"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Stages(msgspec.Struct, array_like=True, frozen=True):
+    """Microseconds spent; a batch shares its time among its requests."""
+
+    queue_us: int
+    features_us: int
+    model_us: int
+    gate_us: int
+
+
+class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """One decision, as made.
+
+    Attributes:
+        id: UUIDv7, 16 bytes; greater than every id before it in the journal.
+        at_us: When it was decided, microseconds UTC.
+        bundle: SHA-256 digest of the approved bundle that ran, 32 bytes.
+        model: SHA-256 digest of the model artefact, 32 bytes.
+        principal: Id of the API key or user that asked.
+        request_digest: SHA-256 of the request body.
+        event_key: The key of the request's event, as text.
+        event_offset: Where in the data partition the request's body lies.
+        position: The position its features were read at, as text.
+        features: Their values, float64 little-endian, in the bundle's order.
+        unavailable: Names of features that could not be computed.
+        answer: The answer in JSON, exactly as sent.
+        reason: Why the outcome is not `decided`; empty when it is.
+    """
+
+    format: Literal[1]
+    id: bytes
+    at_us: int
+    decision: str
+    bundle: bytes
+    model: bytes
+    principal: str
+    tenant: str
+    trace_id: str
+    session: str | None
+    idempotency_key: str | None
+    request_digest: bytes
+    event_key: str
+    event_offset: int
+    position: str
+    features: bytes
+    unavailable: tuple[str, ...]
+    answer: msgspec.Raw
+    confidence: float
+    outcome: Outcome
+    reason: str
+    stages: Stages
+
+
+class NewerRecord(KingpostError):
+    """A record that a newer version wrote."""
+
+    code = "newer_record"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"a stored decision record cannot be read by this version (format {RECORD_FORMAT}): "
+            f"{self.found}; upgrade Kingpost"
+        )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(DecisionRecord)
+
+encode_record = _encoder.encode
+"""Write a record as a MessagePack array."""
+
+
+def decode_record(body: bytes) -> DecisionRecord:
+    """Read a record.
+
+    Raises:
+        NewerRecord: Its format is not known here.
+    """
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise NewerRecord(str(error)) from error
