@@ -6,7 +6,7 @@ BIN := .venv/bin
 TOOL_READY := .tool/.uv-$(UV_VERSION)
 RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
-BUILT_FROM := pyproject.toml uv.lock $(wildcard hatch_build.py src/kingpost/features/*.c)
+BUILT_FROM := pyproject.toml uv.lock $(wildcard hatch_build.py tools/*.py src/kingpost/features/*.c)
 
 # The lock decides what is installed, on every machine alike; no Python is downloaded.
 unexport UV_FIND_LINKS UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX
@@ -53,7 +53,7 @@ test: $(DEV_READY)  ## run all tests [ARGS="-k journal"]
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_READY)  ## style, types, import contract, unit and property tests: under a minute
-	@$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+	@$(MAKE) -k -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
 	    check-types check-tests check-style check-imports
 
 check-types: $(DEV_READY)

@@ -5,7 +5,6 @@ under `if TYPE_CHECKING` counts like any other. `pyproject.toml` names them unde
 `contract_types`; `make check` runs them together with the floors.
 """
 
-import sys
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
@@ -13,7 +12,7 @@ from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 from importlinter.application import contract_utils
 
-__all__ = ["FacesContract", "NoDetourContract", "StandardLibraryContract"]
+__all__ = ["FacesContract", "NoDetourContract"]
 
 
 class _Breach(NamedTuple):
@@ -84,20 +83,3 @@ class NoDetourContract(_ImportRule):
                 for imported in graph.find_modules_directly_imported_by(module):
                     if module.startswith(f"{imported}."):
                         yield _Breach(module, imported)
-
-
-class StandardLibraryContract(_ImportRule):
-    """A package imports itself and the standard library, nothing else."""
-
-    type_name = "standard_library"
-    mend = "Move what needs the library to a higher floor, or write it with the standard library."
-    package = fields.StringField()
-
-    def breaches(self, graph: ImportGraph) -> Iterator[_Breach]:
-        package = str(self.package)
-        for module in {package, *graph.find_descendants(package)}:
-            for imported in graph.find_modules_directly_imported_by(module):
-                top = imported.partition(".")[0]
-                inside = imported == package or imported.startswith(f"{package}.")
-                if not inside and top not in sys.stdlib_module_names:
-                    yield _Breach(module, imported)

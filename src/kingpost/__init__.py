@@ -1,1 +1,85 @@
-"""Kingpost."""
+"""Kingpost: declare a decision once; serve it, record it, prove it.
+
+    import kingpost as kp
+
+What a declaration needs is here; everything else is in the packages, by its name. Names
+are loaded when they are first used, so that a command line starts in milliseconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kingpost.contracts import Event as Event
+    from kingpost.contracts import EventTime as EventTime
+    from kingpost.contracts import Instant as Instant
+    from kingpost.contracts import Key as Key
+    from kingpost.contracts import KnownTime as KnownTime
+    from kingpost.contracts import Length as Length
+    from kingpost.contracts import Range as Range
+    from kingpost.contracts import Resolution as Resolution
+    from kingpost.core import KingpostError as KingpostError
+    from kingpost.decisions import budget as budget
+    from kingpost.decisions import decision as decision
+    from kingpost.decisions import fallback as fallback
+    from kingpost.decisions import gate as gate
+    from kingpost.decisions import model as model
+    from kingpost.decisions import refuse as refuse
+    from kingpost.decisions import review as review
+    from kingpost.features import count as count
+    from kingpost.features import feature as feature
+    from kingpost.features import field as field
+    from kingpost.features import last as last
+    from kingpost.features import max as max
+    from kingpost.features import mean as mean
+    from kingpost.features import min as min
+    from kingpost.features import stream as stream
+    from kingpost.features import sum as sum
+
+_HOME = {
+    "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
+    "core": "KingpostError",
+    "decisions": "budget decision fallback gate model refuse review",
+    "features": "count feature field last max mean min stream sum",
+}
+_PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
+
+__all__ = [
+    "Event",
+    "EventTime",
+    "Instant",
+    "Key",
+    "KingpostError",
+    "KnownTime",
+    "Length",
+    "Range",
+    "Resolution",
+    "budget",
+    "count",
+    "decision",
+    "fallback",
+    "feature",
+    "field",
+    "gate",
+    "last",
+    "max",
+    "mean",
+    "min",
+    "model",
+    "refuse",
+    "review",
+    "stream",
+    "sum",
+]
+
+
+def __getattr__(name: str) -> object:
+    package = _PACKAGE_OF.get(name)
+    if package is None:
+        raise AttributeError(f"module 'kingpost' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"kingpost.{package}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

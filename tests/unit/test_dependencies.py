@@ -1,9 +1,10 @@
-"""Kingpost imports what it declares; what an extra brings is imported only when used."""
+"""Kingpost imports what it declares, the core the standard library alone, extras when used."""
 
 import ast
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +77,7 @@ def loaded_at_once(imports: list[Import], starts: set[str]) -> set[str]:
     return reached
 
 
+@cache
 def distributions(top: str) -> set[str]:
     installed = metadata.packages_distributions().get(top, [])
     return {canonicalize_name(name) for name in [*installed, MODULES_OF_EXTRAS.get(top, top)]}
@@ -94,7 +96,7 @@ def names(requirements: list[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def foreign() -> list[Import]:
-    known = sys.stdlib_module_names | {"kingpost"}
+    known = sys.stdlib_module_names | {"kingpost", "_typeshed"}
     return [each for each in all_imports() if each.top not in known]
 
 
@@ -104,6 +106,10 @@ def test_every_imported_library_is_declared(foreign: list[Import]) -> None:
     undeclared = [each for each in foreign if not distributions(each.top) & (base | optional)]
 
     assert undeclared == []
+
+
+def test_the_core_stands_on_the_standard_library_alone(foreign: list[Import]) -> None:
+    assert [each for each in foreign if each.module.startswith("kingpost.core")] == []
 
 
 def test_what_an_extra_brings_is_imported_only_when_used(foreign: list[Import]) -> None:

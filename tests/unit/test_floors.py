@@ -19,7 +19,6 @@ RULES = {
     "cycles": "No cycles, in a package either",
     "detours": "No module imports the package it lies in",
     "faces": "Packages and solutions import a package from its face",
-    "core": "The core stands on the standard library alone",
 }
 HOUSE = """
     core contracts storage access calls stats journal records registry tasks workflows
@@ -80,9 +79,15 @@ def house(tmp_path: Path) -> Path:
 
 
 def test_every_package_is_listed_in_the_contract() -> None:
-    here = {file.parent.name for file in (ROOT / "src/kingpost").glob("*/__init__.py")}
+    here = {file.parent.name for file in (ROOT / "src/kingpost").glob("*/*.py")}
 
     assert here <= set(listed_packages())
+
+
+def test_every_folder_with_modules_is_a_package_so_that_the_contract_sees_it() -> None:
+    folders = {file.parent for root in ("src", "solutions") for file in (ROOT / root).rglob("*.py")}
+
+    assert [each for each in folders if not (each / "__init__.py").exists()] == []
 
 
 def test_the_contract_lists_the_house_of_the_design() -> None:
@@ -124,7 +129,6 @@ def test_each_rule_catches_the_import_that_breaks_it(house: Path) -> None:
             "src/kingpost/calls/retry": "from kingpost.calls import breaker_state",
             "solutions/meters/app": "from kingpost.features import _windows",
             "src/kingpost/features/_windows": "",
-            "src/kingpost/core/clock": "def now():\n    import numpy",
         },
     )
 
@@ -139,7 +143,6 @@ def test_each_rule_catches_the_import_that_breaks_it(house: Path) -> None:
         ("serving/app", "kingpost.core.clock", "faces"),
         ("core/clock", "kingpost.core", "detours"),
         ("features/online", "kingpost", "detours"),
-        ("core/clock", "numpy", "core"),
     ],
 )
 def test_one_wrong_import_breaks_its_own_rule(

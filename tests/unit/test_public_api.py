@@ -1,9 +1,15 @@
 """The public API is the one that was reviewed; what describes it sees what matters."""
 
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
+import pytest
+
+import kingpost
 from tools.public_api import SNAPSHOT, describe_api
 
+FACES = ["kingpost", *(f"kingpost.{each.name}" for each in pkgutil.iter_modules(kingpost.__path__))]
 HOW_TO_MEND = (
     "the public API differs from tests/unit/public_api.txt: if that is meant, run "
     "`make api-snapshot`, tell the reader of CHANGELOG.md, and raise the version as SemVer asks"
@@ -14,6 +20,15 @@ def test_the_public_api_is_the_one_that_was_reviewed() -> None:
     reviewed = SNAPSHOT.read_text(encoding="utf-8").splitlines()
 
     assert describe_api().splitlines() == reviewed, HOW_TO_MEND
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_public_name_can_be_imported(face: str) -> None:
+    module = import_module(face)
+
+    missing = [name for name in getattr(module, "__all__", []) if not hasattr(module, name)]
+
+    assert missing == []
 
 
 def test_every_name_of_a_face_has_its_signature(tmp_path: Path) -> None:

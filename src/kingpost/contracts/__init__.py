@@ -8,6 +8,7 @@ from kingpost.contracts.columns import (
     batch_of,
     check_columns,
     decode_batch,
+    events_of,
     join_batches,
 )
 from kingpost.contracts.contract import Contract, Field, Kind, Scalar, contract_of
@@ -30,10 +31,19 @@ from kingpost.contracts.event import (
     Resolution,
 )
 from kingpost.contracts.evolution import check_evolution
-from kingpost.contracts.instant import EPOCH, Instant, microseconds, zone_named
+from kingpost.contracts.instant import (
+    EPOCH,
+    FIRST_US,
+    LAST_US,
+    Instant,
+    microseconds,
+    zone_named,
+)
 
 __all__ = [
     "EPOCH",
+    "FIRST_US",
+    "LAST_US",
     "BadContract",
     "BadResolution",
     "BadRow",
@@ -62,6 +72,7 @@ __all__ = [
     "check_evolution",
     "contract_of",
     "decode_batch",
+    "events_of",
     "join_batches",
     "microseconds",
     "zone_named",

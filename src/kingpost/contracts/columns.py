@@ -5,7 +5,7 @@ microseconds), numbers as float64, booleans as bool, texts as codes into a list 
 distinct values. A field that may be missing has an array of presence beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, cast
 
@@ -13,10 +13,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts.contract import Contract, Field, Scalar, greatest_multiple
+from kingpost.contracts.contract import (
+    Contract,
+    Field,
+    Scalar,
+    greatest_multiple,
+    is_writable,
+)
 from kingpost.contracts.errors import ContractViolation, UnreadableBatch
 from kingpost.contracts.event import Event
-from kingpost.contracts.instant import Instant
+from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 
 __all__ = [
     "BadRow",
@@ -26,10 +32,12 @@ __all__ = [
     "batch_of",
     "check_columns",
     "decode_batch",
+    "events_of",
     "join_batches",
 ]
 
 _FORMAT = 1
+_NOT_A_TIME = np.iinfo(np.int64).min
 _DTYPES = {"integer": np.int64, "number": np.float64, "boolean": np.bool_, "time": np.int64}
 _INTEGERS = (np.int8, np.int16, np.int32, np.int64)
 E = TypeVar("E", bound=Event)
@@ -123,6 +131,8 @@ class ColumnBatch:
         headers: list[_ColumnHeader] = []
         parts: list[bytes] = []
         for name, column in self.columns.items():
+            if isinstance(column, Texts):
+                column = _pruned(column)
             texts = column.values if isinstance(column, Texts) else None
             array = column.codes if isinstance(column, Texts) else column
             array = np.ascontiguousarray(_narrow(array))
@@ -142,6 +152,17 @@ class ColumnBatch:
         return b"".join([len(header).to_bytes(4, "little"), header, *parts])
 
 
+def _pruned(column: Texts) -> Texts:
+    """Drop the values that no row has, as after `take`."""
+    used = np.zeros(len(column.values), np.bool_)
+    used[column.codes] = True
+    if used.all():
+        return column
+    places = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    kept = [column.values[at] for at in np.flatnonzero(used).tolist()]
+    return Texts(places[column.codes], kept)
+
+
 def _narrow(array: NDArray[np.generic]) -> NDArray[np.generic]:
     """Store whole numbers in the fewest bytes that hold them all."""
     if array.dtype.kind != "i" or not len(array):
@@ -152,6 +173,18 @@ def _narrow(array: NDArray[np.generic]) -> NDArray[np.generic]:
         if limits.min <= low and high <= limits.max:
             return array.astype(dtype, copy=False)
     return array
+
+
+def events_of(contract: Contract[E], batch: ColumnBatch) -> Iterator[E]:
+    """Turn a batch into events, one by one."""
+    names = [field.name for field in contract.fields]
+    times = {field.name for field in contract.fields if field.kind == "time"}
+    columns = [
+        map(Instant, cast("list[int]", batch.values(name))) if name in times else batch.values(name)
+        for name in names
+    ]
+    for values in zip(*columns, strict=True):
+        yield contract.type(**dict(zip(names, values, strict=True)))
 
 
 def decode_batch(body: bytes | memoryview, contract: Contract[Event]) -> ColumnBatch:
@@ -175,6 +208,8 @@ def decode_batch(body: bytes | memoryview, contract: Contract[Event]) -> ColumnB
         dtype = np.dtype(stored.dtype)
         array = np.frombuffer(view, dtype, rows, place)
         place += array.nbytes
+        if not array.flags.aligned:
+            array = array.copy()  # the kernel reads whole words
         field = contract.by_name.get(stored.name)
         if stored.has_presence:
             packed = np.frombuffer(view, np.uint8, (rows + 7) // 8, place)
@@ -225,7 +260,11 @@ def batch_of(contract: Contract[E], events: Sequence[E]) -> ColumnBatch:
 
 
 def check_columns(
-    contract: Contract[E], raw: Mapping[str, NDArray[np.generic]], *, first_row: int = 0
+    contract: Contract[E],
+    raw: Mapping[str, NDArray[np.generic]],
+    *,
+    first_row: int = 0,
+    zone: str | None = None,
 ) -> tuple[ColumnBatch, list[BadRow]]:
     """Check many typed rows at once; the verdicts are those of `Contract.convert`.
 
@@ -235,8 +274,10 @@ def check_columns(
     Args:
         contract: What each row must keep.
         raw: An array per column, equal lengths: numbers, booleans, datetime64 (UTC) or
-            objects; a masked array where values are missing.
+            objects; a masked array where values are missing. A missing value is None
+            where the field may be None, else not there, so that the default counts.
         first_row: The number of the first row, for the reports.
+        zone: What a time that is text without an offset means; None refuses it.
 
     Returns:
         The rows that keep the contract, in their order, and those that do not.
@@ -265,7 +306,7 @@ def check_columns(
     for row in np.flatnonzero(doubtful).tolist():
         values = {name: _plain(array, row) for name, array in raw.items()}
         try:
-            rescued.append((row, contract.convert(_without_missing(values))))
+            rescued.append((row, contract.convert(contract.without_missing(values), zone=zone)))
         except ContractViolation as violation:
             refused.append(BadRow(first_row + row, values, violation))
     sound = batch.take(~doubtful)
@@ -277,16 +318,13 @@ def check_columns(
     return sound, refused
 
 
-def _without_missing(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _plain(array: NDArray[np.generic], row: int) -> object:
     if bool(np.ma.getmaskarray(array)[row]):
         return None
     value = np.ma.getdata(array)[row]
     if isinstance(value, np.datetime64):
-        return Instant(int(value.astype("datetime64[us]").astype(np.int64)))
+        us = int(value.astype("datetime64[us]").astype(np.int64))
+        return None if us == _NOT_A_TIME else Instant(us)
     return cast("object", value.item()) if isinstance(value, np.generic) else value
 
 
@@ -296,50 +334,59 @@ def _checked(
     """Return the column, its presence and the rows that need a closer look."""
     missing = np.ma.getmaskarray(raw)
     array = np.ma.getdata(raw)
-    if array.dtype.kind == "O":
+    kinds = {"integer": "iu", "number": "fiu", "boolean": "b", "time": "M", "text": "OU"}
+    if array.dtype.kind not in kinds[field.kind]:
+        filler = "" if field.kind == "text" else 0
+        column, _ = _filled(field, [filler] * len(array))
+        return column, _all_there(field, len(array)), np.ones(len(array), np.bool_)
+    if field.kind == "text":
         values = array.tolist()
         missing = missing | np.array([value is None for value in values], np.bool_)
-        if field.kind == "text":
-            return _checked_texts(field, values, missing)
-        missing_or_object = np.ones(len(values), np.bool_)
-        column, mask = _filled(field, [field.default if field.optional else 0] * len(values))
-        return column, mask, missing_or_object
-    bad = missing.copy()
-    kinds = {"integer": "iu", "number": "fiu", "boolean": "b", "time": "M", "text": ""}
-    if array.dtype.kind not in kinds[field.kind]:
-        column, mask = _filled(field, [0 if field.kind != "text" else ""] * len(array))
-        return column, mask, np.ones(len(array), np.bool_)
-    if field.kind == "time":
-        bad |= np.isnat(array)
+        if missing.any():
+            values = ["" if gone else v for v, gone in zip(values, missing.tolist(), strict=True)]
+        column, wrong = _checked_texts(field, values)
+    elif field.kind == "time":
+        missing = missing | np.isnat(array)
         column = array.astype("datetime64[us]").astype(np.int64)
+        wrong = (column < FIRST_US) | (column > LAST_US)
     else:
         column = array.astype(_DTYPES[field.kind])
-    if field.kind in ("integer", "number"):
-        bad |= ~_within(field, cast("NDArray[np.float64]", array))
-    return column, np.ones(len(array), np.bool_) if field.optional else None, bad
+        # whole numbers are compared as such, so that 2**53 + 1 is not rounded into reach
+        exact = column if array.dtype.kind == "f" else array
+        wrong = np.zeros(len(array), np.bool_)
+        if field.kind != "boolean":
+            wrong = ~_within(field, cast("NDArray[np.float64]", exact))
+    if not field.optional:
+        return column, None, missing | wrong
+    if missing.any() and not isinstance(column, Texts):
+        column[missing] = 0
+    return column, ~missing, wrong & ~missing
 
 
-def _checked_texts(
-    field: Field, values: list[object], missing: NDArray[np.bool_]
-) -> tuple[Column, NDArray[np.bool_] | None, NDArray[np.bool_]]:
-    distinct: dict[object, int] = {}
-    codes = np.array([distinct.setdefault(value, len(distinct)) for value in values], np.int32)
-    wrong = np.array([not _is_text(field, value) for value in distinct], np.bool_)
-    texts = [value if isinstance(value, str) else "" for value in distinct]
-    bad = missing | (wrong[codes] if len(values) else missing)
-    mask = np.ones(len(values), np.bool_) if field.optional else None
-    return Texts(codes, texts), mask, bad
+def _all_there(field: Field, rows: int) -> NDArray[np.bool_] | None:
+    return np.ones(rows, np.bool_) if field.optional else None
 
 
-def _is_text(field: Field, value: object) -> bool:
-    if not isinstance(value, str) or (field.choices and value not in field.choices):
+def _checked_texts(field: Field, values: Sequence[object]) -> tuple[Texts, NDArray[np.bool_]]:
+    texts, wrong = cast("Sequence[str]", values), np.zeros(len(values), np.bool_)
+    if not set(map(type, values)) <= {str}:
+        wrong = np.array([not isinstance(value, str) for value in values], np.bool_)
+        texts = [value if isinstance(value, str) else "" for value in values]
+    distinct: dict[str, int] = {}
+    codes = np.array([distinct.setdefault(text, len(distinct)) for text in texts], np.int32)
+    if len(texts):
+        wrong |= np.array([not _is_text(field, text) for text in distinct], np.bool_)[codes]
+    return Texts(codes, list(distinct)), wrong
+
+
+def _is_text(field: Field, value: str) -> bool:
+    if (field.choices and value not in field.choices) or not is_writable(value):
         return False
     bounds = field.bounds
     return bounds.get("min_length", 0) <= len(value) <= bounds.get("max_length", len(value))
 
 
 def _within(field: Field, column: NDArray[np.float64]) -> NDArray[np.bool_]:
-    # compared as whole numbers where they are, so that 2**53 + 1 is not rounded into reach
     reach = greatest_multiple / field.scale if field.kind == "number" else greatest_multiple
     with np.errstate(invalid="ignore"):
         ok = (column >= -reach) & (column <= reach)

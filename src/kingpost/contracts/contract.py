@@ -20,10 +20,18 @@ import msgspec
 
 from kingpost.contracts.errors import BadContract, ContractViolation, NaiveTime
 from kingpost.contracts.event import Event, Resolution, Role
-from kingpost.contracts.instant import Instant
+from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 from kingpost.core import Place
 
-__all__ = ["Contract", "Field", "Kind", "Scalar", "contract_of", "greatest_multiple"]
+__all__ = [
+    "Contract",
+    "Field",
+    "Kind",
+    "Scalar",
+    "contract_of",
+    "greatest_multiple",
+    "is_writable",
+]
 
 Kind = Literal["text", "integer", "number", "boolean", "time"]
 FieldRole = Literal["key", "event_time", "known_time", "value"]
@@ -51,6 +59,7 @@ _SCHEMA_TYPES: dict[Kind, str] = {
 _AT = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?", re.DOTALL)
 _MISMATCH = re.compile(r"Expected (?P<expected>.*?)(?:, got (?P<found>.*))?", re.DOTALL)
 _NAMED = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -131,14 +140,19 @@ class Contract(Generic[E_co]):
         """SHA-256 of the description, in hex."""
         return hashlib.sha256(self.description).hexdigest()
 
-    def decode(self, body: bytes) -> E_co:
+    def decode(self, body: bytes, *, zone: str | None = None) -> E_co:
         """Read one event from JSON.
+
+        Args:
+            body: The JSON text, UTF-8.
+            zone: What a time without an offset means; None refuses it.
 
         Raises:
             ContractViolation: The body breaks the contract.
         """
+        decoder = self._decoder if zone is None else self._zoned_decoder(zone)
         try:
-            event = self._decoder.decode(body)
+            event = decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise self._violation(error) from None
         if self._needs_check and (violation := self._out_of_reach(event)):
@@ -163,8 +177,9 @@ class Contract(Generic[E_co]):
         """Read one event from named values.
 
         Args:
-            row: A value per field; a missing one takes its default.
-            text: All values are text, as in CSV: `"1.5"` is a number, `""` is no value.
+            row: A value per field; one that is not there takes its default.
+            text: All values are text, as in CSV: `"1.5"` is a number, `""` is None where
+                the field may be None, else not there.
             zone: What a time without an offset means; None refuses it.
 
         Raises:
@@ -173,15 +188,26 @@ class Contract(Generic[E_co]):
 
         try:
             if text:
-                row = {name: value for name, value in row.items() if value != ""}
+                may_miss = self._may_miss
+                row = {
+                    name: value or None
+                    for name, value in row.items()
+                    if value != "" or name in may_miss
+                }
             event = msgspec.convert(
                 row, self.type, strict=not text, dec_hook=partial(_from_text, zone=zone)
             )
         except msgspec.MsgspecError as error:
             raise self._violation(error) from None
-        if violation := self._out_of_reach(event):
+        if violation := self._out_of_reach(event) or self._unwritable(event):
             raise violation
         return event
+
+    def without_missing(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Read the None of a table as it is meant: as None where the field may be None,
+        else as no value, so that the default counts."""
+        may_miss = self._may_miss
+        return {name: value for name, value in row.items() if value is not None or name in may_miss}
 
     def json_schema(self) -> dict[str, object]:
         """Return the JSON Schema (2020-12, as OpenAPI 3.1 uses it) of one event."""
@@ -197,6 +223,25 @@ class Contract(Generic[E_co]):
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[E_co]:
         return msgspec.json.Decoder(self.type, dec_hook=_from_text)
+
+    def _zoned_decoder(self, zone: str) -> msgspec.json.Decoder[E_co]:
+        decoder = self._zoned_decoders.get(zone)
+        if decoder is None:
+            decoder = msgspec.json.Decoder(self.type, dec_hook=partial(_from_text, zone=zone))
+            self._zoned_decoders[zone] = decoder
+        return decoder
+
+    @cached_property
+    def _zoned_decoders(self) -> dict[str, msgspec.json.Decoder[E_co]]:
+        return {}
+
+    @cached_property
+    def _may_miss(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.fields if field.optional)
+
+    @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields if field.kind == "text")
 
     @cached_property
     def _reaches(self) -> tuple[tuple[str, float], ...]:
@@ -226,6 +271,13 @@ class Contract(Generic[E_co]):
                 )
         return None
 
+    def _unwritable(self, event: Event) -> ContractViolation | None:
+        for name in self._texts:
+            value = getattr(event, name)
+            if value is not None and not is_writable(value):
+                return ContractViolation(self.name, name, "Unicode text", "half a surrogate pair")
+        return None
+
     def _violation(self, error: Exception) -> ContractViolation:
         if isinstance(error, UnicodeDecodeError):
             return ContractViolation(self.name, "", "UTF-8 text", "other bytes")
@@ -236,9 +288,15 @@ class Contract(Generic[E_co]):
             if named[1] == "missing required":
                 return ContractViolation(self.name, named[2], "a value", "nothing")
             return ContractViolation(
-                self.name, named[2], f"one of {', '.join(self.by_name)}", "an unknown field"
+                self.name,
+                named[2][:_LONGEST_NAME],
+                f"one of {', '.join(self.by_name)}",
+                "an unknown field",
             )
         declared = self.by_name.get(field)
+        if declared is not None and problem.startswith("Invalid enum value"):
+            allowed = ", ".join(map(repr, declared.choices))
+            return ContractViolation(self.name, field, f"one of {allowed}", "another text")
         if declared is not None and declared.kind == "time":
             expected = "an ISO 8601 time with an offset, as 2018-08-01T12:00:00Z"
             found = "a time without one" if NaiveTime.__name__ in problem else "something else"
@@ -253,6 +311,8 @@ def _from_text(kind: type, value: object, zone: str | None = None) -> object:
     if kind is not Instant:
         raise TypeError(f"no conversion to {kind}")
     if isinstance(value, Instant):
+        if not FIRST_US <= value.us <= LAST_US:
+            raise ValueError("a time outside the years 1 to 9999")
         return value
     if not isinstance(value, str):
         raise ValueError("a time is text")  # noqa: TRY004 msgspec translates only a ValueError
@@ -260,6 +320,17 @@ def _from_text(kind: type, value: object, zone: str | None = None) -> object:
         return Instant.parse(value, zone=zone)
     except NaiveTime as error:
         raise ValueError(NaiveTime.__name__) from error
+
+
+def is_writable(text: str) -> bool:
+    """Say whether a text can be stored as UTF-8: Python allows half a surrogate pair."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(message: str) -> tuple[str, str]:
@@ -277,7 +348,7 @@ def _schema_of(field: Field) -> dict[str, object]:
     if field.kind == "time":
         schema["format"] = "date-time"
     if field.choices:
-        schema["enum"] = list(field.choices)
+        schema["enum"] = [*field.choices, None] if field.optional else list(field.choices)
     names = {
         "ge": "minimum",
         "gt": "exclusiveMinimum",
@@ -305,15 +376,16 @@ def contract_of(event: type[E]) -> Contract[E]:
     if isinstance(known, Contract):
         return typing.cast("Contract[E]", known)
     fields = tuple(_fields_of(event))
-    for role, word, mend in (
-        ("key", "field marked kp.Key", "mark what identifies an event: `id: kp.Key[str]`"),
-        ("event_time", "kp.EventTime field", "say when it happened: `at: kp.EventTime`"),
+    for role, least, word, mend in (
+        ("key", 1, "one field marked kp.Key", "mark what identifies an event: `id: kp.Key[str]`"),
+        ("event_time", 1, "one kp.EventTime field", "say when it happened: `at: kp.EventTime`"),
+        ("known_time", 0, "one kp.KnownTime field, or none", "say once when it became known"),
     ):
         marked = [field.name for field in fields if field.role == role]
-        if len(marked) != 1:
+        if not least <= len(marked) <= 1:
             found = ", ".join(marked) or "none"
             raise BadContract(
-                event.__name__, f"needs exactly one {word}, has {found}", mend, event.declared_at
+                event.__name__, f"needs exactly {word}, has {found}", mend, event.declared_at
             )
     contract = Contract(_snake(event.__name__), event, fields, event.declared_at)
     event._kingpost_contract = contract  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]: a cache on the class it describes
@@ -332,7 +404,21 @@ def _fields_of(event: type[Event]) -> Iterator[Field]:
         def wrong(problem: str, mend: str, name: str = declared.name) -> BadContract:
             return BadContract(event.__name__, f"field {name!r} {problem}", mend, event.declared_at)
 
-        yield _field_of(declared, hint, wrong)
+        field = _field_of(declared, hint, wrong)
+        try:
+            if field.required:
+                msgspec.json.Decoder(hint, dec_hook=_from_text)
+            else:
+                msgspec.convert(field.default, hint)
+        except TypeError as error:
+            problem = str(error).partition(" - ")[0]
+            raise wrong(f"has a bound it cannot have: {problem}", "bound it as its type") from None
+        except msgspec.ValidationError as error:
+            raise wrong(
+                f"has a default that breaks its own declaration: {error}",
+                "give it a default that is allowed",
+            ) from None
+        yield field
 
 
 def _field_of(
@@ -372,6 +458,8 @@ def _field_of(
     if kind in ("integer", "boolean"):
         digits = 0
     default = declared.default
+    if role != "value" and default is not msgspec.NODEFAULT:
+        raise wrong(f"is the {role} and has a default", "every event brings its own")
     if declared.default_factory is not msgspec.NODEFAULT:
         raise wrong("has a default factory", "give it a plain default value")
     return Field(

@@ -1,8 +1,12 @@
 """How a contract may change while its stored events stay readable.
 
-Compatible: a new field with a default, a removed field, wider bounds, a whole number that
-becomes a number, a value that may now be missing. Everything else is refused by name:
-a stored event would break the new contract, or would silently mean something else.
+Compatible: a new field with a default, a default for a field that had none, a removed
+field, wider bounds, a whole number that becomes a number, a value that may now be missing.
+Everything else is refused by name: a stored event would break the new contract, or would
+silently mean something else.
+
+An event is stored as it came, so a contract must fit every description that its stream was
+written under, not only the last: a removed field is still in the events before.
 """
 
 import math
@@ -63,6 +67,14 @@ def _check_field(contract: str, earlier: Field, field: Field) -> None:
             f"was {earlier.kind} and is now {field.kind}",
             "give the new meaning a new name, with a default",
         )
+    if not earlier.required and field.required:
+        raise refuse("had a default that stored events rely on", "put the default back")
+    if not earlier.required and (field.default != earlier.default):
+        raise refuse(
+            f"had default {earlier.default!r} and now has {field.default!r}: stored events "
+            "without a value would change",
+            "keep the default",
+        )
     if earlier.optional and not field.optional:
         raise refuse("may be missing in stored events", "leave `| None` in place")
     if not widened and field.digits != earlier.digits:
@@ -74,6 +86,8 @@ def _check_field(contract: str, earlier: Field, field: Field) -> None:
         raise refuse("no longer allows a choice that stored events may hold", "put it back")
     if _low(field) > _low(earlier) or _high(field) < _high(earlier):
         raise refuse("has narrower bounds than the events already stored", "widen them again")
+    if field.bounds.get("min_length", 0) > earlier.bounds.get("min_length", 0):
+        raise refuse("asks for more characters than stored events may hold", "lower it again")
     if field.bounds.get("max_length", math.inf) < earlier.bounds.get("max_length", math.inf):
         raise refuse("allows fewer characters than stored events may hold", "widen it again")
 

@@ -11,10 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kingpost.contracts.errors import NaiveTime, UnknownZone
 
-__all__ = ["EPOCH", "Instant", "microseconds", "zone_named"]
+__all__ = ["EPOCH", "FIRST_US", "LAST_US", "Instant", "microseconds", "zone_named"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+# An instant lies in the years 1 to 9999, which ISO 8601 and datetime can write.
+FIRST_US = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND
+LAST_US = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - EPOCH) // _MICROSECOND
 _CALENDAR = frozenset(
     [
         "year",
@@ -81,14 +85,17 @@ class Instant:
 
         Raises:
             NaiveTime: The text has no offset and `zone` is None.
-            ValueError: The text is no ISO 8601 time.
+            ValueError: The text is no ISO 8601 time of the years 1 to 9999 in UTC.
         """
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             if zone is None:
                 raise NaiveTime(text)
             moment = moment.replace(tzinfo=zone_named(zone))
-        return cls((moment - EPOCH) // _MICROSECOND)
+        us = (moment - EPOCH) // _MICROSECOND
+        if not FIRST_US <= us <= LAST_US:
+            raise ValueError("a time outside the years 1 to 9999")
+        return cls(us)
 
     @classmethod
     def of(cls, moment: datetime) -> "Instant":
@@ -105,7 +112,9 @@ class Instant:
         Raises:
             UnknownZone: The IANA database has no zone of that name.
         """
-        return (EPOCH + timedelta(microseconds=self.us)).astimezone(zone_named(name))
+        seconds, microsecond = divmod(self.us, 1_000_000)
+        local = datetime.fromtimestamp(seconds, zone_named(name))
+        return local.replace(microsecond=microsecond) if microsecond else local
 
     def isoformat(self) -> str:
         """Write the moment in ISO 8601, in UTC, ending in `Z`."""

@@ -1,6 +1,7 @@
 """What every floor stands on: errors, ids, time, the disk. Standard library only."""
 
 from kingpost.core.clock import Clock, SystemClock
+from kingpost.core.config import BadSetting, Settings, read_settings
 from kingpost.core.disk import Disk, DiskFile, DiskLock, SystemDisk
 from kingpost.core.durations import BadDuration, duration_text, duration_us
 from kingpost.core.errors import KingpostError
@@ -9,12 +10,14 @@ from kingpost.core.places import Place, caller_place
 
 __all__ = [
     "BadDuration",
+    "BadSetting",
     "Clock",
     "Disk",
     "DiskFile",
     "DiskLock",
     "KingpostError",
     "Place",
+    "Settings",
     "SystemClock",
     "SystemDisk",
     "TimeOrderedIds",
@@ -23,4 +26,5 @@ __all__ = [
     "duration_us",
     "id_text",
     "parse_id",
+    "read_settings",
 ]

@@ -15,6 +15,7 @@ __all__ = ["Disk", "DiskFile", "DiskLock", "SystemDisk"]
 
 DURABLE_WRITE: int = getattr(os, "RWF_DSYNC", 0)
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+_MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 _NO_SUCH_FLAG = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
@@ -29,8 +30,8 @@ class DiskFile(Protocol):
         """Write all of `data` at byte `place`; it is durable only after `sync`."""
         ...
 
-    def write_durable(self, place: int, data: bytes) -> None:
-        """Write all of `data` at byte `place` and return once it is on the disk."""
+    def write_durable(self, place: int, buffers: Sequence[bytes]) -> None:
+        """Write the buffers one after the other from byte `place`; return once on the disk."""
         ...
 
     def sync(self) -> None:
@@ -119,17 +120,19 @@ class _SystemFile:
             place += written
             left = left[written:]
 
-    def write_durable(self, place: int, data: bytes) -> None:
+    def write_durable(self, place: int, buffers: Sequence[bytes]) -> None:
+        if len(buffers) > _MOST_BUFFERS:
+            buffers = [b"".join(buffers)]
         written = 0
         if self._durable_write:
             try:
-                written = os.pwritev(self._descriptor, [data], place, self._durable_write)
+                written = os.pwritev(self._descriptor, buffers, place, self._durable_write)
             except OSError as error:
                 if error.errno not in _NO_SUCH_FLAG:
                     raise
                 self._durable_write = 0
-        if written < len(data):
-            self.write_at(place + written, data[written:])
+        if written < sum(map(len, buffers)):
+            self.write_at(place + written, b"".join(buffers)[written:])
             self.sync()
 
     def sync(self) -> None:

@@ -5,8 +5,15 @@ from kingpost.core import KingpostError, Place
 __all__ = [
     "ApplicationError",
     "BundleMismatch",
-    "NotApproved",
+    "EngineStopped",
+    "EventConflict",
+    "IdempotencyKeyReused",
     "NoModel",
+    "NotApproved",
+    "NothingToLearn",
+    "RecordNotFound",
+    "ReplayFailed",
+    "UnknownDecision",
     "WrongDecision",
 ]
 
@@ -79,4 +86,116 @@ class BundleMismatch(KingpostError):
         return (
             f"decision {self.decision!r}: {', '.join(self.parts)} differ from the approved bundle "
             f"{self.digest[:12]}; train and approve a new bundle, or run the approved code"
+        )
+
+
+class EngineStopped(KingpostError):
+    """Something failed after an event was applied and before it was written.
+
+    Safe to retry once the server has started again: it goes on from what is durable.
+    """
+
+    code = "engine_stopped"
+    retry_safe = True
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"the engine stopped after an unexpected {self.cause}; everything acknowledged is "
+            "kept: look for the error in the log, then start the server again"
+        )
+
+
+class IdempotencyKeyReused(KingpostError):
+    """An idempotency key that came before with another body."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            "this Idempotency-Key was used for a request with another body; "
+            "send the same body to repeat that request, or a new key for a new one"
+        )
+
+
+class EventConflict(KingpostError):
+    """A second, different event under a key that is already taken."""
+
+    code = "event_conflict"
+
+    def __init__(self, stream: str, field: str) -> None:
+        super().__init__(stream, field)
+        self.stream, self.field = stream, field
+
+    def __str__(self) -> str:
+        return (
+            f"another {self.stream} with this {self.field} was decided before, with other "
+            f"content; an event is written once: send it under a {self.field} of its own"
+        )
+
+
+class UnknownDecision(KingpostError):
+    """An application that declares no decision of that name."""
+
+    code = "unknown_decision"
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        has = f"it has {', '.join(self.known)}" if self.known else "it declares none"
+        return f"the application has no decision {self.name!r}; {has}"
+
+
+class NothingToLearn(KingpostError):
+    """Data from which no model can be trained."""
+
+    code = "nothing_to_learn"
+
+    def __init__(self, decision: str, tenant: str, problem: str, mend: str) -> None:
+        super().__init__(decision, tenant, problem, mend)
+        self.decision, self.tenant = decision, tenant
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"decision {self.decision!r}, tenant {self.tenant!r}: {self.problem}; {self.mend}"
+
+
+class RecordNotFound(KingpostError):
+    """No decision record of that id is in the journal."""
+
+    code = "record_not_found"
+
+    def __init__(self, identifier: str, directory: str) -> None:
+        super().__init__(identifier, directory)
+        self.identifier, self.directory = identifier, directory
+
+    def __str__(self) -> str:
+        return (
+            f"{self.directory} holds no decision record {self.identifier!r}; give the id that came "
+            "with the answer, 36 characters, and the data directory of the server that gave it"
+        )
+
+
+class ReplayFailed(KingpostError):
+    """Recorded code that could not be run again, so nothing could be compared."""
+
+    code = "replay_failed"
+
+    def __init__(self, decision: str, bundle: str, problem: str) -> None:
+        super().__init__(decision, bundle, problem)
+        self.decision, self.bundle, self.problem = decision, bundle, problem
+
+    def __str__(self) -> str:
+        return (
+            f"bundle {self.bundle[:12]} of decision {self.decision!r} could not be run again: "
+            f"{self.problem}"
         )

@@ -18,10 +18,18 @@ from kingpost.features.history import Histories, History
 from kingpost.features.kernel import KERNEL
 from kingpost.features.offline import Requests, feature_matrix
 from kingpost.features.online import FeatureReader, OnlineFeatures
+from kingpost.features.parity import (
+    Difference,
+    ParityReport,
+    as_lived,
+    check_parity,
+    different_bits,
+)
 
 __all__ = [
     "KERNEL",
     "Aggregate",
+    "Difference",
     "Feature",
     "FeatureReader",
     "FeatureSet",
@@ -31,12 +39,16 @@ __all__ = [
     "Label",
     "LeakingLabel",
     "OnlineFeatures",
+    "ParityReport",
     "Requests",
     "RowFeature",
     "Stream",
     "WindowFeatures",
     "WrongFeature",
+    "as_lived",
+    "check_parity",
     "count",
+    "different_bits",
     "feature",
     "feature_matrix",
     "field",

@@ -18,7 +18,12 @@
 
 #define Py_LIMITED_API 0x030b0000
 #define PY_SSIZE_T_CLEAN
+#if __has_include(<Python.h>)
 #include <Python.h>
+#else
+#define _GNU_SOURCE 1 /* as Python.h has it */
+#include "_kernel_abi.h"
+#endif
 
 #include <pthread.h>
 #include <stdint.h>
@@ -116,7 +121,7 @@ typedef struct {
 } Plan;
 
 typedef struct {
-    wide total;
+    wide upper, total; /* the sum up to the upper edge; the sum of the window */
     int64_t min, max;
 } Tally;
 
@@ -178,8 +183,14 @@ static int read_output(PyObject *item, int place, const Plan *plan, Output *out)
         integer(PyTuple_GetItem(item, 3), "near_us", 0, out->far - 1, &out->near))
         return -1;
     out->empty = PyFloat_AsDouble(PyTuple_GetItem(item, 4));
-    if (out->empty == -1.0 && PyErr_Occurred())
+    if (out->empty == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_ValueError, "the default of an output is %R, too large for a float",
+                         PyTuple_GetItem(item, 4));
+        }
         return -1;
+    }
     out->column = (int)column;
     out->place = place;
     out->scale = column < 0 ? 1.0 : plan->scale[column];
@@ -304,23 +315,27 @@ static inline double finalise(const Output *output, int64_t n, wide total, int64
 
 /* ---------------------------------------------------------------- blocks: the state of a key */
 
-typedef struct {
-    int64_t total, min, max;
-} Header;
-
-/* Then: one Header per column, then t[cap], s[cap] and one x[cap] per column. */
+/* Then: t[cap], s[cap] and one x[cap] per column, at most BLOCK events in (t, s) order. */
 typedef struct Block {
-    int n, cap;
+    int cap;
     struct Block *next;
 } Block;
 
+/* What a slot knows of one column: its block's figures and the sum over all blocks before. */
 typedef struct {
-    int64_t t; /* of the block's first event */
+    wide before;
+    int64_t total, min, max; /* |total| <= BLOCK * 2**53 */
+} Header;
+
+/* A block in its key, followed by one Header per column. */
+typedef struct {
+    int64_t t, before; /* of the first event; how many events lie in the blocks before */
     Block *block;
+    int64_t n;
 } Slot;
 
 typedef struct {
-    Slot *slots;
+    Slot *slots; /* of slot_size() bytes each */
     int n, cap;
 } Key;
 
@@ -334,21 +349,25 @@ typedef struct {
     int slot, at;
 } Position;
 
-static inline Header *headers(const Block *block) { return (Header *)(block + 1); }
-static inline int64_t *times(const Block *block, int columns)
+static inline size_t slot_size(int columns)
 {
-    return (int64_t *)(headers(block) + columns);
-}
-static inline int64_t *sequences(const Block *block, int columns)
-{
-    return times(block, columns) + block->cap;
-}
-static inline int64_t *values(const Block *block, int columns, int column)
-{
-    return times(block, columns) + (size_t)(2 + column) * (size_t)block->cap;
+    return sizeof(Slot) + (size_t)columns * sizeof(Header);
 }
 
-static inline int size_class(int cap)
+static inline Slot *slot_at(const Key *key, int columns, int at)
+{
+    return (Slot *)((char *)key->slots + (size_t)at * slot_size(columns));
+}
+
+static inline Header *headers(Slot *slot) { return (Header *)(slot + 1); }
+static inline int64_t *times(Block *block) { return (int64_t *)(block + 1); }
+static inline int64_t *sequences(Block *block) { return times(block) + block->cap; }
+static inline int64_t *values(Block *block, int column)
+{
+    return times(block) + (size_t)(2 + column) * (size_t)block->cap;
+}
+
+static int size_class(int cap)
 {
     int size = 0;
     while ((8 << size) < cap)
@@ -360,20 +379,12 @@ static Block *block_new(Pool *pool, int cap)
 {
     int size = size_class(cap);
     Block *block = pool->spare[size];
-    if (block) {
+    if (block)
         pool->spare[size] = block->next;
-    } else {
-        size_t columns = (size_t)pool->columns;
-        block = malloc(sizeof(Block) + columns * sizeof(Header) +
-                       (2 + columns) * (size_t)cap * sizeof(int64_t));
-        if (!block)
-            return NULL;
-    }
-    block->n = 0;
-    block->cap = cap;
-    block->next = NULL;
-    for (int c = 0; c < pool->columns; c++)
-        headers(block)[c] = (Header){0, INT64_MAX, INT64_MIN};
+    else
+        block = malloc(sizeof(Block) + (2 + (size_t)pool->columns) * ((size_t)8 << size) * 8);
+    if (block)
+        block->cap = 8 << size;
     return block;
 }
 
@@ -397,7 +408,7 @@ static void pool_free(Pool *pool)
 static void key_clear(Pool *pool, Key *key)
 {
     for (int i = 0; i < key->n; i++)
-        block_return(pool, key->slots[i].block);
+        block_return(pool, slot_at(key, pool->columns, i)->block);
     key->n = 0;
 }
 
@@ -410,110 +421,120 @@ static inline void header_add(Header *header, int64_t x)
         header->max = x;
 }
 
-/* Copy events [from, from + n) of `source` to the end of `block`, headers included. */
-static void block_copy(const Pool *pool, Block *block, const Block *source, int from, int n)
+/* Set the slot's figures from its block. */
+static void slot_count(Slot *slot, int columns)
 {
-    int columns = pool->columns;
-    size_t size = (size_t)n * sizeof(int64_t);
-    memcpy(times(block, columns) + block->n, times(source, columns) + from, size);
-    memcpy(sequences(block, columns) + block->n, sequences(source, columns) + from, size);
+    slot->t = times(slot->block)[0];
     for (int c = 0; c < columns; c++) {
-        const int64_t *x = values(source, columns, c) + from;
-        memcpy(values(block, columns, c) + block->n, x, size);
-        for (int i = 0; i < n; i++)
-            header_add(&headers(block)[c], x[i]);
+        Header *header = &headers(slot)[c];
+        const int64_t *x = values(slot->block, c);
+        header->total = 0, header->min = INT64_MAX, header->max = INT64_MIN;
+        for (int i = 0; i < slot->n; i++)
+            header_add(header, x[i]);
     }
-    block->n += n;
 }
 
-/* First event of the block after (t, s). */
-static inline int block_after(const Block *block, int columns, int64_t t, int64_t s)
+/* Open a slot for `block` behind the slots [0, at); it is empty and knows what lies before. */
+static int slot_open(Key *key, int columns, int at, Block *block)
 {
-    const int64_t *time = times(block, columns), *sequence = sequences(block, columns);
-    int low = 0, high = block->n;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (time[middle] < t || (time[middle] == t && sequence[middle] <= s))
-            low = middle + 1;
-        else
-            high = middle;
+    size_t size = slot_size(columns);
+    if (key->n == key->cap) {
+        int cap = key->cap ? 2 * key->cap : 1;
+        Slot *slots = cap > 0 && size < SIZE_MAX / 4 / (size_t)cap
+                          ? realloc(key->slots, (size_t)cap * size)
+                          : NULL;
+        if (!slots)
+            return -1;
+        key->slots = slots;
+        key->cap = cap;
     }
-    return low;
+    Slot *slot = slot_at(key, columns, at);
+    memmove((char *)slot + size, slot, (size_t)(key->n - at) * size);
+    key->n++;
+    *slot = (Slot){.t = INT64_MAX, .block = block};
+    for (int c = 0; c < columns; c++)
+        headers(slot)[c] = (Header){.min = INT64_MAX, .max = INT64_MIN};
+    if (at) {
+        Slot *last = slot_at(key, columns, at - 1);
+        slot->before = last->before + last->n;
+        for (int c = 0; c < columns; c++)
+            headers(slot)[c].before = headers(last)[c].before + headers(last)[c].total;
+    }
+    return 0;
 }
 
-/* First event of the key after (t, s), as a slot and a place in its block; the place is 0
+/* Copy events [from, from + n) of a block to the start of another. */
+static void block_copy(Block *block, Block *source, int columns, int from, int n)
+{
+    for (int c = -2; c < columns; c++) /* -2 is t and -1 is s */
+        memcpy(values(block, c), values(source, c) + from, (size_t)n * sizeof(int64_t));
+}
+
+/* First event of the key behind (t, s), as a slot and a place in its block; the place is 0
    only if it is the first event of all. */
-static inline Position key_after(const Key *key, int columns, int64_t t, int64_t s)
+static Position key_after(const Key *key, int columns, int64_t t, int64_t s)
 {
     int low = 0, high = key->n;
     while (low < high) {
         int middle = (low + high) / 2;
-        const Slot *slot = &key->slots[middle];
-        if (slot->t < t || (slot->t == t && sequences(slot->block, columns)[0] <= s))
+        const Slot *slot = slot_at(key, columns, middle);
+        if (slot->t < t || (slot->t == t && sequences(slot->block)[0] <= s))
             low = middle + 1;
         else
             high = middle;
     }
     if (low == 0)
         return (Position){0, 0};
-    return (Position){low - 1, block_after(key->slots[low - 1].block, columns, t, s)};
-}
-
-static int slot_insert(Key *key, int at, Block *block, int64_t t)
-{
-    if (key->n == key->cap) {
-        if (key->cap > INT32_MAX / 4)
-            return -1;
-        int cap = key->cap ? 2 * key->cap : 1;
-        Slot *slots = realloc(key->slots, (size_t)cap * sizeof(Slot));
-        if (!slots)
-            return -1;
-        key->slots = slots;
-        key->cap = cap;
+    const Slot *slot = slot_at(key, columns, low - 1);
+    const int64_t *time = times(slot->block), *sequence = sequences(slot->block);
+    int first = 1, end = (int)slot->n;
+    while (first < end) {
+        int middle = (first + end) / 2;
+        if (time[middle] < t || (time[middle] == t && sequence[middle] <= s))
+            first = middle + 1;
+        else
+            end = middle;
     }
-    memmove(key->slots + at + 1, key->slots + at, (size_t)(key->n - at) * sizeof(Slot));
-    key->slots[at] = (Slot){t, block};
-    key->n++;
-    return 0;
+    return (Position){low - 1, first};
 }
 
-/* Make room in the slot's block: double it, open a new one behind it (appending), or split it.
-   Moves `position` along with the event it points at. */
+/* Make room where the block of `position` is full: double it, open a new one behind it
+   (appending) or split it. Moves the position along with the event it points at. */
 static int make_room(Pool *pool, Key *key, Position *position)
 {
-    Block *full = key->slots[position->slot].block;
-    if (full->cap < BLOCK) {
-        Block *bigger = block_new(pool, 2 * full->cap);
-        if (!bigger)
-            return -1;
-        block_copy(pool, bigger, full, 0, full->n);
-        key->slots[position->slot].block = bigger;
+    int columns = pool->columns;
+    Slot *slot = slot_at(key, columns, position->slot);
+    Block *full = slot->block;
+    int appending = position->slot == key->n - 1 && position->at == full->cap;
+    int doubling = full->cap < BLOCK;
+    Block *more = block_new(pool, doubling ? 2 * full->cap : appending ? BLOCK / 4 : BLOCK);
+    if (!more)
+        return -1;
+    if (doubling) {
+        block_copy(more, full, columns, 0, full->cap);
+        slot->block = more;
         block_return(pool, full);
         return 0;
     }
-    int appending = position->slot == key->n - 1 && position->at == full->n;
-    int half = appending ? full->n : full->n / 2;
-    Block *upper = block_new(pool, appending ? BLOCK / 4 : BLOCK);
-    if (!upper)
-        return -1;
-    if (slot_insert(key, position->slot + 1, upper, 0)) {
-        block_return(pool, upper);
+    int kept = appending ? BLOCK : BLOCK / 2;
+    block_copy(more, full, columns, kept, BLOCK - kept);
+    slot->n = kept;
+    if (!appending)
+        slot_count(slot, columns);
+    if (slot_open(key, columns, position->slot + 1, more)) {
+        slot = slot_at(key, columns, position->slot);
+        slot->n = BLOCK;
+        slot_count(slot, columns);
+        block_return(pool, more);
         return -1;
     }
     if (!appending) {
-        block_copy(pool, upper, full, half, full->n - half);
-        key->slots[position->slot + 1].t = times(upper, pool->columns)[0];
-        full->n = half;
-        for (int c = 0; c < pool->columns; c++) {
-            const int64_t *x = values(full, pool->columns, c);
-            Header header = {0, INT64_MAX, INT64_MIN};
-            for (int i = 0; i < half; i++)
-                header_add(&header, x[i]);
-            headers(full)[c] = header;
-        }
+        slot = slot_at(key, columns, position->slot + 1);
+        slot->n = BLOCK - kept;
+        slot_count(slot, columns);
     }
-    if (position->at > half || appending)
-        *position = (Position){position->slot + 1, position->at - half};
+    if (appending || position->at > kept)
+        *position = (Position){position->slot + 1, position->at - kept};
     return 0;
 }
 
@@ -521,95 +542,88 @@ static int make_room(Pool *pool, Key *key, Position *position)
 static int key_insert(Pool *pool, Key *key, int64_t t, int64_t s, const int64_t *x)
 {
     int columns = pool->columns;
-    Position position;
+    Position position = {0, 0};
     if (key->n == 0) {
         Block *block = block_new(pool, 8);
         if (!block)
             return -1;
-        if (slot_insert(key, 0, block, t)) {
+        if (slot_open(key, columns, 0, block)) {
             block_return(pool, block);
             return -1;
         }
-        position = (Position){0, 0};
     } else {
-        const Block *end = key->slots[key->n - 1].block;
-        int64_t last = times(end, columns)[end->n - 1];
-        if (last < t || (last == t && sequences(end, columns)[end->n - 1] <= s))
-            position = (Position){key->n - 1, end->n};
+        const Slot *end = slot_at(key, columns, key->n - 1);
+        int64_t last = times(end->block)[end->n - 1];
+        if (last < t || (last == t && sequences(end->block)[end->n - 1] <= s))
+            position = (Position){key->n - 1, (int)end->n};
         else
             position = key_after(key, columns, t, s);
-        if (key->slots[position.slot].block->n == key->slots[position.slot].block->cap &&
-            make_room(pool, key, &position))
+        const Slot *slot = slot_at(key, columns, position.slot);
+        if (slot->n == slot->block->cap && make_room(pool, key, &position))
             return -1;
     }
-    Block *block = key->slots[position.slot].block;
+    Slot *slot = slot_at(key, columns, position.slot);
     int at = position.at;
-    size_t behind = (size_t)(block->n - at) * sizeof(int64_t);
-    int64_t *time = times(block, columns), *sequence = sequences(block, columns);
-    if (behind) {
-        memmove(time + at + 1, time + at, behind);
-        memmove(sequence + at + 1, sequence + at, behind);
+    for (int c = -2; c < columns; c++) {
+        int64_t *column = values(slot->block, c) + at;
+        if (at < slot->n)
+            memmove(column + 1, column, (size_t)(slot->n - at) * sizeof(int64_t));
+        *column = c == -2 ? t : c == -1 ? s : x[c];
+        if (c >= 0)
+            header_add(&headers(slot)[c], x[c]);
     }
-    time[at] = t;
-    sequence[at] = s;
-    for (int c = 0; c < columns; c++) {
-        int64_t *column = values(block, columns, c);
-        if (behind)
-            memmove(column + at + 1, column + at, behind);
-        column[at] = x[c];
-        header_add(&headers(block)[c], x[c]);
-    }
-    block->n++;
+    slot->n++;
     if (at == 0)
-        key->slots[position.slot].t = t;
+        slot->t = t;
+    for (int i = position.slot + 1; i < key->n; i++) {
+        Slot *later = slot_at(key, columns, i);
+        later->before++;
+        for (int c = 0; c < columns; c++)
+            headers(later)[c].before += x[c];
+    }
     return 0;
 }
 
-/* Add events [from, to) of one block to the tallies of a group. */
-static inline void block_gather(const Plan *plan, const Group *group, const Block *block,
-                                int from, int to, Tally *tally)
+/* The sum of a column over all events of the key before `position`. */
+static inline wide sum_before(const Key *key, int columns, int column, Position position)
 {
-    int whole = to - from == block->n;
-    for (int i = group->need; i < group->need_end; i++) {
-        int column = plan->need[i].column;
-        Tally *sum = &tally[column];
-        const Header *header = &headers(block)[column];
-        const int64_t *x = values(block, plan->columns, column);
-        if (plan->need[i].want & WANT_SUM) {
-            int64_t total = 0; /* at most 256 * 2**53 */
-            if (whole)
-                total = header->total;
-            else
-                for (int j = from; j < to; j++)
-                    total += x[j];
-            sum->total += total;
-        }
-        if (plan->need[i].want & WANT_RANGE) {
-            int64_t min = whole ? header->min : sum->min, max = whole ? header->max : sum->max;
-            if (!whole)
-                for (int j = from; j < to; j++) {
-                    min = x[j] < min ? x[j] : min;
-                    max = x[j] > max ? x[j] : max;
-                }
-            sum->min = min < sum->min ? min : sum->min;
-            sum->max = max > sum->max ? max : sum->max;
-        }
+    Slot *slot = slot_at(key, columns, position.slot);
+    const Header *header = &headers(slot)[column];
+    const int64_t *x = values(slot->block, column);
+    int64_t total = 0;
+    if (2 * position.at <= slot->n) {
+        for (int i = 0; i < position.at; i++)
+            total += x[i];
+        return header->before + total;
     }
+    for (int i = position.at; i < slot->n; i++)
+        total += x[i];
+    return header->before + header->total - total;
 }
 
-/* Add events [low, high) of the key to the tallies of a group; returns how many they are. */
-static int64_t key_gather(const Plan *plan, const Group *group, const Key *key, Position low,
-                          Position high, Tally *tally)
+/* Widen a tally's extremes by the events [low, high) of the key. */
+static void add_extremes(const Key *key, int columns, int column, Position low, Position high,
+                         Tally *tally)
 {
-    int64_t n = 0;
-    for (int slot = low.slot; slot <= high.slot; slot++) {
-        const Block *block = key->slots[slot].block;
-        int from = slot == low.slot ? low.at : 0, to = slot == high.slot ? high.at : block->n;
-        if (from < to)
-            block_gather(plan, group, block, from, to, tally);
-        n += to - from;
+    int64_t min = tally->min, max = tally->max;
+    for (int i = low.slot; i <= high.slot; i++) {
+        Slot *slot = slot_at(key, columns, i);
+        int from = i == low.slot ? low.at : 0, to = i == high.slot ? high.at : (int)slot->n;
+        const Header *header = &headers(slot)[column];
+        const int64_t *x = values(slot->block, column);
+        int whole = to - from == slot->n;
+        if (whole) {
+            min = header->min < min ? header->min : min;
+            max = header->max > max ? header->max : max;
+            continue;
+        }
+        for (int j = from; j < to; j++) {
+            min = x[j] < min ? x[j] : min;
+            max = x[j] > max ? x[j] : max;
+        }
     }
-    return n;
+    tally->min = min;
+    tally->max = max;
 }
 
 /* Write the defaults of every output. */
@@ -619,37 +633,47 @@ static void write_empty(const Plan *plan, double *line)
         line[plan->output[i].place] = plan->output[i].empty;
 }
 
-/* Answer one read from the blocks. Windows of a group share their upper edge, so each one
-   adds only what lies before the next shorter one. `tally` is scratch, one per column. */
+/* Answer one read from the blocks. The windows of a group share their upper edge, so the
+   extremes of each add only what lies before the next shorter one. `tally` is scratch. */
 static void key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, Tally *tally,
                      double *line)
 {
+    int columns = plan->columns;
     if (!key || key->n == 0) {
         write_empty(plan, line);
         return;
     }
     for (int g = 0; g < plan->groups; g++) {
         const Group *group = &plan->group[g];
-        for (int i = group->need; i < group->need_end; i++)
-            tally[plan->need[i].column] = (Tally){0, INT64_MAX, INT64_MIN};
-        Position high = key_after(key, plan->columns, q - group->near,
-                                  group->near ? INT64_MAX : tie);
+        Position high = key_after(key, columns, q - group->near, group->near ? INT64_MAX : tie);
         Position edge = high;
-        int64_t n = 0;
+        Slot *upper = slot_at(key, columns, high.slot);
+        for (int i = group->need; i < group->need_end; i++) {
+            int column = plan->need[i].column;
+            tally[column] = (Tally){.min = INT64_MAX, .max = INT64_MIN};
+            if (plan->need[i].want & WANT_SUM)
+                tally[column].upper = sum_before(key, columns, column, high);
+        }
         for (int w = group->first; w < group->end; w++) {
             const Window *window = &plan->window[w];
-            Position low = key_after(key, plan->columns, q - window->far, INT64_MAX);
-            n += key_gather(plan, group, key, low, edge, tally);
+            Position low = key_after(key, columns, q - window->far, INT64_MAX);
+            int64_t n = upper->before + high.at - slot_at(key, columns, low.slot)->before - low.at;
+            for (int i = group->need; i < group->need_end; i++) {
+                int column = plan->need[i].column;
+                if (plan->need[i].want & WANT_SUM)
+                    tally[column].total =
+                        tally[column].upper - sum_before(key, columns, column, low);
+                if (plan->need[i].want & WANT_RANGE)
+                    add_extremes(key, columns, column, low, edge, &tally[column]);
+            }
             edge = low;
             for (int i = window->first; i < window->end; i++) {
                 const Output *output = &plan->output[i];
-                const Tally *sum = output->column < 0 ? tally : &tally[output->column];
-                int64_t picked = output->op == MIN ? sum->min : sum->max;
+                const Tally *seen = &tally[output->column < 0 ? 0 : output->column];
+                int64_t picked = output->op == MIN ? seen->min : seen->max;
                 if (output->op == LAST && n)
-                    picked = values(key->slots[high.slot].block, plan->columns,
-                                    output->column)[high.at - 1];
-                line[output->place] =
-                    finalise(output, n, output->column < 0 ? 0 : sum->total, picked);
+                    picked = values(upper->block, output->column)[high.at - 1];
+                line[output->place] = finalise(output, n, seen->total, picked);
             }
         }
     }
@@ -980,19 +1004,19 @@ typedef struct {
     int failed;      /* no memory */
 } Job;
 
-/* What one worker needs to answer the reads of one key, grown on demand and reused. */
+/* What one worker needs to answer the reads of one key; the columns lie in one arena. */
 typedef struct {
-    Rank *ranks, *read_ranks;
-    int64_t *t, *s, *a, *x; /* t has one word more on each side; x is column after column */
+    int64_t *arena;
+    size_t held;
     wide *sums;             /* per column n + 1 prefix sums */
-    int64_t *low, *high;    /* per column the tables for extremes */
-    size_t ranks_held, read_ranks_held, t_held, s_held, a_held, x_held, sums_held, low_held,
-        high_held;
-    Py_ssize_t *edges; /* last edge per group, then per window */
+    int64_t *t, *s, *a, *x; /* t and a have a sentinel on each side; x is column after column */
+    int64_t *low, *high;    /* per column a table for extremes, `table` words */
+    Rank *ranks, *read_ranks;
+    Py_ssize_t n, runs, table;
+    Py_ssize_t *edges; /* where the last read's edges were, per group, then per window */
     Pool pool;
     Key key;
     Tally *tally;
-    int64_t *values;
 } Bench;
 
 static void bench_free(Bench *bench)
@@ -1000,18 +1024,9 @@ static void bench_free(Bench *bench)
     key_clear(&bench->pool, &bench->key);
     free(bench->key.slots);
     pool_free(&bench->pool);
-    free(bench->ranks);
-    free(bench->read_ranks);
-    free(bench->t);
-    free(bench->s);
-    free(bench->a);
-    free(bench->x);
-    free(bench->sums);
-    free(bench->low);
-    free(bench->high);
+    free(bench->arena);
     free(bench->edges);
     free(bench->tally);
-    free(bench->values);
 }
 
 static int bench_open(Bench *bench, const Plan *plan)
@@ -1020,8 +1035,7 @@ static int bench_open(Bench *bench, const Plan *plan)
     bench->pool.columns = plan->columns;
     bench->edges = calloc((size_t)(plan->groups + plan->windows), sizeof(Py_ssize_t));
     bench->tally = calloc((size_t)plan->columns + 1, sizeof(Tally));
-    bench->values = calloc((size_t)plan->columns + 1, sizeof(int64_t));
-    return bench->edges && bench->tally && bench->values ? 0 : -1;
+    return bench->edges && bench->tally ? 0 : -1;
 }
 
 /* Extremes of any range from a sparse table over runs of 32 events: level l, entry i covers
@@ -1130,159 +1144,169 @@ static Py_ssize_t before_tie(const int64_t *t, const int64_t *s, Py_ssize_t high
     return low;
 }
 
-/* Lay the key's events out in (t, s) order. Returns 1 if what has arrived at any read is a
-   prefix of that order, 0 if not, -1 on no memory. */
-static int lay_out(const Job *job, Bench *bench, const int64_t *events, Py_ssize_t n)
+/* Make the arena hold a key of n events and `reads` reads. Returns 0, or -1 on no memory. */
+static int bench_clear(Bench *bench, const Plan *plan, Py_ssize_t n, Py_ssize_t reads)
+{
+    bench->n = n;
+    bench->runs = (n + RUN - 1) / RUN;
+    bench->table = bench->runs * levels_of(bench->runs);
+    size_t size = (size_t)n, columns = (size_t)plan->columns, table = (size_t)bench->table;
+    size_t need = columns * (2 * (size + 1) + size + 2 * table) + 3 * (size + 2) +
+                  (size + (size_t)reads) * sizeof(Rank) / sizeof(int64_t);
+    if (need > bench->held) {
+        free(bench->arena);
+        bench->held = 0;
+        bench->arena = words(need + need / 2, 1);
+        if (!bench->arena)
+            return -1;
+        bench->held = need + need / 2;
+    }
+    bench->sums = (wide *)bench->arena;
+    bench->x = (int64_t *)(bench->sums + columns * (size + 1));
+    bench->low = bench->x + columns * size;
+    bench->high = bench->low + columns * table;
+    bench->t = bench->high + columns * table + 1;
+    bench->a = bench->t + size + 2;
+    bench->s = bench->a + size + 1;
+    bench->ranks = (Rank *)(bench->s + size);
+    bench->read_ranks = bench->ranks + size;
+    bench->t[-1] = bench->a[-1] = INT64_MIN;
+    bench->t[n] = bench->a[n] = INT64_MAX;
+    return 0;
+}
+
+/* Lay the key's events out in (t, s) order. Returns whether what has arrived at any read is a
+   prefix of that order; if not, only t and s are laid out. */
+static int lay_out(const Job *job, Bench *bench, const int64_t *events)
 {
     const Plan *plan = job->plan;
     int width = job->events.width, skip = job->bounded ? 4 : 3;
-    size_t size = (size_t)n, columns = (size_t)plan->columns;
-    if (reserve(&bench->t, &bench->t_held, size + 2, 8) ||
-        reserve(&bench->s, &bench->s_held, size + 1, 8))
-        return -1;
-    int64_t *t = bench->t + 1, *s = bench->s;
-    int sorted = 1;
-    t[-1] = INT64_MIN;
-    t[n] = INT64_MAX;
+    Py_ssize_t n = bench->n;
+    int64_t *t = bench->t, *s = bench->s, *a = bench->a;
+    const Rank *ranks = NULL; /* while they are in order already */
     for (Py_ssize_t i = 0; i < n; i++) {
         t[i] = events[i * width + 1];
         s[i] = events[i * width + 2];
         if (i && (t[i - 1] > t[i] || (t[i - 1] == t[i] && s[i - 1] > s[i])))
-            sorted = 0;
+            ranks = bench->ranks;
     }
-    if (!sorted) {
-        if (reserve(&bench->ranks, &bench->ranks_held, size, sizeof(Rank)))
-            return -1;
+    if (ranks)
         rank_records(events, n, width, 1, 2, bench->ranks);
-        for (Py_ssize_t i = 0; i < n; i++) {
-            t[i] = bench->ranks[i].first;
-            s[i] = bench->ranks[i].second;
-        }
+    for (Py_ssize_t i = 0; ranks && i < n; i++) {
+        t[i] = ranks[i].first;
+        s[i] = ranks[i].second;
     }
-#define AT(i) (sorted ? (i) : (Py_ssize_t)bench->ranks[i].at)
-    if (job->bounded) {
-        if (reserve(&bench->a, &bench->a_held, size + 2, 8))
-            return -1;
-        int64_t *a = bench->a + 1;
-        a[-1] = INT64_MIN;
-        a[n] = INT64_MAX;
-        for (Py_ssize_t i = 0; i < n; i++) {
-            a[i] = events[AT(i) * width + 3];
-            if (a[i - 1] > a[i])
-                return 0;
-        }
+    for (Py_ssize_t i = 0; job->bounded && i < n; i++) {
+        a[i] = events[(ranks ? (Py_ssize_t)ranks[i].at : i) * width + 3];
+        if (a[i - 1] > a[i])
+            return 0;
     }
-    Py_ssize_t runs = (n + RUN - 1) / RUN;
-    size_t table = (size_t)runs * (size_t)levels_of(runs);
-    if (reserve(&bench->x, &bench->x_held, size * columns, 8) ||
-        reserve(&bench->sums, &bench->sums_held, (size + 1) * columns, sizeof(wide)))
-        return -1;
     for (int c = 0; c < plan->columns; c++) {
-        int64_t *x = bench->x + size * (size_t)c;
-        wide *sums = bench->sums + (size + 1) * (size_t)c, total = 0;
+        int64_t *x = bench->x + n * c;
+        wide *sums = bench->sums + (n + 1) * c, total = 0;
         sums[0] = 0;
         for (Py_ssize_t i = 0; i < n; i++) {
-            x[i] = events[AT(i) * width + skip + c];
+            x[i] = events[(ranks ? (Py_ssize_t)ranks[i].at : i) * width + skip + c];
             sums[i + 1] = total += x[i];
         }
-        if (!(plan->want[c] & WANT_RANGE))
-            continue;
-        if (reserve(&bench->low, &bench->low_held, table * columns, 8) ||
-            reserve(&bench->high, &bench->high_held, table * columns, 8))
-            return -1;
-        extremes_build(x, n, bench->low + table * (size_t)c, bench->high + table * (size_t)c);
+        if (plan->want[c] & WANT_RANGE)
+            extremes_build(x, n, bench->low + bench->table * c, bench->high + bench->table * c);
     }
-#undef AT
     return 1;
 }
 
-/* Answer the reads of a key from prefix sums. */
-static void answer_laid_out(const Job *job, Bench *bench, Py_ssize_t n, const int64_t *reads,
-                            Py_ssize_t count)
+static inline double *line_of(const Job *job, const int64_t *read)
+{
+    return job->line + (Py_ssize_t)record_row(read) * job->stride;
+}
+
+/* Call up the memory an answer will be written to. */
+static inline void expect(const Job *job, const int64_t *read)
+{
+    __builtin_prefetch(line_of(job, read), 1);
+    __builtin_prefetch(line_of(job, read) + job->plan->outputs - 1, 1);
+}
+
+/* One result over the laid out events [low, high). */
+static inline double result(const Bench *bench, const Output *output, Py_ssize_t low,
+                            Py_ssize_t high)
+{
+    wide total = 0;
+    int64_t picked = 0;
+    Py_ssize_t column = output->column < 0 ? 0 : output->column;
+    const int64_t *x = bench->x + bench->n * column;
+    switch (low < high ? output->op : COUNT) {
+    case SUM:
+    case MEAN:
+        total = bench->sums[(bench->n + 1) * column + high] -
+                bench->sums[(bench->n + 1) * column + low];
+        break;
+    case MIN:
+        picked = extreme(x, bench->low + bench->table * column, bench->runs, low, high, 0);
+        break;
+    case MAX:
+        picked = extreme(x, bench->high + bench->table * column, bench->runs, low, high, 1);
+        break;
+    case LAST:
+        picked = x[high - 1];
+        break;
+    }
+    return finalise(output, high - low, total, picked);
+}
+
+/* Answer the reads of a key from what was laid out. */
+static void answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, Py_ssize_t count)
 {
     const Plan *plan = job->plan;
-    const int64_t *t = bench->t + 1, *s = bench->s;
+    const int64_t *t = bench->t, *s = bench->s;
     int width = job->reads.width;
-    Py_ssize_t runs = (n + RUN - 1) / RUN, table = runs * levels_of(runs), known = 0;
+    Py_ssize_t n = bench->n, known = 0;
     Py_ssize_t *group_edge = bench->edges, *window_edge = bench->edges + plan->groups;
     memset(bench->edges, 0, (size_t)(plan->groups + plan->windows) * sizeof(Py_ssize_t));
     for (Py_ssize_t r = 0; r < count; r++) {
         const int64_t *read = reads + r * width;
+        double *line = line_of(job, read);
         int64_t q = read[1], tie = read[2];
         Py_ssize_t limit = n;
-        double *line = job->line + (Py_ssize_t)record_row(read) * job->stride;
-        if (r + 8 < count) {
-            const double *later =
-                job->line + (Py_ssize_t)record_row(read + 8 * width) * job->stride;
-            __builtin_prefetch(later, 1);
-            __builtin_prefetch(later + plan->outputs - 1, 1);
-        }
+        if (r + 8 < count)
+            expect(job, read + 8 * width);
         if (job->bounded)
-            limit = known = read[3] == INT64_MAX ? n : seek(bench->a + 1, n, known, read[3]);
+            limit = known = read[3] == INT64_MAX ? n : seek(bench->a, n, known, read[3]);
         for (int g = 0; g < plan->groups; g++) {
             const Group *group = &plan->group[g];
             Py_ssize_t high = group_edge[g] = seek(t, n, group_edge[g], q - group->near);
             if (group->near == 0 && high > 0 && t[high - 1] == q && s[high - 1] > tie)
                 high = before_tie(t, s, high, q, tie);
-            if (high > limit)
-                high = limit;
+            high = high < limit ? high : limit;
             for (int w = group->first; w < group->end; w++) {
                 const Window *window = &plan->window[w];
                 Py_ssize_t low = window_edge[w] = seek(t, n, window_edge[w], q - window->far);
-                if (low > high)
-                    low = high;
-                for (int i = window->first; i < window->end; i++) {
-                    const Output *output = &plan->output[i];
-                    wide total = 0;
-                    int64_t picked = 0;
-                    if (output->op == SUM || output->op == MEAN) {
-                        const wide *sums = bench->sums + (n + 1) * output->column;
-                        total = sums[high] - sums[low];
-                    } else if (output->op != COUNT && low < high) {
-                        const int64_t *x = bench->x + n * output->column;
-                        if (output->op == LAST)
-                            picked = x[high - 1];
-                        else
-                            picked = extreme(
-                                x,
-                                (output->op == MIN ? bench->low : bench->high) +
-                                    table * output->column,
-                                runs, low, high, output->op == MAX);
-                    }
-                    line[output->place] = finalise(output, high - low, total, picked);
-                }
+                low = low < high ? low : high;
+                for (int i = window->first; i < window->end; i++)
+                    line[plan->output[i].place] = result(bench, &plan->output[i], low, high);
             }
         }
     }
 }
 
 /* Replay the key: events and reads in order of arrival, an event before the reads that know it. */
-static int answer_replayed(const Job *job, Bench *bench, const int64_t *events, Py_ssize_t n,
+static int answer_replayed(const Job *job, Bench *bench, const int64_t *events,
                            const int64_t *reads, Py_ssize_t count)
 {
-    int width = job->events.width, read_width = job->reads.width;
-    if (reserve(&bench->ranks, &bench->ranks_held, (size_t)n, sizeof(Rank)) ||
-        reserve(&bench->read_ranks, &bench->read_ranks_held, (size_t)count, sizeof(Rank)))
-        return -1;
-    rank_records(events, n, width, 3, -1, bench->ranks);
+    int width = job->events.width, read_width = job->reads.width, status = 0;
+    const Rank *ranks = bench->ranks, *read_ranks = bench->read_ranks;
+    rank_records(events, bench->n, width, 3, -1, bench->ranks);
     rank_records(reads, count, read_width, 3, -1, bench->read_ranks);
-    int status = 0;
-    Py_ssize_t next = 0;
-    for (Py_ssize_t r = 0; r < count && status == 0; r++) {
-        for (; next < n && bench->ranks[next].first <= bench->read_ranks[r].first; next++) {
-            const int64_t *event = events + (Py_ssize_t)bench->ranks[next].at * width;
+    for (Py_ssize_t r = 0, next = 0; r < count && status == 0; r++) {
+        for (; next < bench->n && ranks[next].first <= read_ranks[r].first && !status; next++) {
+            const int64_t *event = events + (Py_ssize_t)ranks[next].at * width;
             status = key_insert(&bench->pool, &bench->key, event[1], event[2], event + 4);
-            if (status)
-                break;
         }
-        const int64_t *read = reads + (Py_ssize_t)bench->read_ranks[r].at * read_width;
-        if (r + 8 < count) {
-            const int64_t *later = reads + (Py_ssize_t)bench->read_ranks[r + 8].at * read_width;
-            __builtin_prefetch(job->line + (Py_ssize_t)record_row(later) * job->stride, 1);
-        }
+        const int64_t *read = reads + (Py_ssize_t)read_ranks[r].at * read_width;
+        if (r + 8 < count)
+            expect(job, reads + (Py_ssize_t)read_ranks[r + 8].at * read_width);
         if (status == 0)
-            key_read(job->plan, &bench->key, read[1], read[2], bench->tally,
-                     job->line + (Py_ssize_t)record_row(read) * job->stride);
+            key_read(job->plan, &bench->key, read[1], read[2], bench->tally, line_of(job, read));
     }
     key_clear(&bench->pool, &bench->key);
     return status;
@@ -1320,17 +1344,15 @@ static int answer_key(const Job *job, Bench *bench, Py_ssize_t first, Py_ssize_t
     const int64_t *reads = job->reads.records + at * job->reads.width;
     if (first == last) {
         for (Py_ssize_t i = 0; i < next - at; i++)
-            write_empty(job->plan, job->line + (Py_ssize_t)record_row(
-                                                   reads + i * job->reads.width) *
-                                                   job->stride);
+            write_empty(job->plan, line_of(job, reads + i * job->reads.width));
         return 0;
     }
-    int ordered = lay_out(job, bench, events, last - first);
-    if (ordered > 0)
-        answer_laid_out(job, bench, last - first, reads, next - at);
-    else if (ordered == 0)
-        ordered = answer_replayed(job, bench, events, last - first, reads, next - at);
-    return ordered < 0 ? -1 : 0;
+    if (bench_clear(bench, job->plan, last - first, next - at))
+        return -1;
+    if (!lay_out(job, bench, events))
+        return answer_replayed(job, bench, events, reads, next - at);
+    answer_laid_out(job, bench, reads, next - at);
+    return 0;
 }
 
 /* Take stretches of the reads until none is left; a key belongs to the stretch it begins in. */
@@ -1660,8 +1682,7 @@ static void state_free(PyObject *object)
     for (size_t page = 0; page < self->pages_held; page++) {
         for (int i = 0; self->pages[page] && i < PAGE; i++) {
             Key *key = &self->pages[page][i];
-            for (int slot = 0; slot < key->n; slot++)
-                free(key->slots[slot].block);
+            key_clear(&self->pool, key);
             free(key->slots);
         }
         free(self->pages[page]);
@@ -1739,28 +1760,23 @@ static PyObject *state_insert(PyObject *object, PyObject *const *args, Py_ssize_
 static int key_fill(Pool *pool, Key *key, const int64_t *records, const Rank *ranks, Py_ssize_t n,
                     int width)
 {
-    int columns = pool->columns;
     for (Py_ssize_t first = 0; first < n; first += BLOCK) {
-        int size = n - first < BLOCK ? (int)(n - first) : BLOCK, cap = 8;
-        while (cap < size)
-            cap *= 2;
-        Block *block = block_new(pool, cap);
+        int size = n - first < BLOCK ? (int)(n - first) : BLOCK;
+        Block *block = block_new(pool, size);
         if (!block)
             return -1;
-        for (int i = 0; i < size; i++) {
-            const int64_t *record = records + (Py_ssize_t)ranks[first + i].at * width;
-            times(block, columns)[i] = record[1];
-            sequences(block, columns)[i] = record[2];
-            for (int c = 0; c < columns; c++) {
-                values(block, columns, c)[i] = record[3 + c];
-                header_add(&headers(block)[c], record[3 + c]);
-            }
-        }
-        block->n = size;
-        if (slot_insert(key, key->n, block, times(block, columns)[0])) {
+        if (slot_open(key, pool->columns, key->n, block)) {
             block_return(pool, block);
             return -1;
         }
+        for (int i = 0; i < size; i++) {
+            const int64_t *record = records + (Py_ssize_t)ranks[first + i].at * width;
+            for (int c = -2; c < pool->columns; c++)
+                values(block, c)[i] = record[3 + c];
+        }
+        Slot *slot = slot_at(key, pool->columns, key->n - 1);
+        slot->n = size;
+        slot_count(slot, pool->columns);
     }
     return 0;
 }
@@ -1899,6 +1915,10 @@ static int module_exec(PyObject *module)
     PyObject *type = PyType_FromModuleAndSpec(module, &state_spec, NULL);
     int status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
     Py_XDECREF(type);
+#ifdef KERNEL_DIGEST /* which source this binary is of, for the build hook */
+    if (status == 0)
+        status = PyModule_AddStringConstant(module, "KERNEL_DIGEST", KERNEL_DIGEST);
+#endif
     return status;
 }
 

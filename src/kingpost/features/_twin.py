@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import index
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:  # declared for type checkers only
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -24,7 +24,6 @@ _OPS = ("count", "sum", "mean", "min", "max", "last")
 _TIME_LIMIT = 2**62
 _VALUE_LIMIT = 2**53
 _INT64 = 2**63 - 1
-_FORMATS = {"i": ("int32", "il", 4), "q": ("int64", "ql", 8), "d": ("float64", "d", 8)}
 
 
 class _Output(NamedTuple):
@@ -108,8 +107,9 @@ class State:
     def __init__(
         self, scales: Sequence[int], outputs: Sequence[tuple[str, int, int, int, float]]
     ) -> None:
-        self._columns = len(tuple(scales))
-        self._windows, self._width = _plan(tuple(scales), tuple(outputs))
+        scales, outputs = tuple(scales), tuple(outputs)
+        self._columns, self._width = len(scales), len(outputs)
+        self._windows = _plan(scales, outputs)
         self._keys: dict[int, _Key] = {}
         self._none = _Key(self._columns)
         self._events = 0
@@ -122,7 +122,9 @@ class State:
         if not isinstance(values, tuple):  # pyright: ignore[reportUnnecessaryIsInstance] untyped callers
             raise TypeError(f"values is {values!r}, expected a tuple of int")
         if len(values) != self._columns:
-            raise ValueError(f"values has {len(values)} items, but there are {self._columns} scales")
+            raise ValueError(
+                f"values has {len(values)} items, but there are {self._columns} scales"
+            )
         exact = [_integer(value, "a value", -_VALUE_LIMIT, _VALUE_LIMIT) for value in values]
         self._key(code).insert(t, s, exact)
         self._events += 1
@@ -186,8 +188,9 @@ def backfill(
     Row r, output j is written to out[r * stride + start + j]. An event is seen by a read if
     its a <= the read's read_a; with either None every event is. Read code -1 is an unknown key.
     """
-    columns = len(tuple(scales))
-    windows, width = _plan(tuple(scales), tuple(outputs))
+    scales, outputs = tuple(scales), tuple(outputs)
+    columns, width = len(scales), len(outputs)
+    windows = _plan(scales, outputs)
     stride = _integer(stride, "stride", 1, _VALUE_LIMIT)
     start = _integer(start, "start", 0, _VALUE_LIMIT)
     _integer(threads, "threads", 1, 2**16)
@@ -239,8 +242,8 @@ def _integer(value: int, name: str, low: int, high: int) -> int:
 
 def _plan(
     scales: tuple[int, ...], outputs: tuple[tuple[str, int, int, int, float], ...]
-) -> tuple[list[_Window], int]:
-    """Group the outputs by window. Returns the windows and how many outputs there are."""
+) -> list[_Window]:
+    """Group the outputs by window."""
     if len(scales) > 1000 or not 1 <= len(outputs) <= 10000:
         raise ValueError(
             f"{len(scales)} scales and {len(outputs)} outputs, expected at most 1000 and 1 to 10000"
@@ -266,44 +269,50 @@ def _plan(
         window = windows.setdefault((far, near), _Window(far, near, []))
         scale = 1.0 if column < 0 else units[column]
         window.outputs.append(_Output(op, column, place, scale, _double(empty)))
-    return list(windows.values()), len(outputs)
+    return list(windows.values())
 
 
 def _double(value: float) -> float:
-    if isinstance(value, str):  # float() would parse it
-        raise TypeError(f"the default of an output is {value!r}, expected a number")
-    return float(value)
+    try:
+        return array("d", [value])[0]  # float() would also parse a str
+    except OverflowError:
+        raise ValueError(f"the default of an output is {value!r}, too large for a float") from None
 
 
-def _view(buffer: "ReadableBuffer", name: str, kind: str) -> "memoryview[int]":
-    wanted, formats, size = _FORMATS[kind]
+def _check(buffer: "ReadableBuffer", name: str, wanted: str, formats: str, size: int) -> memoryview:
     view = memoryview(buffer)
-    if not view.c_contiguous or (kind == "d" and view.readonly):
-        writable = ", writable" if kind == "d" else ""
-        raise ValueError(f"{name} must be a contiguous{writable} buffer of {wanted}")
+    if not view.c_contiguous:
+        raise ValueError(f"{name} must be a contiguous buffer of {wanted}")
     format_ = view.format.removeprefix("@")
     if len(format_) != 1 or format_ not in formats or view.itemsize != size:
         raise ValueError(f"{name} holds items of format {view.format!r}, expected {wanted}")
-    if kind != "d" and view.ndim != 1:
+    return view
+
+
+def _whole(buffer: "ReadableBuffer", name: str, kind: Literal["i", "q"]) -> list[int]:
+    wanted, formats, size = ("int32", "il", 4) if kind == "i" else ("int64", "ql", 8)
+    view = _check(buffer, name, wanted, formats, size)
+    if view.ndim != 1:
         raise ValueError(f"{name} has {view.ndim} dimensions, expected 1")
-    if view.nbytes == 0:
-        return memoryview(array(kind))
-    return view.cast("B").cast(kind)  # pyright: ignore[reportArgumentType, reportCallIssue] a literal at run time
+    return view.cast("B").cast(kind).tolist() if view.nbytes else []
 
 
 def _target(out: "WriteableBuffer") -> "memoryview[float]":
-    return _view(out, "out", "d")  # pyright: ignore[reportReturnType] its items are doubles
+    view = _check(out, "out", "float64", "d", 8)
+    if view.readonly:
+        raise ValueError("out must be writable")
+    return view.cast("B").cast("d") if view.nbytes else memoryview(array("d"))
 
 
 def _column(buffer: "ReadableBuffer", name: str, rows: int) -> list[int]:
-    view = _view(buffer, name, "q")
-    if len(view) != rows:
-        raise ValueError(f"{name} has {len(view)} rows, but the codes have {rows}")
-    return view.tolist()
+    values = _whole(buffer, name, "q")
+    if len(values) != rows:
+        raise ValueError(f"{name} has {len(values)} rows, but the codes have {rows}")
+    return values
 
 
 def _codes(buffer: "ReadableBuffer", name: str, least: int) -> list[int]:
-    codes = _view(buffer, name, "i").tolist()
+    codes = _whole(buffer, name, "i")
     if codes and min(codes) < least:
         row = next(row for row, code in enumerate(codes) if code < least)
         raise ValueError(f"{name}[{row}] is {codes[row]}, expected at least {least}")

@@ -8,7 +8,7 @@ microsecond count up to the request itself.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -141,26 +141,40 @@ def _fill_rest(features: FeatureSet, requests: Requests, out: NDArray[np.float64
             out[~requests.events.present[name], at] = math.nan
     for row, at in features.row_slots:
         columns = [_arguments(features, requests, out, name) for name in row.parameters]
-        function = row.function
-        values = np.empty(len(requests), np.float64)
-        for index, arguments in enumerate(zip(*columns, strict=True)):
-            try:
-                values[index] = function(*arguments)
-            except NOT_COMPUTABLE:
-                values[index] = math.nan
-        out[:, at] = values
+        out[:, at] = _row_values(row.function, columns, len(requests))
+
+
+def _row_values(
+    function: Callable[..., float], columns: Sequence[Iterable[object]], rows: int
+) -> NDArray[np.float64]:
+    try:
+        return np.fromiter(map(function, *columns), np.float64, rows)
+    except NOT_COMPUTABLE:
+        pass  # at least one row has no value: take them one by one, so that the others have
+    values = np.empty(rows, np.float64)
+    for index, arguments in enumerate(zip(*columns, strict=True)):
+        try:
+            values[index] = function(*arguments)
+        except NOT_COMPUTABLE:
+            values[index] = math.nan
+    return values
+
+
+class _Moments:
+    """Times as moments, made one at a time: a list of millions would wake the collector."""
+
+    def __init__(self, microseconds: list[int]) -> None:
+        self._microseconds = microseconds
+
+    def __iter__(self) -> Iterator[Instant]:
+        return map(Instant, self._microseconds)
 
 
 def _arguments(
-    features: FeatureSet,
-    requests: Requests,
-    out: NDArray[np.float64],
-    name: str,
-) -> list[object]:
+    features: FeatureSet, requests: Requests, out: NDArray[np.float64], name: str
+) -> Iterable[object]:
     found = features.request.by_name.get(name)
     if found is None:
-        return list(out[:, features.names.index(name)].tolist())
+        return cast("list[float]", out[:, features.names.index(name)].tolist())
     values = requests.events.values(name)
-    if found.kind == "time":
-        return [Instant(cast("int", value)) for value in values]
-    return list(values)
+    return _Moments(cast("list[int]", values)) if found.kind == "time" else values

@@ -21,6 +21,7 @@ from kingpost.journal.errors import BadCommit
 
 __all__ = [
     "COMPLEMENT",
+    "COPIED_BYTES",
     "ENVELOPE",
     "FORMAT_VERSION",
     "FRAME_HEAD",
@@ -39,6 +40,9 @@ FORMAT_VERSION = 1
 MAX_COMMIT = 64 * 1024 * 1024
 """The most bytes one commit may take, its head included."""
 
+COPIED_BYTES = 64 * 1024
+"""Below this size, copying pieces together is cheaper than handling each."""
+
 COMPLEMENT = 0xFFFF_FFFF
 MARK = int.from_bytes(b"KPF" + bytes([FORMAT_VERSION]), "little")
 MARK_AT = 24
@@ -48,6 +52,7 @@ ENVELOPE = struct.Struct("<II")
 FRAME_HEAD = struct.Struct("<IIQQII")
 _REST_OF_HEAD = struct.Struct("<QQII")
 _ENTRY_HEAD = struct.Struct("<IIH")
+_ENTRY_SIZE = _ENTRY_HEAD.size
 _LABELS_KEPT = 4096
 
 _labels_of: dict[tuple[str, str, str], bytes] = {}
@@ -66,7 +71,7 @@ class Entry(NamedTuple):
     tenant: str
     topic: str
     body: bytes
-    count: int = 1
+    count: int = 1  # pyright: ignore[reportIncompatibleMethodOverride]  the field's own word
 
 
 class Place(NamedTuple):
@@ -98,7 +103,10 @@ class Frame(NamedTuple):
     next_offset: int
     time_us: int
     check: int
-    payload: bytes
+    size: int
+    """Of the whole frame, in bytes."""
+    buffers: Sequence[bytes]
+    """What follows the envelope, in pieces; large bodies are not copied."""
 
 
 def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Frame:
@@ -109,7 +117,7 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
             or the whole is larger than `MAX_COMMIT`.
     """
     parts = [b""]
-    span = 0
+    span, size = 0, FRAME_HEAD.size
     try:
         for kind, tenant, topic, body, count in entries:
             if count < 1:
@@ -117,17 +125,20 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
             labels = _labels_of.get((kind, tenant, topic)) or _labels(kind, tenant, topic)
             parts += _ENTRY_HEAD.pack(len(body), count, len(labels)), labels, body
             span += count
+            size += _ENTRY_SIZE + len(labels) + len(body)
         parts[0] = _REST_OF_HEAD.pack(offset, time_us, MARK, span)
     except struct.error as error:
         raise BadCommit(f"a body or a count is too large to be stored ({error})") from error
     if not span:
         raise BadCommit("it has no entries")
-    payload = b"".join(parts)
-    if len(payload) > MAX_COMMIT - ENVELOPE.size:
-        raise BadCommit(
-            f"it takes {len(payload):,} bytes and the limit is {MAX_COMMIT:,}; split it"
-        )
-    return Frame(offset, offset + span, time_us, crc32(payload, salt), payload)
+    if size > MAX_COMMIT:
+        raise BadCommit(f"it takes {size:,} bytes and the limit is {MAX_COMMIT:,}; split it")
+    if size < COPIED_BYTES:
+        parts = [b"".join(parts)]
+    check = salt
+    for part in parts:
+        check = crc32(part, check)
+    return Frame(offset, offset + span, time_us, check, size, parts)
 
 
 def _labels(kind: str, tenant: str, topic: str) -> bytes:
@@ -151,7 +162,7 @@ def decode_entries(buffer: bytes, at: int, end: int) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     while at < end:
         size, count, width = _ENTRY_HEAD.unpack_from(buffer, at)
-        at += 10
+        at += _ENTRY_SIZE
         body_at = at + width
         labels = buffer[at:body_at]
         names = _names_of.get(labels) or _names(labels)

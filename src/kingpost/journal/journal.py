@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
+from typing import Self
 
 from kingpost.core import Clock, Disk, DiskLock, KingpostError
 from kingpost.journal.errors import (
@@ -190,7 +191,7 @@ class Journal:
         self._writer.close()
         self._lock.release()
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -219,7 +220,7 @@ class Journal:
                     queue.put(None)  # the last item, for the next time
                 break
             group.append(submitted)
-            size += sum(len(frame.payload) for frame in submitted[0])
+            size += sum(frame.size for frame in submitted[0])
         return group
 
     def _write(self, group: Sequence[Frame]) -> None:
@@ -228,14 +229,16 @@ class Journal:
         try:
             self._writer.write(group)
             self.durable_offset = group[-1].next_offset
-        except Exception as error:  # the boundary of the writer thread
-            _log.exception("journal_write_failed", extra={"partition": self.partition})
+        except Exception as error:  # noqa: BLE001  the boundary of the writer thread
+            is_a_bug = not isinstance(error, OSError)
+            extra = {"partition": self.partition, "reason": str(error)}
+            _log.error("journal_write_failed", extra=extra, exc_info=is_a_bug)
             self._failure = _failure(self.directory, error)
 
     def _tell(self, landed: Landed) -> None:
         try:
             landed(self._failure)
-        except Exception:  # a caller's mistake must not stop the others' commits
+        except Exception:  # noqa: BLE001  a caller's mistake must not stop the others' commits
             _log.exception("journal_landed_failed", extra={"partition": self.partition})
 
 

@@ -7,7 +7,7 @@ walk over at most that much. Needs no lock, works beside the live writer.
 from bisect import bisect_right
 from pathlib import Path
 
-from kingpost.core import Disk
+from kingpost.core import Disk, KingpostError
 from kingpost.journal.errors import JournalCorrupt, NoSuchOffset
 from kingpost.journal.frames import Commit, Place
 from kingpost.journal.segments import HEADER_SIZE, first_offsets, open_segment, segment_path
@@ -69,12 +69,12 @@ class Lookup:
             JournalCorrupt: The bytes where it was are damaged.
             JournalNewer: A later version of Kingpost wrote them.
         """
-        frame = self._find(offset) if self._firsts else None
+        frame = self._find(offset)
         if frame is None:
             self._firsts = first_offsets(self._disk, self._directory)
-            frame = self._find(offset) if self._firsts and offset >= 0 else None
+            frame = self._find(offset)
         if frame is None:
-            self._refuse(offset)
+            raise self._missing(offset)
         return frame.commit()
 
     def read_at(self, place: Place) -> Commit:
@@ -97,8 +97,23 @@ class Lookup:
             self._open.popitem()[1].walk.file.close()
 
     def _find(self, offset: int) -> WholeFrame | None:
-        first = self._firsts[bisect_right(self._firsts, offset) - 1]
-        return self._segment(first).find(offset)
+        if not self._firsts or offset < 0:
+            return None
+        return self._segment(self._first(offset)).find(offset)
+
+    def _first(self, offset: int) -> int:
+        return self._firsts[bisect_right(self._firsts, offset) - 1]
+
+    def _missing(self, offset: int) -> KingpostError:
+        if not self._firsts or offset < 0:
+            return NoSuchOffset(self._directory, offset, 0)
+        first = self._first(offset)
+        walk = self._segment(first).walk
+        if first < self._firsts[-1] or walk.is_cut_short():
+            return JournalCorrupt(
+                walk.path, walk.byte, f"offset {walk.offset} was stored there and is not readable"
+            )
+        return NoSuchOffset(self._directory, offset, walk.offset)
 
     def _segment(self, first: int) -> _Segment:
         segment = self._open.pop(first, None)

@@ -15,7 +15,7 @@ from kingpost.core import Disk
 from kingpost.journal.errors import JournalCorrupt
 from kingpost.journal.frames import Commit
 from kingpost.journal.segments import first_offsets, open_segment, segment_path
-from kingpost.journal.walk import CHUNK, SegmentWalk, WholeFrame
+from kingpost.journal.walk import SegmentWalk, WholeFrame
 
 __all__ = ["Scan", "scan"]
 
@@ -49,7 +49,7 @@ class Scan:
         self._directory, self._disk = directory, disk
         self._start = start
         self._walk: SegmentWalk | None = None
-        self._doubted = -1
+        self._doubted = (-1, False)
 
     @property
     def offset(self) -> int:
@@ -92,13 +92,13 @@ class Scan:
         """Say whether there is more to read, after the walk found no further frame."""
         segment = walk.header.first_offset
         later = [at for at in first_offsets(self._disk, self._directory) if at > segment]
-        if not later and not _is_doubtful(walk):
+        if not later and not walk.is_cut_short():
             return False
-        if self._doubted != walk.byte:
+        doubt = (walk.byte, bool(later))
+        if self._doubted != doubt:
             # the writer may have filled this place after the walk looked at it
-            self._doubted = walk.byte
+            self._doubted = doubt
             return True
-        self._doubted = -1
         if not later or later[0] != walk.offset:
             raise JournalCorrupt(
                 walk.path, walk.byte, f"offset {walk.offset} was stored there and is not readable"
@@ -106,11 +106,6 @@ class Scan:
         walk.file.close()
         self._walk = None
         return self._enter(walk.offset) is not None
-
-
-def _is_doubtful(walk: SegmentWalk) -> bool:
-    ahead = walk.file.read_at(walk.byte, CHUNK)
-    return ahead.count(0) < len(ahead) and walk.proof_after() is not None
 
 
 def _step_back(walk: SegmentWalk, frame: WholeFrame) -> None:

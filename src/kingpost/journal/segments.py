@@ -4,7 +4,8 @@ A segment is a header, which has the first 4,096 bytes for itself so that no lat
 touches it, then frames one after the other, then zeros or the end of the file. Segments
 are as a rule filled with zeros before they are used: a sync then changes no metadata,
 which makes it a third cheaper. A file appears under its name only when its header is
-durable, so a segment without a good header was damaged.
+durable, so a segment without a good header was damaged. The header keeps its shape in
+every later version.
 """
 
 import re
@@ -124,8 +125,8 @@ def _parse(data: bytes, path: Path) -> SegmentHeader:
     magic, version, salt, first_offset, time_us, name = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise JournalCorrupt(path, 0, "it does not begin as a journal segment does")
-    if version > FORMAT_VERSION:
-        raise JournalNewer(path, version, FORMAT_VERSION)
     if _CHECK.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
         raise JournalCorrupt(path, 0, "its header fails its check")
+    if version > FORMAT_VERSION:
+        raise JournalNewer(path, version, FORMAT_VERSION)
     return SegmentHeader(name.rstrip(b"\0").decode(), first_offset, time_us, salt)

@@ -130,6 +130,10 @@ class SegmentWalk:
             found = rest.find(_MARK_BYTES, found + 1)
         return None
 
+    def is_cut_short(self) -> bool:
+        """Whether durable commits lie behind this place, as far as one read looks ahead."""
+        return not _is_zero(self.file.read_at(self.byte, CHUNK)) and bool(self.proof_after())
+
 
 def frame_at(file: DiskFile, header: SegmentHeader, byte: int) -> WholeFrame | None:
     """Read the frame that begins at a byte; None when no whole one does."""
@@ -153,7 +157,11 @@ def last_byte_used(file: DiskFile, start: int) -> int:
     """Return the byte after the last one from `start` on that is not zero, or `start`."""
     used, place = start, start
     while part := file.read_at(place, CHUNK):
-        if part != (_ZEROS if len(part) == CHUNK else bytes(len(part))):
+        if not _is_zero(part):
             used = place + len(part.rstrip(b"\0"))
         place += len(part)
     return used
+
+
+def _is_zero(data: bytes) -> bool:
+    return data == (_ZEROS if len(data) == CHUNK else bytes(len(data)))

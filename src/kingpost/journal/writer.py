@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kingpost.core import Disk, DiskFile
-from kingpost.journal.frames import COMPLEMENT, ENVELOPE, Frame
+from kingpost.journal.frames import COMPLEMENT, COPIED_BYTES, ENVELOPE, Frame
 from kingpost.journal.recovery import Tail
 from kingpost.journal.segments import HEADER_SIZE, SegmentHeader, publish_segment, zero_fill
 
 __all__ = ["DRAFTS", "SegmentWriter", "first_segment"]
 
-FIRST_SEGMENT = 1024 * 1024
-LARGE_GROUP = 1024 * 1024
+LARGE_SHARE = 64
+"""A group is large from this share of a segment on, 1 MiB; the first segment is as large."""
 FILL_STEP = 1024 * 1024
 _SPARE, _DRAFT = "spare.tmp", "draft.tmp"
 DRAFTS = (_SPARE, _DRAFT)
@@ -44,10 +44,14 @@ def first_segment(disk: Disk, directory: Path, header: SegmentHeader, segment_by
     draft = directory / _DRAFT
     file = disk.open(draft, write=True, create=True)
     try:
-        zero_fill(file, HEADER_SIZE, min(FIRST_SEGMENT, segment_bytes))
+        zero_fill(file, HEADER_SIZE, _first_bytes(segment_bytes))
         publish_segment(disk, directory, draft, file, header)
     finally:
         file.close()
+
+
+def _first_bytes(segment_bytes: int) -> int:
+    return max(2 * HEADER_SIZE, segment_bytes // LARGE_SHARE)
 
 
 class SegmentWriter:
@@ -72,6 +76,8 @@ class SegmentWriter:
     ) -> None:
         self._disk, self._directory, self._tail = disk, directory, tail
         self._segment_bytes = segment_bytes
+        self._large_bytes = segment_bytes // LARGE_SHARE
+        self._spare_bytes = max(_first_bytes(segment_bytes), tail.filled)
         self._in_background = in_background
         self._spare: _Spare | None = None
         self._spare_asked = False
@@ -84,19 +90,21 @@ class SegmentWriter:
         Raises:
             OSError: The disk refused; the journal must be opened again.
         """
-        parts: list[bytes] = []
-        flip = COMPLEMENT
+        buffers: list[bytes] = []
+        size, flip = 0, COMPLEMENT
         for frame in frames:
-            payload = frame.payload
-            parts += ENVELOPE.pack(len(payload) + 8, frame.check ^ flip), payload
+            buffers.append(ENVELOPE.pack(frame.size, frame.check ^ flip))
+            buffers += frame.buffers
+            size += frame.size
             flip = 0
-        group = b"".join(parts)
-        self._make_room(len(group), frames[0])
+        if size < COPIED_BYTES:
+            buffers = [b"".join(buffers)]
+        self._make_room(size, frames[0])
         tail = self._tail
-        tail.file.write_durable(tail.byte, group)
-        tail.byte += len(group)
+        tail.file.write_durable(tail.byte, buffers)
+        tail.byte += size
         tail.filled = max(tail.filled, tail.byte)
-        if not self._spare_asked and tail.byte * 2 > tail.filled and len(group) < LARGE_GROUP:
+        if not self._spare_asked and tail.byte * 2 > tail.filled and size < self._large_bytes:
             self._ask_for_spare()
 
     def _make_room(self, size: int, first: Frame) -> None:
@@ -104,7 +112,7 @@ class SegmentWriter:
         end = tail.byte + size
         if end <= tail.filled or tail.byte == HEADER_SIZE:
             return
-        if spare is not None and size < LARGE_GROUP and HEADER_SIZE + size <= spare.size:
+        if spare is not None and size < self._large_bytes and HEADER_SIZE + size <= spare.size:
             self._spare = None
             self._spare_asked = False
             self._roll(self._directory / _SPARE, spare.file, spare.size, first)
@@ -128,7 +136,7 @@ class SegmentWriter:
 
     def _ask_for_spare(self) -> None:
         self._spare_asked = True
-        size = min(self._segment_bytes, 2 * self._tail.filled)
+        size = self._spare_bytes = min(self._segment_bytes, 2 * self._spare_bytes)
         if self._in_background:
             self._filler = threading.Thread(
                 target=self._fill_spare, args=(size,), name="kingpost-journal-spare", daemon=True

@@ -1,5 +1,6 @@
 """What was decided, why, with what and by whom: the record of every decision."""
 
+from kingpost.records.index import RecordIndex, StoredRecord
 from kingpost.records.record import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -15,7 +16,9 @@ __all__ = [
     "DecisionRecord",
     "NewerRecord",
     "Outcome",
+    "RecordIndex",
     "Stages",
+    "StoredRecord",
     "decode_record",
     "encode_record",
 ]

@@ -80,7 +80,7 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
     position: str
     features: bytes
     unavailable: tuple[str, ...]
-    answer: msgspec.Raw
+    answer: bytes
     confidence: float
     outcome: Outcome
     reason: str

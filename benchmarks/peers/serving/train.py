@@ -1,0 +1,19 @@
+"""Fit the peer's model: the same rows, features, trees and leaves as ours.
+
+usage: train.py TABLE.npz MODEL.joblib     (x float64 (rows, features), y, names)
+"""
+
+import sys
+
+import joblib
+import lightgbm
+import numpy as np
+import pandas as pd
+
+table = np.load(sys.argv[1])
+names = [str(name) for name in table["names"]]
+model = lightgbm.LGBMClassifier(
+    n_estimators=200, num_leaves=31, learning_rate=0.05, random_state=0, n_jobs=1, verbose=-1
+)
+model.fit(pd.DataFrame(table["x"], columns=names), table["y"])
+joblib.dump({"model": model, "names": names}, sys.argv[2])

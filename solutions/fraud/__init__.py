@@ -1,0 +1,1 @@
+"""Card fraud: the reference solution, from raw transactions to a governed live answer."""

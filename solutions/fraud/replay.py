@@ -1,0 +1,184 @@
+"""A past week as live traffic: each transaction asks for a decision, verdicts come between.
+
+Requests leave in the order of the transactions' times, each at most once and as fast as
+the server answers; at every full hour of stream time, the verdicts that have become known
+are posted before the next transaction. With several requests in flight neighbours may
+arrive in another order, as they do in life.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import kingpost as kp
+from kingpost.calls import Answer, LoadClient, LoadReport
+from kingpost.contracts import ColumnBatch
+
+__all__ = ["Decided", "ReplayFailed", "Replayed", "replay"]
+
+HOUR_US = 3_600_000_000
+DECISIONS, VERDICTS = "/v1/decisions/fraud", "/v1/events/verdict"
+JSON, JSON_LINES = "application/json", "application/x-ndjson"
+_FAILURES_TOLD = 3
+
+
+class ReplayFailed(kp.KingpostError):
+    """Some requests of a replay were not answered as they should be."""
+
+    code = "replay_failed"
+
+    def __init__(self, failures: int, examples: tuple[str, ...]) -> None:
+        super().__init__(failures, examples)
+        self.failures, self.examples = failures, examples
+
+    def __str__(self) -> str:
+        told = "; ".join(self.examples)
+        return f"{self.failures} requests failed, such as: {told}; see the server's log"
+
+
+class Decided(NamedTuple):
+    """One answered transaction, in the order of sending.
+
+    Attributes:
+        record: The id of the decision record.
+        score: The probability of fraud; None where there was no score.
+    """
+
+    record: str
+    outcome: str
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of a replay.
+
+    Attributes:
+        verdicts: How many verdicts were posted between the decisions.
+        decisions_per_s: Decisions over the whole time, in which verdicts were posted too.
+        p50_ms: Median latency of a decision, as the client sees it.
+    """
+
+    decided: list[Decided]
+    verdicts: int
+    decisions_per_s: float
+    p50_ms: float
+    p99_ms: float
+    wall_s: float
+
+
+class _Fraud(msgspec.Struct):
+    score: float | None = None
+
+
+class _Decision(msgspec.Struct):
+    id: str
+    outcome: str
+    answer: _Fraud | None = None
+
+
+class _Call(NamedTuple):
+    path: str
+    body: bytes
+    verdicts: int
+
+
+def replay(client: LoadClient, transactions: ColumnBatch, verdicts: ColumnBatch) -> Replayed:
+    """Send transactions and verdicts to a running server.
+
+    Args:
+        transactions: Events of the stream `transaction`, in the order of time.
+        verdicts: Events of the stream `verdict`, in the order in which they became known.
+
+    Raises:
+        ReplayFailed: A request was refused, failed or was not answered.
+        ServerUnreachable: There is no server.
+    """
+    calls = list(_calls(transactions, verdicts))
+    requests = [
+        client.post(call.path, call.body, JSON_LINES if call.verdicts else JSON) for call in calls
+    ]
+    report = client.run(requests)
+    _check(report, calls)
+    decisions = sorted(a for a in report.answers if not calls[a.call].verdicts)
+    only = LoadReport(decisions, report.complete, report.wall_s)
+    return Replayed(
+        decided=[_decided(answer) for answer in decisions],
+        verdicts=sum(call.verdicts for call in calls),
+        decisions_per_s=only.per_second(),
+        p50_ms=only.latency_ms(50),
+        p99_ms=only.latency_ms(99),
+        wall_s=report.wall_s,
+    )
+
+
+_decode = msgspec.json.Decoder(_Decision).decode
+
+
+def _decided(answer: Answer) -> Decided:
+    decision = _decode(answer.body)
+    score = decision.answer.score if decision.answer else None
+    return Decided(decision.id, decision.outcome, score)
+
+
+def _check(report: LoadReport, calls: list[_Call]) -> None:
+    failed = [answer for answer in report.answers if not 200 <= answer.status < 300]
+    unsent = len(calls) - len(report.answers)
+    if failed or unsent:
+        examples = [
+            f"{calls[one.call].path} → {one.status or 'no answer'} "
+            f"{one.body[:300].decode(errors='replace')}"
+            for one in failed[:_FAILURES_TOLD]
+        ]
+        if unsent:
+            examples.append(f"{unsent} were not sent, as all connections were lost")
+        raise ReplayFailed(len(failed) + unsent, tuple(examples))
+
+
+def _calls(transactions: ColumnBatch, verdicts: ColumnBatch) -> Iterator[_Call]:
+    """Merge both by time: a batch of verdicts goes before what happened after them."""
+    bodies = _transaction_bodies(transactions)
+    lines = _verdict_lines(verdicts)
+    hour = _int64(transactions, "at") // HOUR_US * HOUR_US
+    known = np.searchsorted(_int64(verdicts, "known_at"), hour, "right")
+    posted = 0
+    for body, until in zip(bodies, known.tolist(), strict=True):
+        if until > posted:
+            yield _Call(VERDICTS, b"\n".join(lines[posted:until]), until - posted)
+            posted = until
+        yield _Call(DECISIONS, body, 0)
+    if posted < len(lines):
+        yield _Call(VERDICTS, b"\n".join(lines[posted:]), len(lines) - posted)
+
+
+def _transaction_bodies(batch: ColumnBatch) -> list[bytes]:
+    columns = [batch.values(name) for name in ("id", "customer", "terminal", "amount")]
+    return [
+        f'{{"id":{key},"at":"{at}","customer":{customer},"terminal":{terminal},'
+        f'"amount":{amount!r}}}'.encode()
+        for at, key, customer, terminal, amount in zip(_texts(batch, "at"), *columns, strict=True)
+    ]
+
+
+def _verdict_lines(batch: ColumnBatch) -> list[bytes]:
+    columns = [batch.values(name) for name in ("transaction", "terminal", "fraud")]
+    return [
+        f'{{"transaction":{key},"at":"{at}","known_at":"{known_at}","terminal":{terminal},'
+        f'"fraud":{"true" if fraud else "false"}}}'.encode()
+        for at, known_at, key, terminal, fraud in zip(
+            _texts(batch, "at"), _texts(batch, "known_at"), *columns, strict=True
+        )
+    ]
+
+
+def _int64(batch: ColumnBatch, name: str) -> NDArray[np.int64]:
+    return batch.numbers(name).astype(np.int64, copy=False)
+
+
+def _texts(batch: ColumnBatch, name: str) -> list[str]:
+    moments = _int64(batch, name).astype("datetime64[us]")
+    return np.datetime_as_string(moments, timezone="UTC").tolist()

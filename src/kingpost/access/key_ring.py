@@ -1,0 +1,84 @@
+"""Letting requests in by their `Authorization` header, at the price of one hash.
+
+The rule: a key that was revoked or has expired opens nothing any more `FRESH_NS` later. A
+header that was let in is remembered by its SHA-256, never as it is, and its key is looked
+up again when it is not fresh. A refusal does not say what was wrong.
+"""
+
+from hashlib import sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+from kingpost.access.errors import ApiKeyMissing, ApiKeyRefused
+from kingpost.access.principal import Principal
+from kingpost.access.store import KeyStore
+from kingpost.core import Clock
+
+__all__ = ["KeyRing"]
+
+FRESH_NS = 1_000_000_000
+HEADERS_KEPT = 10_000
+_LONGEST = 200
+_NOBODY = sha256(b"").digest()
+
+
+class _Held(NamedTuple):
+    principal: Principal
+    until_ns: int
+
+
+class KeyRing:
+    """The keys of a store, ready to be asked on every request; for one thread."""
+
+    def __init__(self, store: KeyStore, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._held: dict[bytes, _Held] = {}
+
+    def check(self, authorization: bytes | None) -> Principal:
+        """Return who sends a header `Bearer kp_<id>_<secret>`.
+
+        Args:
+            authorization: The value of the header; None when there was none.
+
+        Raises:
+            ApiKeyMissing: There was none.
+            ApiKeyRefused: It holds no valid key.
+            KeyStoreFailed: The key could not be looked up.
+        """
+        if authorization is None:
+            raise ApiKeyMissing
+        digest = sha256(authorization).digest()
+        held = self._held.get(digest)
+        if held is not None and self._clock.monotonic_ns() < held.until_ns:
+            return held.principal
+        self._held.pop(digest, None)
+        held = self._look_up(authorization)
+        if len(self._held) >= HEADERS_KEPT:
+            self._held.clear()
+        self._held[digest] = held
+        return held.principal
+
+    def _look_up(self, authorization: bytes) -> _Held:
+        identifier, secret = _parts(authorization)
+        stored = self._store.find(identifier) if identifier else None
+        expected = _NOBODY if stored is None else stored.secret_sha256
+        is_right = compare_digest(sha256(secret).digest(), expected)
+        now_us = self._clock.now_us()
+        if stored is None or not is_right or not stored.key.is_valid(now_us):
+            raise ApiKeyRefused
+        key = stored.key
+        fresh_ns = FRESH_NS
+        if key.expires_us is not None:
+            fresh_ns = min(fresh_ns, (key.expires_us - now_us) * 1000)
+        principal = Principal(key.id, key.tenant, frozenset(key.scopes))
+        return _Held(principal, self._clock.monotonic_ns() + fresh_ns)
+
+
+def _parts(authorization: bytes) -> tuple[str, bytes]:
+    """Split a header into the key's id and its secret; empty where it is none."""
+    scheme, _, token = authorization[:_LONGEST].partition(b" ")
+    prefix, _, rest = token.strip().partition(b"_")
+    identifier, _, secret = rest.partition(b"_")
+    if scheme.lower() != b"bearer" or prefix != b"kp" or not identifier.isalnum():
+        return "", secret
+    return identifier.decode(), secret

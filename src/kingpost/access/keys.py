@@ -1,0 +1,93 @@
+"""API keys: `kp_<id>_<secret>`, made once, kept as a hash, revoked for good.
+
+The rule: the secret is shown when the key is made and never again. What is stored is its
+SHA-256, which is enough for 256 random bits: nothing shorter than them can be guessed.
+"""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from kingpost.access.errors import BadKeyRequest, UnknownKey
+from kingpost.access.store import ApiKey, KeyStore
+from kingpost.core import Clock
+
+__all__ = ["SCOPES", "NewKey", "create_key", "revoke_key"]
+
+SCOPES = ("decide", "ingest", "records", "metrics", "admin")
+"""What a key can be let do; `decide:<decision>` narrows the first to one decision."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NARROWED = re.compile(r"decide:[a-z][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key just made; `secret` is the text a caller sends, known only here."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+
+
+def create_key(
+    store: KeyStore,
+    clock: Clock,
+    *,
+    tenant: str,
+    scopes: Sequence[str],
+    name: str = "",
+    expires_us: int | None = None,
+) -> NewKey:
+    """Make a key and store its hash.
+
+    Args:
+        scopes: Of `SCOPES`, or `decide:<decision>`.
+        name: For people, such as who holds it.
+        expires_us: When it stops being valid, microseconds UTC; None is never.
+
+    Raises:
+        BadKeyRequest: The tenant cannot be one, a scope is unknown or none is given, or
+            the key would have expired already.
+        KeyStoreFailed: It could not be stored.
+    """
+    if _NAME.fullmatch(tenant) is None:
+        raise BadKeyRequest(
+            f"tenant {tenant!r} cannot be one",
+            "use 1 to 64 lower-case letters, digits, '_' and '-', beginning with one of the former",
+        )
+    unknown = [scope for scope in scopes if scope not in SCOPES and not _NARROWED.fullmatch(scope)]
+    if unknown or not scopes:
+        problem = f"unknown scope {unknown[0]!r}" if unknown else "a key needs a scope"
+        raise BadKeyRequest(problem, f"scopes are {', '.join(SCOPES)} and decide:<decision>")
+    if len(name) > 200 or not (name.isprintable() or not name):
+        raise BadKeyRequest("the name is too long or not printable", "use 200 characters at most")
+    now_us = clock.now_us()
+    if expires_us is not None and expires_us <= now_us:
+        raise BadKeyRequest("the key would have expired already", "choose a later time")
+    identifier, secret = secrets.token_hex(6), secrets.token_hex(32)
+    key = ApiKey(
+        id=identifier,
+        tenant=tenant,
+        scopes=tuple(dict.fromkeys(scopes)),
+        name=name,
+        created_us=now_us,
+        expires_us=expires_us,
+    )
+    store.add(key, sha256(secret.encode()).digest())
+    return NewKey(key, f"kp_{identifier}_{secret}")
+
+
+def revoke_key(store: KeyStore, clock: Clock, identifier: str) -> ApiKey:
+    """Revoke a key; revoking it again changes nothing.
+
+    Raises:
+        UnknownKey: No key has this id.
+        KeyStoreFailed: It could not be stored.
+    """
+    store.revoke(identifier, clock.now_us())
+    found = store.find(identifier)
+    if found is None:
+        raise UnknownKey(identifier)
+    return found.key

@@ -1,0 +1,35 @@
+"""Who asks, for which tenant, and what they may do."""
+
+from dataclasses import dataclass
+
+from kingpost.access.errors import MissingScope
+
+__all__ = ["Principal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who was let in.
+
+    Attributes:
+        id: Id of the API key; stands in every record the principal causes.
+        tenant: Whose data it reaches, and none other's.
+        scopes: What it may do; `decide:fraud` is `decide` for that one decision.
+    """
+
+    id: str
+    tenant: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str, name: str = "") -> bool:
+        """Tell whether it has a scope, whole or narrowed to a name."""
+        return scope in self.scopes or (bool(name) and f"{scope}:{name}" in self.scopes)
+
+    def require(self, scope: str, name: str = "") -> None:
+        """Let it pass when it has a scope.
+
+        Raises:
+            MissingScope: It has not.
+        """
+        if not self.may(scope, name):
+            raise MissingScope(f"{scope}:{name}" if name else scope)

@@ -1,0 +1,94 @@
+"""The `kingpost` command: its commands by name, each loaded when it is called.
+
+Every command takes `--json` for one JSON object on standard output; progress and messages
+go to standard error. An error of Kingpost's ends with code 1 and its stable code in front,
+a wrong call with code 2.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from kingpost.core import KingpostError, Settings, read_settings
+
+__all__ = ["main"]
+
+# command -> (module, what it does); the text is here so that `--help` loads no command
+_COMMANDS = {
+    "ingest": ("events", "Load events from a file into the journal."),
+    "quarantine": ("events", "List the rows that broke their contract, or try them again."),
+    "backfill": ("features", "Compute a decision's features for past requests into a file."),
+    "parity": ("features", "Replay a slice online and offline and compare every bit."),
+    "train": ("models", "Train a decision's model and bundle it for approval."),
+    "models": ("models", "List trained models, bundles and approvals."),
+    "approve": ("models", "Approve a bundle, so that it may run."),
+    "run": ("serve", "Serve an application's decisions."),
+    "keys": ("serve", "Create, list and revoke API keys."),
+    "record": ("records", "Show one decision record."),
+    "replay": ("records", "Run a recorded decision again and compare the bits."),
+    "verify": ("records", "Recompute every record and count what differs."),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = _COMMANDS.get(cmd_name)
+        if found is None:
+            return None
+        module = import_module(f"kingpost.cli.commands.{found[0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file; kingpost.toml in this directory when it exists.",
+)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Where the journal and the models lie."
+)
+@click.version_option(metadata.version("kingpost"), prog_name="kingpost")
+@click.pass_context
+def _kingpost(ctx: click.Context, config: Path | None, data_dir: Path | None) -> None:
+    """Declare a decision once; serve it, record it, prove it."""
+    ctx.obj = _settings(config, data_dir)
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> Settings:
+    default = Path("kingpost.toml")
+    file = config or (default if default.is_file() else None)
+    settings = read_settings(file, os.environ)
+    return settings if data_dir is None else replace(settings, data_dir=data_dir)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process, and exit."""
+    try:
+        code = _kingpost.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except KingpostError as error:
+        click.echo(f"error [{error.code}]: {error}", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

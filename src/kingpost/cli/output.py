@@ -1,0 +1,86 @@
+"""What commands print: one JSON object or a few lines, and progress on standard error."""
+
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+import click
+import msgspec
+
+__all__ = ["Progress", "print_result", "progress"]
+
+
+class Progress(Protocol):
+    """Told how much is done, and of how much; `total` None when that is not known."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Show it."""
+        ...
+
+
+def print_result(result: Mapping[str, object], *, as_json: bool) -> None:
+    """Print the result of a command: a JSON object, or a line per fact."""
+    if as_json:
+        click.echo(msgspec.json.encode(result).decode())
+        return
+    width = max((len(name) for name in result), default=0)
+    for name, value in result.items():
+        label = name.replace("_", " ").ljust(width)
+        if isinstance(value, float):
+            click.echo(f"{label}  {value:,.4g}" if value < 1000 else f"{label}  {value:,.0f}")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            click.echo(f"{label}  {value:,}")
+        elif isinstance(value, list):
+            items = cast("list[object]", value)
+            click.echo(f"{label}  {len(items)}")
+            for item in items:
+                click.echo(f"  {item if isinstance(item, str) else _line(item)}")
+        else:
+            click.echo(f"{label}  {value}")
+
+
+def _line(item: object) -> str:
+    built = msgspec.to_builtins(item)
+    if isinstance(built, dict):
+        facts = cast("dict[str, object]", built)
+        return "  ".join(f"{name}={value}" for name, value in facts.items())
+    return str(built)
+
+
+@contextmanager
+def progress(what: str, unit: str) -> Generator[Progress, None, None]:
+    """Show a progress bar with a rate on standard error, when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total=None: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TextColumn(f"{unit} · {{task.fields[rate]}}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(what, total=None, rate="")
+
+        def show(done: int, total: int | None = None) -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = f"{done / elapsed:,.0f} {unit}/s" if elapsed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield show

@@ -1,0 +1,307 @@
+"""Decides recorded requests again and compares every bit.
+
+The rule: a record is right when its request, read at its recorded position, gives the same
+feature values, and these the same score, answer and outcome, by the same code that serves
+a live request. Nothing here trusts a record: its request is checked by digest, its model
+by the bundle, its features by recomputing them.
+
+Many records are recomputed at once, by the column; one record is many records of one.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.contracts import Contract, ContractViolation, Event, batch_of
+from kingpost.core import Disk, KingpostError, id_text
+from kingpost.decisions.answer import judge
+from kingpost.decisions.bundle import Bundle
+from kingpost.decisions.declare import Decision
+from kingpost.features import Histories, History, Requests, feature_matrix
+from kingpost.journal import Commit, Entry, Position, scan
+from kingpost.records import DecisionRecord, Outcome, decode_record
+
+__all__ = ["Comparison", "Difference", "Past", "Stored", "compare", "read_past"]
+
+_NO_ANSWER = b"null"
+_ROWS_PER_CALL = 8192
+_SHOWN = 100
+
+
+class Scorer(Protocol):
+    """A model, ready to run."""
+
+    def score(self, rows: NDArray[np.float32]) -> Sequence[float]:
+        """Return a probability per row; rows is float32, shape (rows, features)."""
+        ...
+
+
+class Difference(NamedTuple):
+    """One part of a record that does not come out as recorded."""
+
+    record: str
+    part: str
+    recorded: str
+    replayed: str
+
+
+class Stored(NamedTuple):
+    """A record and the entry that its commit holds at the recorded offset."""
+
+    record: DecisionRecord
+    asked: Entry | None
+
+
+class Past(NamedTuple):
+    """What the journal held: events by tenant and stream, and the records to compare."""
+
+    histories: Histories
+    stored: Sequence[Stored]
+
+
+@dataclass
+class Comparison:
+    """What came of comparing records.
+
+    Attributes:
+        records: How many were compared.
+        failed: How many of them had failed in service: too late, or broken on the way.
+            They gave no answer, and what broke them cannot be repeated; what they hold is
+            compared all the same.
+        different: How many differ in any part.
+        reads: Feature values compared.
+        reads_different: How many of them differ.
+        shown: The first differences.
+    """
+
+    records: int = 0
+    failed: int = 0
+    different: int = 0
+    reads: int = 0
+    reads_different: int = 0
+    shown: list[Difference] = field(default_factory=list[Difference])
+
+
+def read_past(
+    directory: Path,
+    decision: Decision,
+    bundle: bytes,
+    *,
+    disk: Disk,
+    only: bytes | None = None,
+    stop: int | None = None,
+) -> Past:
+    """Read the events a decision's features need and the records of one bundle.
+
+    Args:
+        directory: The data partition.
+        bundle: The bundle's digest, 32 bytes.
+        only: The id of the one record wanted.
+        stop: Commits from this offset on are left out; they changed nothing before it.
+
+    Raises:
+        JournalCorrupt, JournalNewer: See `scan`.
+        NewerRecord: A later version of Kingpost wrote a record.
+    """
+    histories = Histories(view.stream.contract for view in decision.views)
+    stored: list[Stored] = []
+    for commit in scan(directory, disk=disk, stop=stop):
+        histories.add(commit)
+        for entry in commit.entries:
+            if entry.kind == "record" and entry.topic == decision.name:
+                record = decode_record(entry.body)
+                if record.bundle == bundle and only in (None, record.id):
+                    stored.append(Stored(record, _entry_at(commit, record.event_offset)))
+    return Past(histories, stored)
+
+
+def _entry_at(commit: Commit, wanted: int) -> Entry | None:
+    offset = commit.offset
+    for entry in commit.entries:
+        if offset == wanted and entry.kind in ("event", "request"):
+            return entry
+        offset += entry.count
+    return None
+
+
+class _Again(NamedTuple):
+    """A record whose request is what it says, ready to be decided again."""
+
+    record: DecisionRecord
+    event: Event
+    read_at: int
+
+
+def compare(
+    decision: Decision, bundle: Bundle, scorer: Scorer, past: Past, *, partition: str
+) -> Comparison:
+    """Decide every record again and compare.
+
+    Args:
+        decision: As the bundle's own source declares it.
+        scorer: The bundle's model.
+        partition: The name of the data partition.
+    """
+    found = _Findings(Comparison(records=len(past.stored)))
+    by_tenant: dict[str, list[_Again]] = {}
+    for one in past.stored:
+        again = _checked(one, decision.request, bundle, partition, found)
+        if again is not None:
+            by_tenant.setdefault(again.record.tenant, []).append(again)
+    for tenant, rows in by_tenant.items():
+        _compare_rows(decision, bundle, scorer, past.histories.of(tenant), rows, found)
+    found.comparison.different = len(found.records)
+    return found.comparison
+
+
+@dataclass
+class _Findings:
+    comparison: Comparison
+    records: set[bytes] = field(default_factory=set[bytes])
+
+    def differs(
+        self, record: DecisionRecord, part: str, recorded: object, replayed: object
+    ) -> None:
+        self.records.add(record.id)
+        if len(self.comparison.shown) < _SHOWN:
+            self.comparison.shown.append(
+                Difference(id_text(record.id), part, str(recorded), str(replayed))
+            )
+
+
+def _checked(
+    stored: Stored, contract: Contract[Event], bundle: Bundle, partition: str, found: _Findings
+) -> _Again | None:
+    """Check a record against its request and its bundle."""
+    record, asked = stored
+    if asked is None:
+        found.differs(record, "request", f"at offset {record.event_offset}", "not there")
+        return None
+    digest = hashlib.sha256(asked.body).hexdigest()
+    for part, recorded, replayed in (
+        ("request", record.request_digest.hex(), digest),
+        ("tenant", record.tenant, asked.tenant),
+        ("stream", contract.name, asked.topic),
+        ("model", record.model.hex(), bundle.model),
+    ):
+        if recorded != replayed:
+            found.differs(record, part, recorded, replayed)
+            return None
+    try:
+        event = contract.decode(asked.body)
+        read_at = Position.parse(record.position).offset(partition)
+    except ContractViolation as violation:
+        found.differs(record, "request", "a request that keeps its contract", violation)
+        return None
+    except KingpostError as error:
+        found.differs(record, "position", record.position, error)
+        return None
+    key = str(attrgetter(contract.key.name)(event))
+    if key != record.event_key:
+        found.differs(record, "event_key", record.event_key, key)
+    return _Again(record, event, read_at)
+
+
+def _compare_rows(
+    decision: Decision,
+    bundle: Bundle,
+    scorer: Scorer,
+    histories: Mapping[str, History],
+    rows: list[_Again],
+    found: _Findings,
+) -> None:
+    """Compare the records of one tenant."""
+    failed = [row for row in rows if _is_failed(row.record)]
+    found.comparison.failed += len(failed)
+    for row in failed:
+        answer = row.record.answer
+        if answer != _NO_ANSWER:
+            found.differs(row.record, "answer", _text(answer), "null")
+    size = 8 * len(decision.features)
+    whole: list[_Again] = []
+    for row in rows:
+        if len(row.record.features) == size:
+            whole.append(row)
+        elif row.record.features or not _is_failed(row.record):
+            found.differs(row.record, "features", f"{len(row.record.features)} bytes", size)
+    if not whole:
+        return
+    values = _compare_features(decision, histories, whole, found)
+    answered = np.array([not _is_failed(row.record) for row in whole], np.bool_)
+    scores = _scores(scorer, values[answered].astype(np.float32))
+    judged = (row.record for row in whole if not _is_failed(row.record))
+    for record, score in zip(judged, scores, strict=True):
+        _compare_answer(decision, bundle, record, score, found)
+
+
+def _is_failed(record: DecisionRecord) -> bool:
+    """Say whether service failed, not the model."""
+    return record.outcome is Outcome.FAILED and record.reason != "no_score"
+
+
+def _compare_features(
+    decision: Decision, histories: Mapping[str, History], rows: list[_Again], found: _Findings
+) -> NDArray[np.float64]:
+    features = decision.features
+    requests = Requests(
+        batch_of(decision.request, [row.event for row in rows]),
+        np.array([row.record.event_offset for row in rows], np.int64),
+        np.array([row.read_at for row in rows], np.int64),
+    )
+    values = feature_matrix(features, requests, histories)
+    joined = b"".join([row.record.features for row in rows])
+    recorded = np.frombuffer(joined, "<f8").reshape(values.shape)
+    differ = recorded.astype(np.float64).view(np.int64) != values.view(np.int64)
+    differ &= ~(np.isnan(recorded) & np.isnan(values))
+    found.comparison.reads += values.size
+    found.comparison.reads_different += int(np.count_nonzero(differ))
+    for at, column in np.argwhere(differ).tolist():
+        found.differs(
+            rows[at].record,
+            f"feature {features.names[column]}",
+            float(recorded[at, column]),
+            float(values[at, column]),
+        )
+    missing = np.isnan(values)
+    for at, row in enumerate(rows):
+        for name in row.record.unavailable:
+            if name not in features.names or not missing[at, features.names.index(name)]:
+                found.differs(row.record, f"feature {name}", "unavailable", "a value")
+    return values
+
+
+def _scores(scorer: Scorer, rows: NDArray[np.float32]) -> list[float]:
+    scores: list[float] = []
+    for start in range(0, len(rows), _ROWS_PER_CALL):
+        scores.extend(scorer.score(rows[start : start + _ROWS_PER_CALL]))
+    return scores
+
+
+def _compare_answer(
+    decision: Decision, bundle: Bundle, record: DecisionRecord, score: float, found: _Findings
+) -> None:
+    verdict = judge(score, label=bundle.label, threshold=bundle.threshold, gate=decision.gate)
+    answer = record.answer
+    if answer != verdict.answer:
+        found.differs(record, "answer", _text(answer), f"{_text(verdict.answer)} (score {score!r})")
+    if not _same_bits(record.confidence, verdict.confidence):
+        found.differs(record, "confidence", record.confidence, verdict.confidence)
+    if record.outcome is not verdict.outcome:
+        found.differs(record, "outcome", record.outcome, verdict.outcome)
+    if record.reason != verdict.reason:
+        found.differs(record, "reason", repr(record.reason), repr(verdict.reason))
+
+
+def _same_bits(one: float, other: float) -> bool:
+    return one == other and math.copysign(1.0, one) == math.copysign(1.0, other)
+
+
+def _text(answer: bytes) -> str:
+    return answer.decode(errors="replace")

@@ -1,0 +1,490 @@
+"""The live engine: requests in, durable answers out, one batch at a time.
+
+The rule: an answer leaves only after its record is durable, and the event that asked is
+in the same commit. Requests are taken in the order of their positions: each event is
+applied, then read at its own position. One model call serves a batch, one row each, so an
+answer never depends on the others in it.
+
+The engine is synchronous and belongs to one thread; waiting is the shell's work: `decide`
+and `ingest` return at once, and `landed` is called when what they wrote is durable. What
+goes wrong with one request fails that request. What goes wrong between applying an event
+and writing it stops the engine: memory would be ahead of the journal.
+"""
+
+import hashlib
+import logging
+from array import array
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.contracts import Event, batch_of
+from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
+from kingpost.decisions.answer import Verdict, judge
+from kingpost.decisions.application import Application
+from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
+from kingpost.decisions.served import ServedDecision
+from kingpost.decisions.tenant_state import Answered, Recovery, TenantState, empty_state
+from kingpost.journal import Entry, Journal, Landed, Lookup, NoSuchOffset, scan
+from kingpost.records import (
+    RECORD_FORMAT,
+    DecisionRecord,
+    Outcome,
+    RecordIndex,
+    Stages,
+    StoredRecord,
+    decode_record,
+    encode_record,
+)
+
+__all__ = ["Ask", "Engine", "Ingested", "Reply"]
+
+_NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
+_log = logging.getLogger(__name__)
+
+
+class Ask(NamedTuple):
+    """One request, let in and checked against its contract."""
+
+    decision: str
+    tenant: str
+    principal: str
+    event: Event
+    body: bytes
+    trace_id: str
+    session: str | None
+    idempotency_key: str | None
+    arrived_ns: int
+
+
+class Reply(NamedTuple):
+    """What became of a request: its record, where an earlier record lies, or an error."""
+
+    record: DecisionRecord | None = None
+    repeats: int | None = None
+    error: KingpostError | None = None
+
+
+class Ingested(NamedTuple):
+    """What became of a list of events."""
+
+    accepted: int
+    duplicates: int
+
+
+class _Lane(NamedTuple):
+    """The requests of a batch that go to one model together."""
+
+    served: ServedDecision
+    values: "array[float]"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A record in the making."""
+
+    ask: Ask
+    served: ServedDecision
+    state: TenantState
+    keys: tuple[str, ...]
+    """What a retry of it is recognised by."""
+    event_key: str
+    digest: bytes
+    offset: int
+    is_event: bool
+    lane_row: int = -1
+    unavailable: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Engine:
+    """The decisions of one data directory, live; made by `open`.
+
+    Attributes:
+        application: What is declared.
+        served: The decisions that are answered, by name.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        lookup: Lookup,
+        clock: Clock,
+        application: Application,
+        served: Mapping[str, ServedDecision],
+        index: RecordIndex,
+        tenants: dict[str, TenantState],
+    ) -> None:
+        self.application = application
+        self.served = served
+        self._journal, self._lookup, self._clock = journal, lookup, clock
+        self._index = index
+        self._tenants = tenants
+        self._ids = TimeOrderedIds(clock, after=index.last)
+        self._key_of = {
+            name: attrgetter(contract.key.name) for name, contract in application.streams.items()
+        }
+        self._failure: EngineStopped | None = None
+
+    @staticmethod
+    def open(
+        directory: Path,
+        application: Application,
+        served: Mapping[str, ServedDecision],
+        *,
+        disk: Disk,
+        clock: Clock,
+    ) -> "Engine":
+        """Open a data partition for writing and rebuild from it what serving needs.
+
+        Args:
+            directory: The partition of events and records.
+            served: The decisions to answer, by name.
+
+        Raises:
+            IncompatibleContract: Stored events do not fit the contracts declared now.
+            JournalInUse, JournalCorrupt, JournalFull, JournalFailed: See `Journal.open`.
+        """
+        journal = Journal.open(directory, disk=disk, clock=clock)
+        try:
+            recovery = Recovery(application, served)
+            for commit in scan(directory, disk=disk):
+                recovery.add(commit)
+            if changed := recovery.changed_contracts():
+                journal.append(changed)
+            tenants = recovery.tenants()
+        except BaseException:
+            journal.close()
+            raise
+        lookup = Lookup(directory, disk=disk)
+        return Engine(journal, lookup, clock, application, served, recovery.index, tenants)
+
+    def close(self) -> None:
+        """Wait until everything accepted is durable, then release the partition."""
+        self._journal.close()
+        self._lookup.close()
+
+    def decide(self, asks: Sequence[Ask], landed: Landed) -> tuple[list[Reply], bool]:
+        """Decide a batch of requests.
+
+        Args:
+            landed: Told once when all records are durable, or why they are not; called
+                in the journal's thread, and only when the second result is true.
+
+        Returns:
+            A reply per request, and whether anything was written. No reply may leave
+            before `landed`. One that repeats an earlier record may leave when everything
+            written up to now is durable, and is then read with `record_at`.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed: Nothing can be written.
+            EngineStopped: Something failed half-way, now or before.
+        """
+        with self._writing():
+            return self._decide(asks, landed)
+
+    def ingest(
+        self,
+        tenant: str,
+        stream: str,
+        events: Sequence[tuple[Event, bytes]],
+        landed: Landed,
+        *,
+        beside: Sequence[Entry] = (),
+    ) -> tuple[Ingested, bool]:
+        """Take events that ask for no decision.
+
+        Args:
+            events: Each with the body it came in.
+            landed: As in `decide`.
+            beside: Entries to write in the same commit, such as refused rows.
+
+        Returns:
+            How many were new, and whether anything was written; also that there were
+            only duplicates may be told when everything written up to now is durable.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        with self._writing():
+            return self._ingest(tenant, stream, events, landed, beside)
+
+    def record(self, tenant: str, identifier: str) -> StoredRecord | None:
+        """Read a durable record by its id; None when the tenant has none of that id."""
+        found = parse_id(identifier)
+        stored = self._index.find(self._lookup, found) if found else None
+        return self._visible(tenant, stored)
+
+    def record_at(self, tenant: str, offset: int) -> StoredRecord | None:
+        """Read a durable record by its offset; None when the tenant has none there."""
+        entry = self._entry_at(offset)
+        if entry is None or entry.kind != "record":
+            return None
+        return self._visible(tenant, StoredRecord(offset, decode_record(entry.body)))
+
+    def request_of(self, record: DecisionRecord) -> bytes | None:
+        """Read the body that asked for a record; None when it is not there."""
+        entry = self._entry_at(record.event_offset)
+        return None if entry is None or entry.tenant != record.tenant else entry.body
+
+    def events_held(self) -> Mapping[str, int]:
+        """Count the events in memory, by stream."""
+        held: dict[str, int] = {}
+        for state in self._tenants.values():
+            for stream, keys in state.keys.items():
+                held[stream] = held.get(stream, 0) + len(keys)
+        return held
+
+    @contextmanager
+    def _writing(self) -> Generator[None, None, None]:
+        """Stop for good when something fails half-way: memory may be ahead of the journal."""
+        if self._failure is not None:
+            raise EngineStopped(*self._failure.args)
+        try:
+            yield
+        except BaseException as error:
+            self._failure = EngineStopped(type(error).__name__)
+            raise
+
+    def _visible(self, tenant: str, stored: StoredRecord | None) -> StoredRecord | None:
+        if stored is None or stored.record.tenant != tenant:
+            return None
+        return stored if stored.offset < self._journal.durable_offset else None
+
+    def _entry_at(self, offset: int) -> Entry | None:
+        try:
+            commit = self._lookup.read(offset)
+        except NoSuchOffset:
+            return None
+        at = commit.offset
+        for entry in commit.entries:
+            if at == offset:
+                return entry
+            at += entry.count
+        return None
+
+    def _tenant(self, name: str) -> TenantState:
+        state = self._tenants.get(name)
+        if state is None:
+            state = self._tenants[name] = empty_state(self.application, self.served)
+        return state
+
+    def _decide(self, asks: Sequence[Ask], landed: Landed) -> tuple[list[Reply], bool]:
+        started_ns = self._clock.monotonic_ns()
+        replies: list[Reply | None] = []
+        drafts: list[_Draft] = []
+        lanes: dict[str, _Lane] = {}
+        offset = self._journal.next_offset
+        for ask in asks:
+            made = self._draft(ask, offset)
+            if isinstance(made, Reply):
+                replies.append(made)
+                continue
+            replies.append(None)
+            drafts.append(made)
+            self._read_features(made, lanes, started_ns)
+            offset += 2
+        if not drafts:
+            return [reply for reply in replies if reply is not None], False
+        read_ns = self._clock.monotonic_ns()
+        scores = {name: _score(lane) for name, lane in lanes.items()}
+        scored_ns = self._clock.monotonic_ns()
+        each = 1000 * len(drafts)
+        stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
+        now_us = self._clock.now_us()
+        records = [
+            self._record(draft, lanes, scores, now_us, started_ns, stages) for draft in drafts
+        ]
+        self._journal.submit(
+            [_commit(draft, record) for draft, record in zip(drafts, records, strict=True)],
+            landed,
+        )
+        waiting = iter(records)
+        return [Reply(next(waiting)) if reply is None else reply for reply in replies], True
+
+    def _draft(self, ask: Ask, offset: int) -> _Draft | Reply:
+        """Begin a record, or find that the request was answered before."""
+        served = self.served[ask.decision]
+        contract = served.decision.request
+        state = self._tenant(ask.tenant)
+        answered = state.answered
+        digest = hashlib.sha256(ask.body).digest()
+        key = self._key_of[contract.name](ask.event)
+        event_key = str(key)
+        keys = (Answered.of_event(ask.decision, event_key),)
+        if ask.idempotency_key is not None:
+            keys = (*keys, Answered.of_retry(ask.decision, ask.idempotency_key))
+            before = answered.find(keys[1])
+            if before is not None and before.digest != digest:
+                return Reply(error=IdempotencyKeyReused(ask.idempotency_key))
+            if before is not None and before.offset:
+                return Reply(repeats=before.offset)
+        before = answered.find(keys[0])
+        if before is not None and before.digest != digest:
+            return Reply(error=EventConflict(contract.name, contract.key.name))
+        if before is not None and before.offset:
+            return Reply(repeats=before.offset)
+        known = state.keys[contract.name]
+        is_event = key not in known
+        if is_event:
+            known.add(key)
+            state.online.apply(contract.name, ask.event, offset)
+        # noted now, so that a retry in the same batch finds it; a failure takes it back
+        answered.remember(keys, digest, offset + 1)
+        return _Draft(ask, served, state, keys, event_key, digest, offset, is_event)
+
+    def _read_features(self, draft: _Draft, lanes: dict[str, _Lane], started_ns: int) -> None:
+        ask, served = draft.ask, draft.served
+        total_us = served.decision.budget.total_us
+        if total_us is not None and started_ns - ask.arrived_ns > total_us * 1000:
+            draft.reason = "deadline_exceeded"
+            return
+        lane = lanes.get(ask.decision)
+        if lane is None:
+            lane = lanes[ask.decision] = _Lane(served, array("d"))
+        width = len(served.decision.features)
+        values = lane.values
+        start = len(values)
+        values.frombytes(bytes(8 * width))
+        try:
+            draft.unavailable = draft.state.readers[ask.decision].read(
+                ask.event, draft.offset, values, start
+            )
+        except Exception:  # noqa: BLE001  a function of the user's: the other requests go on
+            _log.exception("feature_failed", extra={"decision": ask.decision})
+            del values[start:]
+            draft.reason = "feature_error"
+            return
+        draft.lane_row = start // width
+
+    def _record(
+        self,
+        draft: _Draft,
+        lanes: Mapping[str, _Lane],
+        scores: Mapping[str, Sequence[float | None]],
+        now_us: int,
+        started_ns: int,
+        stages: tuple[int, int],
+    ) -> DecisionRecord:
+        ask, served = draft.ask, draft.served
+        features = b""
+        verdict, reason = _NO_VERDICT, draft.reason
+        row = draft.lane_row
+        if row >= 0:
+            width = len(served.decision.features)
+            features = lanes[ask.decision].values[row * width : (row + 1) * width].tobytes()
+            score = scores[ask.decision][row]
+            if score is None:
+                reason = "model_error"
+            else:
+                verdict = judge(
+                    score,
+                    label=served.decision.model.label.field,
+                    threshold=served.threshold,
+                    gate=served.decision.gate,
+                )
+                reason = verdict.reason
+        if verdict.outcome is Outcome.FAILED:
+            draft.state.answered.remember(draft.keys, draft.digest, 0)
+        identifier = self._ids.next()
+        self._index.add(identifier, draft.offset + 1)
+        return DecisionRecord(
+            format=RECORD_FORMAT,
+            id=identifier,
+            at_us=now_us,
+            decision=ask.decision,
+            bundle=served.bundle,
+            model=served.model,
+            principal=ask.principal,
+            tenant=ask.tenant,
+            trace_id=ask.trace_id,
+            session=ask.session,
+            idempotency_key=ask.idempotency_key,
+            request_digest=draft.digest,
+            event_key=draft.event_key,
+            event_offset=draft.offset,
+            position=f"{self._journal.partition}:{draft.offset}",
+            features=features,
+            unavailable=draft.unavailable,
+            answer=verdict.answer,
+            confidence=verdict.confidence,
+            outcome=verdict.outcome,
+            reason=reason,
+            stages=Stages((started_ns - ask.arrived_ns) // 1000, *stages, 0),
+        )
+
+    def _ingest(
+        self,
+        tenant: str,
+        stream: str,
+        events: Sequence[tuple[Event, bytes]],
+        landed: Landed,
+        beside: Sequence[Entry],
+    ) -> tuple[Ingested, bool]:
+        contract, key_of = self.application.streams[stream], self._key_of[stream]
+        state = self._tenant(tenant)
+        keys = state.keys[stream]
+        fresh: list[tuple[Event, bytes]] = []
+        for event, body in events:
+            key = key_of(event)
+            if key not in keys:
+                keys.add(key)
+                fresh.append((event, body))
+        entries: list[Entry] = []
+        offset = self._journal.next_offset
+        for at, (event, _) in enumerate(fresh, offset):
+            state.online.apply(stream, event, at)
+        if len(fresh) == 1:
+            entries.append(Entry("event", tenant, stream, fresh[0][1]))
+        elif fresh:
+            batch = batch_of(contract, [event for event, _ in fresh])
+            entries.append(Entry("events", tenant, stream, batch.encode(), len(fresh)))
+        entries.extend(beside)
+        if entries:
+            self._journal.submit([entries], landed)
+        return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
+
+
+def _score(lane: _Lane) -> Sequence[float | None]:
+    """Score the rows of a lane; None for a row that the model failed on."""
+    width = len(lane.served.decision.features)
+    rows = np.frombuffer(lane.values, np.float64).reshape(-1, width).astype(np.float32)
+    together = _scored(lane.served, rows)
+    if together is not None or len(rows) == 1:
+        return [None] if together is None else together
+    # one row may have failed the call: it must not fail the others
+    scores: list[float | None] = []
+    for row in range(len(rows)):
+        alone = _scored(lane.served, rows[row : row + 1])
+        scores.append(None if alone is None else alone[0])
+    return scores
+
+
+def _scored(served: ServedDecision, rows: NDArray[np.float32]) -> Sequence[float] | None:
+    if not len(rows):
+        return ()
+    try:
+        scores = [float(score) for score in served.scorer.score(rows)]
+    except Exception:  # noqa: BLE001  a model of the user's: the other requests go on
+        _log.exception("model_failed", extra={"decision": served.decision.name})
+        return None
+    if len(scores) == len(rows):
+        return scores
+    _log.error("model_failed", extra={"decision": served.decision.name, "scores": len(scores)})
+    return None
+
+
+def _commit(draft: _Draft, record: DecisionRecord) -> Sequence[Entry]:
+    ask = draft.ask
+    kind = "event" if draft.is_event else "request"
+    return (
+        Entry(kind, ask.tenant, draft.served.decision.request.name, ask.body),
+        Entry("record", ask.tenant, ask.decision, encode_record(record)),
+    )

@@ -1,0 +1,33 @@
+"""What the process that replays is told, and what it tells: two JSON files in its directory."""
+
+import msgspec
+
+from kingpost.decisions.comparison import Comparison
+
+__all__ = ["JOB", "RESULT", "Job", "Result"]
+
+JOB, RESULT = "job.json", "result.json"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare.
+
+    Attributes:
+        application: The unpacked application's file.
+        only: The id of the one record wanted, in hex; None compares all of the bundle.
+        stop: The data partition is read up to this offset.
+    """
+
+    data_dir: str
+    decision: str
+    bundle: str
+    application: str
+    only: str | None
+    stop: int
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, or why nothing could be."""
+
+    comparison: Comparison | None = None
+    problem: str = ""

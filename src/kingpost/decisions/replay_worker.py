@@ -1,0 +1,63 @@
+"""The process that imports recorded source and decides its records again.
+
+    python -m kingpost.decisions.replay_worker <directory with a job.json>
+
+It writes its findings to `result.json` beside the job; what the recorded source prints
+does not mix with them.
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from kingpost.core import KingpostError, SystemClock, SystemDisk
+from kingpost.decisions.application import load_application
+from kingpost.decisions.bundle import check_bundle, read_bundle
+from kingpost.decisions.comparison import Comparison, compare, read_past
+from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.errors import UnknownDecision
+from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> Comparison:
+    """Compare the records that a job names.
+
+    Raises:
+        KingpostError: Something on the way is not what it was.
+    """
+    disk = SystemDisk()
+    where = DataDirectory(Path(job.data_dir))
+    store = where.artefacts(disk=disk)
+    control = where.control_log(disk=disk, clock=SystemClock())
+    bundle = read_bundle(control.bundle(job.decision, job.bundle))
+    application = load_application(Path(job.application))
+    decision = application.decisions.get(job.decision)
+    if decision is None:
+        raise UnknownDecision(job.decision, tuple(application.decisions))
+    check_bundle(bundle, application, decision, store)
+    scorer = load_scorer(store.get(bundle.model))
+    past = read_past(
+        where.data,
+        decision,
+        bytes.fromhex(job.bundle),
+        disk=disk,
+        only=None if job.only is None else bytes.fromhex(job.only),
+        stop=job.stop,
+    )
+    return compare(decision, bundle, scorer, past, partition=where.data.name)
+
+
+def _main(work: Path) -> None:
+    job = msgspec.json.decode((work / JOB).read_bytes(), type=Job)
+    try:
+        result = Result(comparison=run(job))
+    except KingpostError as error:
+        result = Result(problem=f"[{error.code}] {error}")
+    (work / RESULT).write_bytes(msgspec.json.encode(result))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

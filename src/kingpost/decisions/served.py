@@ -1,0 +1,37 @@
+"""What answers a decision: its declaration, joined to the approved bundle that runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.decisions.declare import Decision
+
+__all__ = ["Scorer", "ServedDecision"]
+
+
+class Scorer(Protocol):
+    """A model, ready to run."""
+
+    def score(self, rows: NDArray[np.float32]) -> Sequence[float]:
+        """Return a probability per row; rows is float32, shape (rows, features)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServedDecision:
+    """A decision with the approved bundle that runs it.
+
+    Attributes:
+        bundle: Digest of the bundle, 32 bytes.
+        model: Digest of the model artefact, 32 bytes.
+        threshold: The score from which the answer is positive.
+    """
+
+    decision: Decision
+    bundle: bytes
+    model: bytes
+    scorer: Scorer
+    threshold: float

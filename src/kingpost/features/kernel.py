@@ -1,0 +1,37 @@
+"""The window kernel: the compiled one where it was built, else its twin in Python.
+
+The rule: both give the same bits, so which one runs changes only how long it takes. That
+price is logged once, at import, when the twin serves.
+
+`State` holds the events of one stream by one key and answers a read at a time; `backfill`
+answers many reads over many events at once. What a declaration means as integer edges
+and columns is the caller's work.
+
+An event is (key code, time t, sequence s, one whole number per column); a window
+(far, near) read at q is over the events with q - far < t <= q - near, and with near == 0
+an event at exactly q counts only if s <= tie. An output is
+(op, column, far_us, near_us, default), op one of count, sum, mean, min, max and last.
+"""
+
+import logging
+from typing import Literal
+
+try:
+    from kingpost.features._kernel import State, backfill
+except ImportError:
+    from kingpost.features._twin import State, backfill  # pyright: ignore[reportAssignmentType] the same calls
+
+    _compiled = False
+else:
+    _compiled = True
+
+__all__ = ["KERNEL", "State", "backfill"]
+
+KERNEL: Literal["c", "python"] = "c" if _compiled else "python"
+"""Which of the two serves."""
+
+if not _compiled:
+    logging.getLogger(__name__).warning(  # the price in the text: no handler may be set up yet
+        "window_kernel_not_compiled: the same values from plain Python; a backfill takes about "
+        "100 times as long, an online read 10 times. Install a C compiler and reinstall kingpost."
+    )

@@ -1,0 +1,179 @@
+"""The control log: what was registered and approved, by whom, in order.
+
+The rule: everything is appended to the control partition of the journal and nothing is
+ever changed or removed, so the log answers who let what run, and when. Writers hold the
+partition only while they append; readers need no lock.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from kingpost.core import Clock, Disk
+from kingpost.journal import Entry, Journal, JournalInUse, scan
+from kingpost.registry.artefacts import digest_of
+from kingpost.registry.documents import Approval, ModelDraft, ModelVersion, RegisteredBundle
+from kingpost.registry.errors import (
+    AmbiguousDigest,
+    IncompleteApproval,
+    NewerDocument,
+    UnknownBundle,
+)
+
+__all__ = ["ControlLog"]
+
+_SEGMENT_BYTES = 4 * 1024 * 1024
+_RETRY_S = 0.02
+Document = TypeVar("Document", ModelVersion, Approval)
+
+
+class ControlLog:
+    """The control partition of a data directory.
+
+    Args:
+        directory: The partition, `<data directory>/journal/control`.
+        wait_s: How long an append waits for another process's to end.
+    """
+
+    def __init__(self, directory: Path, *, disk: Disk, clock: Clock, wait_s: float = 5.0) -> None:
+        self._directory = directory
+        self._disk, self._clock, self._wait_s = disk, clock, wait_s
+
+    def register_model(self, draft: ModelDraft) -> ModelVersion:
+        """Add a model version; it gets the next number of its name.
+
+        Raises:
+            JournalInUse: Another process kept the log for too long; nothing was added.
+            JournalFull, JournalFailed, JournalCorrupt, JournalNewer: See `Journal`.
+        """
+        with self._open() as journal:
+            fields = {name: getattr(draft, name) for name in ModelDraft.__struct_fields__}
+            version = ModelVersion(
+                **fields,
+                format=1,
+                number=len(self.models(draft.name)) + 1,
+                registered_at_us=self._clock.now_us(),
+            )
+            journal.append([Entry("model", "", draft.name, _canonical(version))])
+        return version
+
+    def models(self, name: str) -> tuple[ModelVersion, ...]:
+        """Return the versions of a model, oldest first.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._documents("model", name, ModelVersion))
+
+    def add_bundle(self, decision: str, document: bytes) -> RegisteredBundle:
+        """Add a bundle's document; adding the same one again changes nothing.
+
+        Raises:
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        digest = digest_of(document)
+        with self._open() as journal:
+            for bundle in self.bundles(decision):
+                if bundle.digest == digest:
+                    return bundle
+            offset = journal.append([Entry("bundle", "", decision, document)])
+        return RegisteredBundle(digest, document, offset)
+
+    def bundles(self, decision: str) -> tuple[RegisteredBundle, ...]:
+        """Return the bundles of a decision, oldest first."""
+        return tuple(
+            RegisteredBundle(digest_of(entry.body), entry.body, offset)
+            for offset, entry in self._entries("bundle", decision)
+        )
+
+    def bundle(self, decision: str, digest: str) -> RegisteredBundle:
+        """Find a bundle by its digest or the beginning of it.
+
+        Raises:
+            UnknownBundle: There is none.
+            AmbiguousDigest: Several digests begin so.
+        """
+        known = self.bundles(decision)
+        found = [bundle for bundle in known if digest and bundle.digest.startswith(digest)]
+        if not found:
+            raise UnknownBundle(decision, digest, tuple(bundle.digest for bundle in known))
+        if len(found) > 1:
+            raise AmbiguousDigest(digest, tuple(bundle.digest for bundle in found))
+        return found[0]
+
+    def approve(self, decision: str, digest: str, *, by: str, reason: str) -> Approval:
+        """Add the approval of a bundle; the newest approval says what runs.
+
+        Args:
+            digest: The bundle's digest, or the beginning of it.
+            by: Who approves.
+            reason: Why; whoever asks later reads it.
+
+        Raises:
+            UnknownBundle, AmbiguousDigest: See `bundle`.
+            IncompleteApproval: It does not say who, or why.
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        by, reason = by.strip(), reason.strip()
+        if not by or not reason:
+            raise IncompleteApproval("reason" if by else "name")
+        with self._open() as journal:
+            approval = Approval(
+                format=1,
+                decision=decision,
+                bundle=self.bundle(decision, digest).digest,
+                by=by,
+                reason=reason,
+                at_us=self._clock.now_us(),
+            )
+            journal.append([Entry("approval", "", decision, _canonical(approval))])
+        return approval
+
+    def approvals(self, decision: str) -> tuple[Approval, ...]:
+        """Return the approvals of a decision, oldest first.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._documents("approval", decision, Approval))
+
+    def _documents(self, kind: str, topic: str, document: type[Document]) -> Iterator[Document]:
+        for offset, entry in self._entries(kind, topic):
+            try:
+                yield msgspec.json.decode(entry.body, type=document)
+            except msgspec.MsgspecError as error:
+                raise NewerDocument(kind, offset, str(error)) from error
+
+    def _entries(self, kind: str, topic: str) -> Iterator[tuple[int, Entry]]:
+        for commit in scan(self._directory, disk=self._disk):
+            offset = commit.offset
+            for entry in commit.entries:
+                if entry.kind == kind and entry.topic == topic:
+                    yield offset, entry
+                offset += entry.count
+
+    def _open(self) -> Journal:
+        return _patiently(self._open_once, self._clock, self._wait_s)
+
+    def _open_once(self) -> Journal:
+        return Journal.open(
+            self._directory, disk=self._disk, clock=self._clock, segment_bytes=_SEGMENT_BYTES
+        )
+
+
+def _patiently(attempt: Callable[[], Journal], clock: Clock, wait_s: float) -> Journal:
+    deadline_ns = clock.monotonic_ns() + int(wait_s * 1e9)
+    while True:
+        try:
+            return attempt()
+        except JournalInUse:
+            if clock.monotonic_ns() >= deadline_ns:
+                raise
+        time.sleep(_RETRY_S)
+
+
+def _canonical(document: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(document, order="sorted")

@@ -1,0 +1,118 @@
+"""The documents of the control journal: model versions, bundles, approvals.
+
+The rule: a document is written once and never changed; a later one says what is newer.
+Each carries a format; one of a format unknown here is refused, not guessed at. What a
+bundle says is left to `decisions`: here it is bytes under their digest.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+__all__ = [
+    "Approval",
+    "DataVersion",
+    "Environment",
+    "ModelArtefacts",
+    "ModelDraft",
+    "ModelVersion",
+    "RegisteredBundle",
+]
+
+Setting = str | int | float | bool | None
+Filled = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ModelArtefacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Digests of what training made.
+
+    Attributes:
+        native: The model in its library's own format; empty where it has none.
+    """
+
+    onnx: Filled
+    native: str
+    card: Filled
+
+
+class DataVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Which data a model was trained on.
+
+    Attributes:
+        position: How far the journal was read.
+        known_until_us: Labels known later were left out; None when none were.
+        rows: Labelled requests.
+        digest: SHA-256 over their keys, features and labels.
+    """
+
+    position: str
+    tenant: str
+    known_until_us: int | None
+    rows: int
+    digest: Filled
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something was computed: the interpreter, the machine, every distribution."""
+
+    python: str
+    platform: str
+    packages: Mapping[str, str]
+
+
+class ModelDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A model version before the registry has given it its number.
+
+    Attributes:
+        features: Digest of the feature set.
+        code: Digest of the application's source.
+        threshold: The score from which the answer is positive.
+    """
+
+    name: Filled
+    artefacts: ModelArtefacts
+    data: DataVersion
+    features: Filled
+    code: Filled
+    environment: Environment
+    seed: int | None
+    threshold: float
+    parameters: Mapping[str, Setting]
+    metrics: Mapping[str, float]
+    by: Filled
+
+
+class ModelVersion(ModelDraft, frozen=True, kw_only=True):
+    """A registered model: what it is, what made it, how good it was.
+
+    Attributes:
+        number: 1 for the first version of the name, then counting.
+    """
+
+    format: Literal[1]
+    number: int
+    registered_at_us: int
+
+
+class RegisteredBundle(NamedTuple):
+    """A bundle's document under its digest.
+
+    Attributes:
+        offset: Where the control journal holds it.
+    """
+
+    digest: str
+    document: bytes
+    offset: int
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone's word that a bundle may run."""
+
+    format: Literal[1]
+    decision: Filled
+    bundle: Filled
+    by: Filled
+    reason: Filled
+    at_us: int

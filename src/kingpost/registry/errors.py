@@ -1,0 +1,120 @@
+"""What can go wrong with artefacts, documents and approvals, and what to do about it."""
+
+from pathlib import Path
+
+from kingpost.core import KingpostError
+
+__all__ = [
+    "AmbiguousDigest",
+    "ArtefactCorrupt",
+    "ArtefactMissing",
+    "BadDigest",
+    "IncompleteApproval",
+    "NewerDocument",
+    "UnknownBundle",
+]
+
+
+class BadDigest(KingpostError):
+    """A text that is not a SHA-256 digest."""
+
+    code = "bad_digest"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text!r} is not a digest; one has 64 lower-case hexadecimal digits"
+
+
+class ArtefactMissing(KingpostError):
+    """No artefact of that digest is stored."""
+
+    code = "artefact_missing"
+
+    def __init__(self, digest: str, root: Path) -> None:
+        super().__init__(digest, root)
+        self.digest, self.root = digest, root
+
+    def __str__(self) -> str:
+        return (
+            f"{self.root} holds no artefact {self.digest}; restore it from a backup "
+            "or copy it from the machine that made it"
+        )
+
+
+class ArtefactCorrupt(KingpostError):
+    """A stored artefact is no longer what its digest says."""
+
+    code = "artefact_corrupt"
+
+    def __init__(self, path: Path, digest: str, found: str) -> None:
+        super().__init__(path, digest, found)
+        self.path, self.digest, self.found = path, digest, found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} was changed: its content has digest {self.found}, not {self.digest}; "
+            "nothing of it was used. Restore the file from a backup"
+        )
+
+
+class NewerDocument(KingpostError):
+    """A document of the control journal that this version cannot read."""
+
+    code = "newer_document"
+
+    def __init__(self, kind: str, offset: int, problem: str) -> None:
+        super().__init__(kind, offset, problem)
+        self.kind, self.offset, self.problem = kind, offset, problem
+
+    def __str__(self) -> str:
+        return (
+            f"the {self.kind} at offset {self.offset} of the control journal cannot be read by "
+            f"this version: {self.problem}; install the version that wrote it, or a later one"
+        )
+
+
+class UnknownBundle(KingpostError):
+    """No bundle of that digest was made for the decision."""
+
+    code = "unknown_bundle"
+
+    def __init__(self, decision: str, digest: str, known: tuple[str, ...]) -> None:
+        super().__init__(decision, digest, known)
+        self.decision, self.digest, self.known = decision, digest, known
+
+    def __str__(self) -> str:
+        newest = ", ".join(digest[:12] for digest in self.known[-3:])
+        mend = f"the newest are {newest}" if newest else "train a model first"
+        return f"decision {self.decision!r} has no bundle {self.digest!r}; {mend}"
+
+
+class AmbiguousDigest(KingpostError):
+    """The beginning of a digest that several bundles share."""
+
+    code = "ambiguous_digest"
+
+    def __init__(self, beginning: str, matches: tuple[str, ...]) -> None:
+        super().__init__(beginning, matches)
+        self.beginning, self.matches = beginning, matches
+
+    def __str__(self) -> str:
+        return (
+            f"{self.beginning!r} is the beginning of {len(self.matches)} digests "
+            f"({', '.join(self.matches)}); give more of it"
+        )
+
+
+class IncompleteApproval(KingpostError):
+    """An approval that does not say who approves, or why."""
+
+    code = "incomplete_approval"
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f"an approval says who gives it and why; this one has no {self.missing}: give one"

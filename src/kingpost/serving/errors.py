@@ -1,0 +1,250 @@
+"""Why a request is not answered as asked; the statuses are in `problems`."""
+
+from kingpost.core import KingpostError
+
+__all__ = [
+    "BadAddress",
+    "BadHeader",
+    "BodyTimeout",
+    "BodyTooLarge",
+    "DecisionFailed",
+    "InternalError",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "NotReady",
+    "Overloaded",
+    "PortInUse",
+    "RequestHeadTooLarge",
+    "RouteNotFound",
+    "TooManyEvents",
+    "UnknownDecision",
+    "UnknownRecord",
+    "UnknownStream",
+    "UnsupportedMediaType",
+]
+
+
+class BadHeader(KingpostError):
+    """A header that cannot be what it has to be."""
+
+    code = "bad_header"
+
+    def __init__(self, header: str, expected: str) -> None:
+        super().__init__(header, expected)
+        self.header, self.expected = header, expected
+
+    def __str__(self) -> str:
+        return f"the header {self.header} must be {self.expected}; correct it or leave it out"
+
+
+class MalformedRequest(KingpostError):
+    """Bytes that are no HTTP request."""
+
+    code = "malformed_request"
+
+    def __str__(self) -> str:
+        return "this is not a valid HTTP/1.1 request; nothing was done"
+
+
+class RequestHeadTooLarge(KingpostError):
+    """A request line and headers over the limit, or too slow to arrive."""
+
+    code = "request_head_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return f"the request line and headers take more than {self.limit_bytes:,} bytes"
+
+
+class RouteNotFound(KingpostError):
+    """A path where nothing is."""
+
+    code = "not_found"
+
+    def __str__(self) -> str:
+        return "there is nothing at this path; GET /openapi.json lists what there is"
+
+
+class MethodNotAllowed(KingpostError):
+    """A path that does not take this method."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(allowed)
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"this path takes {self.allowed}"
+
+
+class UnknownDecision(KingpostError):
+    """A decision that is not served here."""
+
+    code = "unknown_decision"
+
+    def __str__(self) -> str:
+        return "no decision of this name is served here; GET /v1/decisions lists them"
+
+
+class UnknownStream(KingpostError):
+    """A stream that the application does not declare."""
+
+    code = "unknown_stream"
+
+    def __str__(self) -> str:
+        return "the application declares no stream of this name; GET /openapi.json lists them"
+
+
+class UnknownRecord(KingpostError):
+    """A record that this tenant does not have."""
+
+    code = "unknown_record"
+
+    def __str__(self) -> str:
+        return "there is no record with this id"
+
+
+class BodyTimeout(KingpostError):
+    """A body that came too slowly.
+
+    Safe to retry: nothing was done.
+    """
+
+    code = "body_timeout"
+    retry_safe = True
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(timeout_s)
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return f"the body did not arrive within {self.timeout_s:g} s; send the request again"
+
+
+class BodyTooLarge(KingpostError):
+    """A body over the limit."""
+
+    code = "body_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return f"the body is larger than {self.limit_bytes:,} bytes; send less"
+
+
+class TooManyEvents(KingpostError):
+    """More events in one body than are taken at a time."""
+
+    code = "too_many_events"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the body holds more than {self.limit:,} events and none was taken; split it"
+
+
+class UnsupportedMediaType(KingpostError):
+    """A body of another kind than the path takes."""
+
+    code = "unsupported_media_type"
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"send the body as {self.expected}, without a content encoding"
+
+
+class Overloaded(KingpostError):
+    """More requests than can be held.
+
+    Safe to retry: the request was not looked at.
+    """
+
+    code = "overloaded"
+    retry_safe = True
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"too many requests are waiting; retry in {self.retry_after_s} s"
+
+
+class DecisionFailed(KingpostError):
+    """No answer could be given; the record says why.
+
+    Safe to retry: a failed request is decided again.
+    """
+
+    code = "decision_failed"
+    retry_safe = True
+
+    def __init__(self, record: str, reason: str) -> None:
+        super().__init__(record, reason)
+        self.record, self.reason = record, reason
+
+    def __str__(self) -> str:
+        return f"the decision failed ({self.reason}) and is on record; send the request again"
+
+
+class NotReady(KingpostError):
+    """The server takes no work now."""
+
+    code = "not_ready"
+    retry_safe = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the server is not ready: {self.reason}"
+
+
+class InternalError(KingpostError):
+    """Something that should not happen; the log has it under the trace id."""
+
+    code = "internal_error"
+
+    def __str__(self) -> str:
+        return "an unexpected error was logged under this trace id"
+
+
+class PortInUse(KingpostError):
+    """Somebody else listens there."""
+
+    code = "port_in_use"
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.host, self.port = host, port
+
+    def __str__(self) -> str:
+        return (
+            f"port {self.port} of {self.host} is in use by another program; stop that one, "
+            "choose another port, or 0 for any free one"
+        )
+
+
+class BadAddress(KingpostError):
+    """An address this machine cannot listen at."""
+
+    code = "bad_address"
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(host, port, reason)
+        self.host, self.port, self.reason = host, port, reason
+
+    def __str__(self) -> str:
+        return f"cannot listen at {self.host}, port {self.port}: {self.reason}"

@@ -1,0 +1,140 @@
+"""Errors as answers: RFC 9457 problem documents, from one table of codes.
+
+The rule: an answer says what is wrong, by a stable code, and what to do; never a stack
+trace, a path of ours or a value of the caller's. A code that is not in the table is an
+internal error, and is logged.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from kingpost.contracts import ContractViolation
+from kingpost.core import KingpostError
+from kingpost.serving.errors import (
+    DecisionFailed,
+    InternalError,
+    MethodNotAllowed,
+    Overloaded,
+)
+from kingpost.serving.http import HttpAnswer
+
+__all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_answer"]
+
+_TYPE = "urn:kingpost:problem:"
+_LONGEST_FIELD = 100
+_MEDIA_TYPE = (b"content-type", b"application/problem+json")
+_CLOSE = (b"connection", b"close")
+_encode = msgspec.json.Encoder().encode
+_log = logging.getLogger(__name__)
+
+
+class Problem(NamedTuple):
+    """How a code is answered.
+
+    Attributes:
+        title: What the caller reads first; the same for every problem of this code.
+        detail: Said instead of the error's own message, where that speaks to operators.
+    """
+
+    status: int
+    title: str
+    detail: str = ""
+
+
+_STOPPED = "nothing can be recorded, so nothing is decided; an operator has to look at the server"
+
+PROBLEMS: Mapping[str, Problem] = {
+    "malformed_request": Problem(400, "Not a valid HTTP request"),
+    "bad_header": Problem(400, "A header is not valid"),
+    "api_key_missing": Problem(401, "No API key"),
+    "api_key_refused": Problem(401, "API key not valid"),
+    "missing_scope": Problem(403, "Not allowed"),
+    "not_found": Problem(404, "Not found"),
+    "unknown_decision": Problem(404, "Unknown decision"),
+    "unknown_stream": Problem(404, "Unknown stream"),
+    "unknown_record": Problem(404, "Unknown record"),
+    "method_not_allowed": Problem(405, "Method not allowed"),
+    "body_timeout": Problem(408, "Body too slow"),
+    "event_conflict": Problem(409, "Another event has this key"),
+    "idempotency_key_reused": Problem(409, "Idempotency key used for another body"),
+    "body_too_large": Problem(413, "Body too large"),
+    "too_many_events": Problem(413, "Too many events"),
+    "unsupported_media_type": Problem(415, "Unsupported media type"),
+    "contract_violation": Problem(422, "The body breaks its contract"),
+    "request_head_too_large": Problem(431, "Request head too large"),
+    "internal_error": Problem(500, "Internal error"),
+    "decision_failed": Problem(503, "The decision failed"),
+    "engine_stopped": Problem(503, "The server has stopped deciding", _STOPPED),
+    "journal_closed": Problem(503, "The server is shutting down", "retry on another server"),
+    "journal_failed": Problem(503, "The journal failed", _STOPPED),
+    "journal_full": Problem(503, "The journal is full", _STOPPED),
+    "key_store_failed": Problem(503, "Keys cannot be checked", "retry; nobody was let in"),
+    "not_ready": Problem(503, "Not ready"),
+    "overloaded": Problem(503, "Too many requests waiting"),
+}
+
+
+class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A problem as it is sent (RFC 9457, section 3)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    trace_id: str
+    field: str | None = None
+    expected: str | None = None
+    found: str | None = None
+    record: str | None = None
+
+
+def problem_answer(error: Exception, trace_id: str) -> HttpAnswer:
+    """Render an error.
+
+    Anything that is not in the table is logged here and answered as an internal error.
+    """
+    if not isinstance(error, KingpostError) or error.code not in PROBLEMS:
+        _log.error("unexpected_error", exc_info=error, extra={"trace_id": trace_id})
+        error = InternalError()
+    problem = PROBLEMS[error.code]
+    document = ProblemDocument(
+        type=_TYPE + error.code,
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail or str(error),
+        code=error.code,
+        trace_id=trace_id,
+    )
+    if isinstance(error, ContractViolation):
+        document.field = error.field[:_LONGEST_FIELD]
+        document.expected, document.found = error.expected, error.found
+        document.detail = f"{document.field or 'body'}: {_difference(error)}"
+    elif isinstance(error, DecisionFailed):
+        document.record = error.record
+    return HttpAnswer(problem.status, _headers(error, problem.status), _encode(document))
+
+
+def _difference(error: ContractViolation) -> str:
+    return f"expected {error.expected}, found {error.found}"
+
+
+def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ...]:
+    headers = (_MEDIA_TYPE,)
+    match error:
+        case MethodNotAllowed():
+            headers += ((b"allow", error.allowed.encode()),)
+        case Overloaded():
+            headers += ((b"retry-after", b"%d" % error.retry_after_s),)
+        case DecisionFailed():
+            headers += ((b"kingpost-record", error.record.encode()),)
+        case _:
+            pass
+    if status == 401:
+        headers += ((b"www-authenticate", b"Bearer"),)
+    if status in (408, 413):  # the rest of the body is not read
+        headers += (_CLOSE,)
+    return headers

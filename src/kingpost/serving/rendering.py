@@ -1,0 +1,142 @@
+"""Records as JSON: the answer a caller gets, and the whole record for who may read it.
+
+The rule: an answer is rendered from its record alone, by one function, so that a retry,
+today or after a restart, gets the same bytes.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+
+from kingpost.contracts import EPOCH
+from kingpost.core import id_text
+from kingpost.records import DecisionRecord
+
+__all__ = ["AnswerDocument", "RecordDocument", "render_answer", "render_record"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AnswerDocument(msgspec.Struct):
+    """What a caller gets."""
+
+    id: str
+    decision: str
+    outcome: str
+    answer: msgspec.Raw
+    confidence: float
+    reason: str
+    position: str
+    bundle: str
+
+
+class EventDocument(msgspec.Struct):
+    """The event that asked."""
+
+    key: str
+    position: str
+    digest: str
+    body: msgspec.Raw
+
+
+class StagesDocument(msgspec.Struct):
+    """Microseconds per stage."""
+
+    queue: int
+    features: int
+    model: int
+    gate: int
+
+
+class RecordDocument(msgspec.Struct):
+    """A whole record; `features` maps names to values, null where there was none."""
+
+    id: str
+    at: str
+    decision: str
+    outcome: str
+    answer: msgspec.Raw
+    confidence: float
+    reason: str
+    position: str
+    bundle: str
+    model: str
+    principal: str
+    tenant: str
+    trace_id: str
+    session: str | None
+    idempotency_key: str | None
+    event: EventDocument
+    features: dict[str, float]
+    unavailable: tuple[str, ...]
+    stages_us: StagesDocument
+
+
+def render_answer(record: DecisionRecord) -> bytes:
+    """Render the answer that a record stands for."""
+    return _encode(
+        AnswerDocument(
+            id_text(record.id),
+            record.decision,
+            record.outcome,
+            msgspec.Raw(record.answer),
+            record.confidence,
+            record.reason,
+            record.position,
+            _hex(record.bundle),
+        )
+    )
+
+
+def render_record(record: DecisionRecord, names: Sequence[str] | None, body: bytes | None) -> bytes:
+    """Render a whole record.
+
+    Args:
+        names: The features' names in the order of the record's bundle; None when the
+            bundle is not known here, and then they are numbered.
+        body: The request that asked; None when it is not kept.
+    """
+    values = np.frombuffer(record.features, "<f8").tolist()
+    if names is None or len(names) != len(values):
+        names = [str(at) for at in range(len(values))]
+    partition = record.position.partition(":")[0]
+    return _encode(
+        RecordDocument(
+            id=id_text(record.id),
+            at=_moment(record.at_us),
+            decision=record.decision,
+            outcome=record.outcome,
+            answer=msgspec.Raw(record.answer),
+            confidence=record.confidence,
+            reason=record.reason,
+            position=record.position,
+            bundle=record.bundle.hex(),
+            model=record.model.hex(),
+            principal=record.principal,
+            tenant=record.tenant,
+            trace_id=record.trace_id,
+            session=record.session,
+            idempotency_key=record.idempotency_key,
+            event=EventDocument(
+                record.event_key,
+                f"{partition}:{record.event_offset}",
+                record.request_digest.hex(),
+                msgspec.Raw(body or b"null"),
+            ),
+            features=dict(zip(names, values, strict=True)),
+            unavailable=record.unavailable,
+            stages_us=StagesDocument(*msgspec.structs.astuple(record.stages)),
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def _hex(digest: bytes) -> str:
+    return digest.hex()
+
+
+def _moment(at_us: int) -> str:
+    return (EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,225 @@
+"""The asynchronous shell of the engine: requests gather, answers wait for the disk.
+
+The rule: nothing leaves before the group that wrote it is durable. What arrives in one
+tick of the event loop is decided together; what wrote nothing itself (a retry, a list of
+duplicates) repeats what others wrote, so it waits for everything handed over before it.
+After a failed write nothing leaves at all: the server must be started again.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from kingpost.contracts import Event
+from kingpost.core import Clock, KingpostError
+from kingpost.decisions import Ask, Engine, EngineStopped, Ingested, Reply
+from kingpost.journal import Entry
+from kingpost.records import DecisionRecord
+from kingpost.serving.errors import InternalError
+from kingpost.serving.metrics import Metrics
+
+__all__ = ["Settled", "Shell"]
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Settled(NamedTuple):
+    """A durable decision record; `is_repeat` when an earlier request made it."""
+
+    record: DecisionRecord
+    is_repeat: bool
+
+
+class _Group:
+    """What was handed to the journal together, and who waits for it."""
+
+    __slots__ = ("followers", "handed_over_ns")
+
+    def __init__(self, finish: Callable[[KingpostError | None], None]) -> None:
+        self.followers = [finish]
+        self.handed_over_ns = 0
+
+    def finish(self, error: KingpostError | None) -> None:
+        for follower in self.followers:
+            follower(error)
+
+
+# One future for each request and none shared: a caller that is cancelled takes its own along.
+_Waiting = asyncio.Future[Settled | KingpostError]
+
+
+class Shell:
+    """An engine for one event loop.
+
+    Args:
+        max_batch: The most requests decided together.
+
+    Attributes:
+        failure: Why nothing is decided any more; None while all is well.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, *, max_batch: int) -> None:
+        self.engine = engine
+        self.failure: KingpostError | None = None
+        self._clock, self._metrics, self._max_batch = clock, metrics, max_batch
+        self._arrived: list[tuple[Ask, _Waiting]] = []
+        self._is_due = False
+        self._flying: deque[_Group] = deque()
+
+    async def decide(self, ask: Ask) -> Settled:
+        """Decide a request together with those that arrive with it.
+
+        Raises:
+            EventConflict, IdempotencyKeyReused: See `Engine.decide`.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        loop = asyncio.get_running_loop()
+        waiting: _Waiting = loop.create_future()
+        self._arrived.append((ask, waiting))
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._tick)
+        settled = await waiting
+        if isinstance(settled, Settled):
+            return settled
+        raise settled
+
+    async def ingest(
+        self,
+        tenant: str,
+        stream: str,
+        events: Sequence[tuple[Event, bytes]],
+        beside: Sequence[Entry] = (),
+    ) -> Ingested:
+        """Take events, and return when they are durable.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        waiting: asyncio.Future[KingpostError | None] = asyncio.get_running_loop().create_future()
+        group = _Group(partial(_tell, waiting))
+        self._refuse_after_failure()
+        try:
+            ingested, has_written = self.engine.ingest(
+                tenant, stream, events, self._landing(group), beside=beside
+            )
+        except Exception as error:
+            self._stop(error)
+            raise
+        self._hand_over(group, has_written=has_written)
+        error = await waiting
+        if error is not None:
+            raise _anew(error)
+        return ingested
+
+    async def idle(self) -> None:
+        """Return once everything that arrived is settled."""
+        while self._arrived or self._flying:
+            await asyncio.sleep(0.005)
+
+    def _tick(self) -> None:
+        """Decide what has arrived."""
+        arrived = self._arrived
+        if len(arrived) <= self._max_batch:
+            batch, self._arrived, self._is_due = arrived, [], False
+        else:
+            batch, self._arrived = arrived[: self._max_batch], arrived[self._max_batch :]
+            asyncio.get_running_loop().call_soon(self._tick)
+        group = _Group(_ignore)
+        try:
+            self._refuse_after_failure()
+            replies, has_written = self.engine.decide(
+                [ask for ask, _ in batch], self._landing(group)
+            )
+        except Exception as error:  # noqa: BLE001  the boundary of a batch
+            self._stop(error)
+            refusal = error if isinstance(error, KingpostError) else InternalError()
+            for _, waiting in batch:
+                _tell(waiting, refusal)
+            return
+        self._metrics.batch_sizes.observe(len(batch))
+        group.followers[0] = partial(self._settle, group, batch, replies)
+        self._hand_over(group, has_written=has_written)
+
+    def _landing(self, group: _Group) -> Callable[[KingpostError | None], None]:
+        loop = asyncio.get_running_loop()
+        return partial(loop.call_soon_threadsafe, self._landed, group)
+
+    def _hand_over(self, group: _Group, *, has_written: bool) -> None:
+        group.handed_over_ns = self._clock.monotonic_ns()
+        if has_written:
+            self._flying.append(group)
+        elif self._flying:
+            self._flying[-1].followers.extend(group.followers)
+        else:
+            group.finish(self.failure)
+
+    def _landed(self, group: _Group, error: KingpostError | None) -> None:
+        """Hear from the journal, in the loop's thread; groups land in order."""
+        flown = self._flying.popleft()
+        assert flown is group
+        self._metrics.group_seconds.observe(self._since(group))
+        if error is not None:
+            self._stop(error)
+        group.finish(error)
+
+    def _settle(
+        self,
+        group: _Group,
+        batch: Sequence[tuple[Ask, _Waiting]],
+        replies: Sequence[Reply],
+        error: KingpostError | None,
+    ) -> None:
+        records: dict[str, list[DecisionRecord]] = {}
+        for (ask, waiting), reply in zip(batch, replies, strict=True):
+            if error is not None:
+                _tell(waiting, error)
+            elif reply.record is not None:
+                records.setdefault(ask.decision, []).append(reply.record)
+                _tell(waiting, Settled(reply.record, is_repeat=False))
+            else:
+                _tell(waiting, self._repeated(ask, reply))
+        for name, made in records.items():
+            self._metrics.by_decision[name].note_batch(made, self._since(group))
+
+    def _repeated(self, ask: Ask, reply: Reply) -> Settled | KingpostError:
+        if reply.repeats is None:
+            return reply.error or InternalError()
+        try:
+            stored = self.engine.record_at(ask.tenant, reply.repeats)
+        except KingpostError as error:
+            _log.exception("record_unreadable", extra={"offset": reply.repeats})
+            return error
+        return InternalError() if stored is None else Settled(stored.record, is_repeat=True)
+
+    def _since(self, group: _Group) -> float:
+        return (self._clock.monotonic_ns() - group.handed_over_ns) / 1e9
+
+    def _refuse_after_failure(self) -> None:
+        if self.failure is not None:
+            raise _anew(self.failure)
+
+    def _stop(self, error: Exception) -> None:
+        """Decide nothing any more; the first reason is logged and kept."""
+        if self.failure is None:
+            _log.error("serving_stopped", exc_info=error)
+            is_known = isinstance(error, KingpostError)
+            self.failure = error if is_known else EngineStopped(type(error).__name__)
+
+
+def _tell(waiting: asyncio.Future[T], result: T) -> None:
+    if not waiting.done():
+        waiting.set_result(result)
+
+
+def _ignore(error: KingpostError | None) -> None:
+    """Wait for nothing."""
+
+
+def _anew(error: KingpostError) -> KingpostError:
+    """Make the error anew: one that many raise would gather all their tracebacks."""
+    return type(error)(*error.args)
