@@ -95,6 +95,17 @@ def test_long_streams_with_late_events_give_the_bits_of_the_definition(
 
 
 @pytest.mark.parametrize("late", [0.0, 0.2, 0.9])
+@pytest.mark.parametrize("seed", range(200, 203))
+def test_reads_at_the_events_own_rows_give_the_bits_of_the_definition(
+    kernel: Kernel, seed: int, late: float
+) -> None:
+    stream = random_stream(seed, events=250, asks=0, late=late).at_its_own_events()
+    for as_known in (False, True):
+        found = stream.answers(kernel, as_known=as_known)
+        assert as_bits(found) == as_bits(stream.defined(as_known=as_known))
+
+
+@pytest.mark.parametrize("late", [0.0, 0.2, 0.9])
 @pytest.mark.parametrize("seed", range(100, 103))
 def test_a_replay_of_what_was_known_equals_the_online_answer_at_each_point(
     kernel: Kernel, seed: int, late: float

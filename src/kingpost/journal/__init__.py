@@ -18,7 +18,7 @@ from kingpost.journal.frames import MAX_COMMIT, Commit, Entry, Place
 from kingpost.journal.journal import Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
-from kingpost.journal.scan import Scan, scan
+from kingpost.journal.scans import Scan, scan
 
 __all__ = [
     "MAX_COMMIT",

@@ -5,7 +5,7 @@ and what arrives meanwhile goes as the next group, in one write and one sync. Du
 means that the sync returned. After a failed write or sync nothing later is acknowledged:
 what the disk holds is then unknown until the partition is opened, and recovered, anew.
 
-Reading is left to `scan` and `lookup`, which need no writer.
+Reading is left to `scans` and `lookup`, which need no writer.
 """
 
 import errno

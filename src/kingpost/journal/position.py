@@ -19,7 +19,7 @@ from kingpost.journal.errors import (
 __all__ = ["Position", "partition_name"]
 
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_TEXT = re.compile(rf"(?:{_PARTITION.pattern}:\d{{1,20}}(?:,(?!$)|$))+")
+_OFFSET = re.compile(r"[0-9]{1,20}")
 
 
 def partition_name(name: str) -> str:
@@ -58,12 +58,14 @@ class Position:
         Raises:
             BadPosition: The text is not one.
         """
-        if _TEXT.fullmatch(text) is None:
-            raise BadPosition(text)
-        pairs = [part.split(":") for part in text.split(",")]
-        offsets = {name: int(offset) for name, offset in pairs}
-        if len(offsets) < len(pairs):
-            raise BadPosition(text)
+        offsets: dict[str, int] = {}
+        for part in text.split(","):
+            partition, _, offset = part.partition(":")
+            if not (_PARTITION.fullmatch(partition) and _OFFSET.fullmatch(offset)):
+                raise BadPosition(text)
+            if partition in offsets:
+                raise BadPosition(text)
+            offsets[partition] = int(offset)
         return cls.of(offsets)
 
     def __str__(self) -> str:

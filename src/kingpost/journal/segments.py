@@ -33,7 +33,7 @@ HEADER_SIZE = 4096
 _MAGIC = b"KPJOURNL"
 _HEADER = struct.Struct("<8sHxxIQQ64s")
 _CHECK = struct.Struct("<I")
-_NAME = re.compile(r"\d{20}\.log")
+_NAME = re.compile(r"[0-9]{20}\.log")
 _ZEROS = bytes(1024 * 1024)
 
 

@@ -150,20 +150,27 @@ class SegmentWriter:
         try:
             file = self._disk.open(path, write=True, create=True)
             try:
-                for start in range(0, size, FILL_STEP):
-                    if self._closing:
-                        break
-                    zero_fill(file, start, min(start + FILL_STEP, size))
-                    file.sync()
-                else:
-                    self._spare = _Spare(file, size)
-            finally:
-                if self._spare is None:
-                    file.close()
-                    self._disk.remove(path)
+                is_filled = self._fill(file, size)
+            except OSError:
+                file.close()
+                self._disk.remove(path)  # it may be what fills the disk
+                raise
+            if is_filled:
+                self._spare = _Spare(file, size)  # from here on it is the writer's
+            else:
+                file.close()
+                self._disk.remove(path)
         except OSError as error:
             # not fatal: the writer goes on without, and meets the disk's answer itself
             _log.warning("journal_spare_failed", extra={"reason": str(error)})
+
+    def _fill(self, file: DiskFile, size: int) -> bool:
+        for start in range(0, size, FILL_STEP):
+            if self._closing:
+                return False
+            zero_fill(file, start, min(start + FILL_STEP, size))
+            file.sync()
+        return True
 
     def close(self) -> None:
         """Release the files and give the space of an unused spare back."""
