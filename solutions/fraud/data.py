@@ -4,7 +4,7 @@ A transaction is taken as it is. Its verdict becomes known seven days later, one
 transaction, whether it was fraud or not. Times in the files have no zone and mean UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,8 +13,9 @@ import duckdb
 import numpy as np
 
 import kingpost as kp
-from kingpost.contracts import ColumnBatch, check_columns, contract_of
+from kingpost.contracts import ColumnBatch, Contract, contract_of, join_batches
 from kingpost.features import History
+from kingpost.integrations import Chunk, Reading, read_query
 from solutions.fraud.app import Transaction, Verdict
 
 __all__ = ["BadTransactionFiles", "TransactionFiles"]
@@ -22,6 +23,7 @@ __all__ = ["BadTransactionFiles", "TransactionFiles"]
 COLUMNS = ("TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT", "TX_FRAUD")
 VERDICT_DAYS = 7
 _READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".gz": "read_csv"}
+_READING = Reading(zone="UTC")
 
 
 class BadTransactionFiles(kp.KingpostError):
@@ -46,6 +48,7 @@ class TransactionFiles:
         last_day: The day of the last one.
     """
 
+    path: Path
     files: tuple[Path, ...]
     rows: int
     first_day: date
@@ -62,14 +65,13 @@ class TransactionFiles:
         source = _source(files)
         with duckdb.connect() as connection:
             try:
-                described = connection.sql(f"SELECT * FROM {source}").columns
-                missing = [
-                    name for name in COLUMNS if name.upper() not in map(str.upper, described)
-                ]
+                columns = [row[0] for row in connection.execute(f"DESCRIBE {source}").fetchall()]
+                missing = set(COLUMNS) - {name.upper() for name in columns}
                 if missing:
                     raise BadTransactionFiles(
                         str(path),
-                        f"column {', '.join(missing)} is missing; it has {', '.join(described)}",
+                        f"column {', '.join(sorted(missing))} is missing; "
+                        f"it has {', '.join(columns)}",
                         f"the columns are {', '.join(COLUMNS)}",
                     )
                 rows, first, last = connection.execute(
@@ -77,30 +79,37 @@ class TransactionFiles:
                     f"max(TX_DATETIME)::TIMESTAMP::DATE FROM {source}"
                 ).fetchall()[0]
             except duckdb.Error as error:
+                problem = str(error).strip().partition("\n")[0]
                 raise BadTransactionFiles(
-                    str(path), f"cannot be read: {error}", "give Parquet or CSV files"
+                    str(path), f"cannot be read: {problem}", "give Parquet or CSV files"
                 ) from error
         if not rows:
             raise BadTransactionFiles(str(path), "holds no transactions", "give some")
-        return TransactionFiles(files, rows, first, last)
+        return TransactionFiles(path, files, rows, first, last)
 
-    def transactions(self, *, start: date | None = None, end: date | None = None) -> str:
-        """Select the transactions of the days from `start` until before `end`, in their order."""
-        return (
+    def transactions(
+        self, *, start: date | None = None, end: date | None = None
+    ) -> Iterator[Chunk]:
+        """Read the transactions of the days from `start` until before `end`, in their order."""
+        return self._read(
+            Transaction,
             'SELECT TRANSACTION_ID::BIGINT AS id, TX_DATETIME::TIMESTAMP AS "at", '
             "CUSTOMER_ID::BIGINT AS customer, TERMINAL_ID::BIGINT AS terminal, "
             f"TX_AMOUNT::DOUBLE AS amount FROM {_source(self.files)} "
-            f'WHERE {_between("TX_DATETIME", start, end)} ORDER BY "at", id'
+            f'WHERE {_between("TX_DATETIME::TIMESTAMP", start, end)} ORDER BY "at", id',
         )
 
-    def verdicts(self, *, start: date | None = None, end: date | None = None) -> str:
-        """Select the verdicts known from `start` until before `end`, in that order."""
+    def verdicts(self, *, start: date | None = None, end: date | None = None) -> Iterator[Chunk]:
+        """Read the verdicts known from `start` until before `end`, in that order."""
         known_at = f"(TX_DATETIME::TIMESTAMP + INTERVAL {VERDICT_DAYS} DAY)"
-        return (
-            f'SELECT TRANSACTION_ID::BIGINT AS transaction, TX_DATETIME::TIMESTAMP AS "at", '
+        return self._read(
+            Verdict,
+            'SELECT TRANSACTION_ID::BIGINT AS transaction, TX_DATETIME::TIMESTAMP AS "at", '
             f"{known_at} AS known_at, TERMINAL_ID::BIGINT AS terminal, "
-            f"TX_FRAUD::INTEGER = 1 AS fraud FROM {_source(self.files)} "
-            f"WHERE {_between(known_at, start, end)} ORDER BY known_at, transaction"
+            "TX_FRAUD::INTEGER = 1 AS fraud, "
+            "CASE WHEN TX_FRAUD::INTEGER = 1 THEN TX_AMOUNT::DOUBLE ELSE 0 END AS loss "
+            f"FROM {_source(self.files)} "
+            f"WHERE {_between(known_at, start, end)} ORDER BY known_at, transaction",
         )
 
     def histories(self) -> Mapping[str, History]:
@@ -109,34 +118,35 @@ class TransactionFiles:
         Raises:
             BadTransactionFiles: A row breaks its contract, or a transaction is there twice.
         """
-        return {
-            contract_of(event).name: History(events, np.arange(events.rows, dtype=np.int64))
-            for event, events in (
-                (Transaction, self._read(Transaction, self.transactions())),
-                (Verdict, self._read(Verdict, self.verdicts())),
-            )
-        }
+        both = (
+            (contract_of(Transaction), self.transactions()),
+            (contract_of(Verdict), self.verdicts()),
+        )
+        histories: dict[str, History] = {}
+        for contract, chunks in both:
+            events = self._whole(contract, chunks)
+            histories[contract.name] = History(events, np.arange(events.rows, dtype=np.int64))
+        return histories
 
-    def _read(self, event: type[kp.Event], query: str) -> ColumnBatch:
-        contract = contract_of(event)
-        where = ", ".join(map(str, self.files))
-        with duckdb.connect() as connection:
-            try:
-                columns = connection.sql(query).fetchnumpy()
-            except duckdb.Error as error:
-                raise BadTransactionFiles(where, str(error), "mend the files") from error
-        events, refused = check_columns(contract, columns)
-        if refused:
-            raise BadTransactionFiles(
-                where,
-                f"{len(refused)} rows break their contract, the first with {refused[0].values}: "
-                f"{refused[0].violation}",
-                "mend them, or ingest the files, which keeps such rows apart",
-            )
+    def _read(self, event: type[kp.Event], query: str) -> Iterator[Chunk]:
+        return read_query(query, contract_of(event), _READING, source=str(self.path))
+
+    def _whole(self, contract: Contract[kp.Event], chunks: Iterable[Chunk]) -> ColumnBatch:
+        batches: list[ColumnBatch] = []
+        for chunk in chunks:
+            if chunk.refused:
+                raise BadTransactionFiles(
+                    str(self.path),
+                    f"row {chunk.refused[0].row} ({chunk.refused[0].raw}) breaks its contract: "
+                    f"{chunk.refused[0].violation}",
+                    "mend it, or ingest the files, which keeps such rows apart",
+                )
+            batches.append(chunk.batch)
+        events = join_batches(contract, batches)
         repeated = events.rows - len(np.unique(events.numbers(contract.key.name)))
         if repeated:
             raise BadTransactionFiles(
-                where, f"{repeated} transactions are there twice", "give each file once"
+                str(self.path), f"{repeated} transactions are there twice", "give each file once"
             )
         return events
 

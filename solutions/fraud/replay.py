@@ -165,11 +165,11 @@ def _transaction_bodies(batch: ColumnBatch) -> list[bytes]:
 
 
 def _verdict_lines(batch: ColumnBatch) -> list[bytes]:
-    columns = [batch.values(name) for name in ("transaction", "terminal", "fraud")]
+    columns = [batch.values(name) for name in ("transaction", "terminal", "fraud", "loss")]
     return [
         f'{{"transaction":{key},"at":"{at}","known_at":"{known_at}","terminal":{terminal},'
-        f'"fraud":{"true" if fraud else "false"}}}'.encode()
-        for at, known_at, key, terminal, fraud in zip(
+        f'"fraud":{"true" if fraud else "false"},"loss":{loss!r}}}'.encode()
+        for at, known_at, key, terminal, fraud, loss in zip(
             _texts(batch, "at"), _texts(batch, "known_at"), *columns, strict=True
         )
     ]

@@ -1,12 +1,10 @@
-"""What commands share: finding what an application declares, reading its history."""
+"""Finding what an application declares by the names on a command line."""
 
-from kingpost.contracts import Contract, Event, check_evolution
-from kingpost.core import KingpostError, SystemDisk
-from kingpost.decisions import Application, DataDirectory, Decision
-from kingpost.features import Histories
-from kingpost.journal import scan
+from kingpost.contracts import Contract, Event
+from kingpost.core import KingpostError
+from kingpost.decisions import Application, Decision
 
-__all__ = ["NothingDeclared", "chosen_decision", "chosen_stream", "read_events"]
+__all__ = ["NothingDeclared", "chosen_decision", "chosen_stream"]
 
 
 class NothingDeclared(KingpostError):
@@ -46,18 +44,3 @@ def chosen_stream(application: Application, name: str) -> Contract[Event]:
     if name not in application.streams:
         raise NothingDeclared("stream", name, tuple(application.streams))
     return application.streams[name]
-
-
-def read_events(directory: DataDirectory, application: Application) -> Histories:
-    """Read every event of the application's streams from the journal.
-
-    Raises:
-        IncompatibleContract: Stored events do not fit the contracts declared now.
-    """
-    histories = Histories(application.streams.values())
-    for commit in scan(directory.data, disk=SystemDisk()):
-        for entry in commit.entries:
-            if entry.kind == "contract" and entry.topic in application.streams:
-                check_evolution(entry.body, application.streams[entry.topic])
-        histories.add(commit)
-    return histories

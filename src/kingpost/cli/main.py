@@ -29,7 +29,6 @@ _COMMANDS = {
     "approve": ("models", "Approve a bundle, so that it may run."),
     "run": ("serve", "Serve an application's decisions."),
     "keys": ("serve", "Create, list and revoke API keys."),
-    "record": ("records", "Show one decision record."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),
     "verify": ("records", "Recompute every record and count what differs."),
 }

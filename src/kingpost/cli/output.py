@@ -12,9 +12,9 @@ __all__ = ["Progress", "print_result", "progress"]
 
 
 class Progress(Protocol):
-    """Told how much is done, and of how much; `total` None when that is not known."""
+    """Told how much is done, of how much (None when not known) and of which stage."""
 
-    def __call__(self, done: int, total: int | None = None) -> None:
+    def __call__(self, done: int, total: int | None = None, stage: str | None = None) -> None:
         """Show it."""
         ...
 
@@ -52,7 +52,7 @@ def _line(item: object) -> str:
 def progress(what: str, unit: str) -> Generator[Progress, None, None]:
     """Show a progress bar with a rate on standard error, when that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda done, total=None: None
+        yield lambda done, total=None, stage=None: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -78,9 +78,11 @@ def progress(what: str, unit: str) -> Generator[Progress, None, None]:
     with bar:
         task = bar.add_task(what, total=None, rate="")
 
-        def show(done: int, total: int | None = None) -> None:
+        def show(done: int, total: int | None = None, stage: str | None = None) -> None:
             elapsed = bar.tasks[0].elapsed or 0.0
             rate = f"{done / elapsed:,.0f} {unit}/s" if elapsed else ""
             bar.update(task, completed=done, total=total, rate=rate)
+            if stage is not None:
+                bar.update(task, description=f"{what}: {stage}")
 
         yield show

@@ -199,7 +199,12 @@ class Contract(Generic[E_co]):
             )
         except msgspec.MsgspecError as error:
             raise self._violation(error) from None
-        if violation := self._out_of_reach(event) or self._unwritable(event):
+        except UnicodeEncodeError:
+            raise self._half_a_pair(row) from None
+        violation = self._out_of_reach(event) or self._unwritable(event)
+        if text and not violation:
+            violation = self._emptied(event, row)
+        if violation:
             raise violation
         return event
 
@@ -271,12 +276,26 @@ class Contract(Generic[E_co]):
                 )
         return None
 
+    def _emptied(self, event: Event, row: Mapping[str, object]) -> ContractViolation | None:
+        """Refuse a text such as `null` that was read as None: only an empty one is."""
+        for name in self._may_miss:
+            if row.get(name) is not None and getattr(event, name) is None:
+                declared = self.by_name[name]
+                return ContractViolation(self.name, name, declared.kind, "another text")
+        return None
+
     def _unwritable(self, event: Event) -> ContractViolation | None:
         for name in self._texts:
             value = getattr(event, name)
             if value is not None and not is_writable(value):
-                return ContractViolation(self.name, name, "Unicode text", "half a surrogate pair")
+                return self._half_a_pair({name: value})
         return None
+
+    def _half_a_pair(self, row: Mapping[str, object]) -> ContractViolation:
+        at_fault = (n for n, v in row.items() if isinstance(v, str) and not is_writable(v))
+        return ContractViolation(
+            self.name, next(at_fault, ""), "Unicode text", "half a surrogate pair"
+        )
 
     def _violation(self, error: Exception) -> ContractViolation:
         if isinstance(error, UnicodeDecodeError):
@@ -412,7 +431,10 @@ def _fields_of(event: type[Event]) -> Iterator[Field]:
                 msgspec.convert(field.default, hint)
         except TypeError as error:
             problem = str(error).partition(" - ")[0]
-            raise wrong(f"has a bound it cannot have: {problem}", "bound it as its type") from None
+            raise wrong(
+                f"has a bound it cannot have: {problem}",
+                "give an int whole bounds, a number Range, a text Length",
+            ) from None
         except msgspec.ValidationError as error:
             raise wrong(
                 f"has a default that breaks its own declaration: {error}",

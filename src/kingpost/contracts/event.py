@@ -10,7 +10,7 @@ Reading the declaration is `contract_of`'s work.
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -101,8 +101,20 @@ class Resolution:
         self.digits = -exponent
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something that happened, once. Subclass it and annotate the fields."""
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class _EventType(msgspec.StructMeta):
+    """Makes every event type frozen and its fields named, as type checkers see it too."""
+
+    def __new__(  # noqa: PYI034 a metaclass may not say Self
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, object]
+    ) -> "_EventType":
+        return super().__new__(
+            mcls, name, bases, namespace, frozen=True, kw_only=True, forbid_unknown_fields=True
+        )
+
+
+class Event(msgspec.Struct, metaclass=_EventType):
+    """Something that happened, once. Subclass it and annotate the fields, in any order."""
 
     declared_at: ClassVar[Place] = Place("kingpost", 0)
 

@@ -13,7 +13,7 @@ import math
 
 import msgspec
 
-from kingpost.contracts.contract import Contract, Field
+from kingpost.contracts.contract import Contract, Field, greatest_multiple
 from kingpost.contracts.errors import IncompatibleContract
 from kingpost.contracts.event import Event
 
@@ -85,7 +85,9 @@ def _check_field(contract: str, earlier: Field, field: Field) -> None:
     if field.choices and not set(earlier.choices or ("any text",)) <= set(field.choices):
         raise refuse("no longer allows a choice that stored events may hold", "put it back")
     if _low(field) > _low(earlier) or _high(field) < _high(earlier):
-        raise refuse("has narrower bounds than the events already stored", "widen them again")
+        raise refuse(
+            "has narrower bounds than the events already stored", "widen them, or its resolution"
+        )
     if field.bounds.get("min_length", 0) > earlier.bounds.get("min_length", 0):
         raise refuse("asks for more characters than stored events may hold", "lower it again")
     if field.bounds.get("max_length", math.inf) < earlier.bounds.get("max_length", math.inf):
@@ -98,11 +100,15 @@ def _step(field: Field) -> str:
 
 def _low(field: Field) -> tuple[float, bool]:
     if "gt" in field.bounds:
-        return field.bounds["gt"], True
-    return field.bounds.get("ge", -math.inf), False
+        return max((field.bounds["gt"], True), (-_reach(field), False))
+    return max(field.bounds.get("ge", -math.inf), -_reach(field)), False
 
 
 def _high(field: Field) -> tuple[float, bool]:
     if "lt" in field.bounds:
-        return field.bounds["lt"], False
-    return field.bounds.get("le", math.inf), True
+        return min((field.bounds["lt"], False), (_reach(field), True))
+    return min(field.bounds.get("le", math.inf), _reach(field)), True
+
+
+def _reach(field: Field) -> float:
+    return greatest_multiple / field.scale

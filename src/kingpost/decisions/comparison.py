@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +25,10 @@ from kingpost.core import Disk, KingpostError, id_text
 from kingpost.decisions.answer import judge
 from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.declare import Decision
+from kingpost.decisions.served import Scorer
 from kingpost.features import Histories, History, Requests, feature_matrix
 from kingpost.journal import Commit, Entry, Position, scan
+from kingpost.models import model_input
 from kingpost.records import DecisionRecord, Outcome, decode_record
 
 __all__ = ["Comparison", "Difference", "Past", "Stored", "compare", "read_past"]
@@ -35,15 +38,7 @@ _ROWS_PER_CALL = 8192
 _SHOWN = 100
 
 
-class Scorer(Protocol):
-    """A model, ready to run."""
-
-    def score(self, rows: NDArray[np.float32]) -> Sequence[float]:
-        """Return a probability per row; rows is float32, shape (rows, features)."""
-        ...
-
-
-class Difference(NamedTuple):
+class Difference(msgspec.Struct, frozen=True):
     """One part of a record that does not come out as recorded."""
 
     record: str
@@ -235,7 +230,7 @@ def _compare_rows(
         return
     values = _compare_features(decision, histories, whole, found)
     answered = np.array([not _is_failed(row.record) for row in whole], np.bool_)
-    scores = _scores(scorer, values[answered].astype(np.float32))
+    scores = _scores(scorer, model_input(values[answered]))
     judged = (row.record for row in whole if not _is_failed(row.record))
     for record, score in zip(judged, scores, strict=True):
         _compare_answer(decision, bundle, record, score, found)

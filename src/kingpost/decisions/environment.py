@@ -6,7 +6,6 @@ Bits can depend on it: a replay says what differs from the environment of the re
 import platform
 import sys
 from importlib import metadata
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +20,7 @@ __all__ = [
 ]
 
 
-class EnvironmentDifference(NamedTuple):
+class EnvironmentDifference(msgspec.Struct, frozen=True):
     """A distribution, or the interpreter or platform, in two versions; None is absent."""
 
     name: str

@@ -160,13 +160,12 @@ class NothingToLearn(KingpostError):
 
     code = "nothing_to_learn"
 
-    def __init__(self, decision: str, tenant: str, problem: str, mend: str) -> None:
-        super().__init__(decision, tenant, problem, mend)
-        self.decision, self.tenant = decision, tenant
-        self.problem, self.mend = problem, mend
+    def __init__(self, decision: str, problem: str, mend: str) -> None:
+        super().__init__(decision, problem, mend)
+        self.decision, self.problem, self.mend = decision, problem, mend
 
     def __str__(self) -> str:
-        return f"decision {self.decision!r}, tenant {self.tenant!r}: {self.problem}; {self.mend}"
+        return f"decision {self.decision!r}: {self.problem}; {self.mend}"
 
 
 class RecordNotFound(KingpostError):

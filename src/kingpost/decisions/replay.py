@@ -36,7 +36,7 @@ from kingpost.decisions.sources import unpack_sources
 from kingpost.journal import scan
 from kingpost.records import DecisionRecord, decode_record
 
-__all__ = ["FeatureValue", "ReplayReport", "Verification", "replay", "verify_records"]
+__all__ = ["FeatureValue", "ReplayReport", "Verification", "replay_record", "verify_records"]
 
 _SHOWN = 20
 _WORKER = "kingpost.decisions.replay_worker"
@@ -112,7 +112,9 @@ class _Group:
     stop: int
 
 
-def replay(identifier: str, where: DataDirectory, *, tenant: str | None = None) -> ReplayReport:
+def replay_record(
+    identifier: str, where: DataDirectory, *, tenant: str | None = None
+) -> ReplayReport:
     """Run the decision of a record again and compare.
 
     Args:
@@ -166,7 +168,7 @@ def verify_records(
 
     Raises:
         UnknownBundle, NotApproved, ArtefactMissing, ArtefactCorrupt, JournalCorrupt,
-        ReplayFailed: As in `replay`.
+        ReplayFailed: As in `replay_record`.
     """
     groups = _groups(where)
     total = sum(group.records for group in groups)

@@ -18,6 +18,7 @@ from kingpost.decisions.comparison import Comparison, compare, read_past
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.errors import UnknownDecision
 from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
+from kingpost.models import OnnxScorer
 
 __all__ = ["run"]
 
@@ -38,7 +39,7 @@ def run(job: Job) -> Comparison:
     if decision is None:
         raise UnknownDecision(job.decision, tuple(application.decisions))
     check_bundle(bundle, application, decision, store)
-    scorer = load_scorer(store.get(bundle.model))
+    scorer = OnnxScorer(store.get(bundle.model))
     past = read_past(
         where.data,
         decision,

@@ -1583,8 +1583,12 @@ static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
         column_get(out, "out", 'd', &target))
         goto done;
     Py_ssize_t rows = reads.lent[0].n;
-    if (start + plan.outputs > stride ||
-        (rows && (wide)(rows - 1) * stride + start + plan.outputs > target.n)) {
+    if (start + plan.outputs > stride) {
+        PyErr_Format(PyExc_ValueError, "stride is %lld, too small for %d outputs from %lld",
+                     (long long)stride, plan.outputs, (long long)start);
+        goto done;
+    }
+    if (rows && (wide)(rows - 1) * stride + start + plan.outputs > target.n) {
         PyErr_Format(PyExc_ValueError,
                      "out has %zd places, too few for %zd rows of %d outputs from %lld, stride %lld",
                      target.n, rows, plan.outputs, (long long)start, (long long)stride);

@@ -202,9 +202,9 @@ def backfill(
     ties = _column(tie, "tie", len(asked))
     bounds = _column(read_a, "read_a", len(asked)) if read_a is not None and bounded else ties
     target = _target(out)
-    if start + width > stride or (
-        asked and (len(asked) - 1) * stride + start + width > len(target)
-    ):
+    if start + width > stride:
+        raise ValueError(f"stride is {stride}, too small for {width} outputs from {start}")
+    if asked and (len(asked) - 1) * stride + start + width > len(target):
         raise ValueError(
             f"out has {len(target)} places, too few for {len(asked)} rows of {width} outputs "
             f"from {start}, stride {stride}"

@@ -189,9 +189,9 @@ def read_json_lines(path: Path, contract: Contract[Event], reading: Reading) -> 
                     f"line {number} is longer than {LONGEST_LINE:,} bytes",
                     "write one object a line",
                 )
-            if renames:
-                line = _renamed(line, contract, reading, field_of)
             try:
+                if renames:
+                    line = _renamed(line, contract, reading, field_of)
                 rows.events.append(contract.decode(line, zone=zone))
             except ContractViolation as violation:
                 rows.refused.append(refused_line(number, line.rstrip(), violation, zone=zone))
@@ -203,11 +203,13 @@ def read_json_lines(path: Path, contract: Contract[Event], reading: Reading) -> 
 def _renamed(
     line: bytes, contract: Contract[Event], reading: Reading, field_of: Mapping[str, str]
 ) -> bytes:
-    """Rename the members of an object to fields; what is none stays as it is."""
+    """Rename the members of an object to fields; what is no object stays as it is."""
     try:
         found = _OBJECT.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except msgspec.ValidationError:
         return line
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ContractViolation(contract.name, "", "valid JSON", "something else") from None
     renamed: dict[str, msgspec.Raw] = {}
     for name, value in found.items():
         field = field_of.get(name)

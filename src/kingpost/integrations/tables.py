@@ -57,11 +57,12 @@ def read_parquet(path: Path, contract: Contract[Event], reading: Reading) -> Ite
         raise UnreadableSource(source, "does not exist, or is no file", "check the path")
     if not path.stat().st_size:
         raise UnreadableSource(source, "is empty", "has its export failed?")
-    scan = f"read_parquet({_text(source)}, file_row_number = true)"
+    file = _text(source)
     with _database(source) as database:
-        types = _types(database, f"SELECT * EXCLUDE (file_row_number) FROM {scan}")
-        rows = _count(database, f"SELECT count(*) FROM {scan}")
+        types = _types(database, f"SELECT * FROM read_parquet({file})")
+        rows = _count(database, f"SELECT count(*) FROM read_parquet({file})")
         table = _Table(source, contract, reading, types)
+        scan = f"read_parquet({file}, file_row_number = true)"
         yield from table.chunks(database, scan, "file_row_number", rows)
 
 

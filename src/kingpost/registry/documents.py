@@ -43,7 +43,7 @@ class DataVersion(msgspec.Struct, frozen=True, kw_only=True):
         position: How far the journal was read.
         known_until_us: Labels known later were left out; None when none were.
         rows: Labelled requests.
-        digest: SHA-256 over their keys, features and labels.
+        digest: SHA-256 over their keys, positions, labels and features.
     """
 
     position: str

@@ -8,18 +8,18 @@ __all__ = [
     "BodyTimeout",
     "BodyTooLarge",
     "DecisionFailed",
+    "DecisionNotFound",
     "InternalError",
     "MalformedRequest",
     "MethodNotAllowed",
     "NotReady",
     "Overloaded",
     "PortInUse",
+    "RecordNotFound",
     "RequestHeadTooLarge",
     "RouteNotFound",
+    "StreamNotFound",
     "TooManyEvents",
-    "UnknownDecision",
-    "UnknownRecord",
-    "UnknownStream",
     "UnsupportedMediaType",
 ]
 
@@ -81,28 +81,28 @@ class MethodNotAllowed(KingpostError):
         return f"this path takes {self.allowed}"
 
 
-class UnknownDecision(KingpostError):
+class DecisionNotFound(KingpostError):
     """A decision that is not served here."""
 
-    code = "unknown_decision"
+    code = "decision_not_found"
 
     def __str__(self) -> str:
         return "no decision of this name is served here; GET /v1/decisions lists them"
 
 
-class UnknownStream(KingpostError):
+class StreamNotFound(KingpostError):
     """A stream that the application does not declare."""
 
-    code = "unknown_stream"
+    code = "stream_not_found"
 
     def __str__(self) -> str:
         return "the application declares no stream of this name; GET /openapi.json lists them"
 
 
-class UnknownRecord(KingpostError):
+class RecordNotFound(KingpostError):
     """A record that this tenant does not have."""
 
-    code = "unknown_record"
+    code = "record_not_found"
 
     def __str__(self) -> str:
         return "there is no record with this id"

@@ -44,7 +44,7 @@ class HttpAnswer(NamedTuple):
         await send({"type": "http.response.body", "body": self.body})
 
 
-class Disconnected(Exception):  # noqa: N818  no error of ours: there is nobody to tell
+class Disconnected(Exception):
     """The caller went away before the body was whole."""
 
 

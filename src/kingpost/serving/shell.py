@@ -86,7 +86,7 @@ class Shell:
         settled = await waiting
         if isinstance(settled, Settled):
             return settled
-        raise settled
+        raise _anew(settled)
 
     async def ingest(
         self,
@@ -147,7 +147,11 @@ class Shell:
 
     def _landing(self, group: _Group) -> Callable[[KingpostError | None], None]:
         loop = asyncio.get_running_loop()
-        return partial(loop.call_soon_threadsafe, self._landed, group)
+
+        def landed(error: KingpostError | None) -> None:
+            loop.call_soon_threadsafe(self._landed, group, error)
+
+        return landed
 
     def _hand_over(self, group: _Group, *, has_written: bool) -> None:
         group.handed_over_ns = self._clock.monotonic_ns()

@@ -34,6 +34,7 @@ from kingpost.registry import (
     digest_of,
 )
 from tests.simulated_disk import SimulatedDisk
+from tests.stopped_clock import StoppedClock
 
 APP = """
 import kingpost as kp
@@ -70,16 +71,6 @@ def is_large(amount: float) -> bool:
 """
 
 
-class StoppedClock:
-    """The same moment, for ever."""
-
-    def now_us(self) -> int:
-        return 0
-
-    def monotonic_ns(self) -> int:
-        return 0
-
-
 def application_in(directory: Path, *, rules: str = RULES) -> Application:
     directory.mkdir(exist_ok=True)
     (directory / "app.py").write_text(APP)
@@ -90,7 +81,7 @@ def application_in(directory: Path, *, rules: str = RULES) -> Application:
 
 @pytest.fixture
 def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     for name in ("app", "rules"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return application_in(tmp_path)

@@ -15,7 +15,7 @@ import kingpost as kp
 from kingpost.core import id_text
 from kingpost.decisions.application import Application
 from kingpost.decisions.bundle import Bundle
-from kingpost.decisions.comparison import Comparison, compare, read_past
+from kingpost.decisions.comparison import Comparison, Difference, compare, read_past
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.engine import Ask, Engine, ServedDecision
 from kingpost.journal import Entry, Journal, scan
@@ -215,7 +215,7 @@ def test_an_altered_feature_value_is_named_with_both_values() -> None:
     found = compared(altered_record(disk, record.id, features=values.tobytes()))
 
     assert (found.different, found.reads_different) == (1, 1)
-    assert found.shown == [(id_text(record.id), "feature amount", "86.26", "86.25")]
+    assert found.shown == [Difference(id_text(record.id), "feature amount", "86.26", "86.25")]
 
 
 def test_a_feature_value_altered_in_its_last_bit_is_found() -> None:

@@ -20,19 +20,10 @@ from kingpost.registry import (
     digest_of,
 )
 from tests.simulated_disk import SimulatedDisk
+from tests.stopped_clock import StoppedClock
 
 DIRECTORY = Path("/data/journal/control")
 NOON = 1_533_124_800_000_000
-
-
-class StoppedClock:
-    """Noon, for ever."""
-
-    def now_us(self) -> int:
-        return NOON
-
-    def monotonic_ns(self) -> int:
-        return 0
 
 
 class Parts(TypedDict):
@@ -44,7 +35,7 @@ class Parts(TypedDict):
 
 
 def parts() -> Parts:
-    return {"disk": SimulatedDisk(), "clock": StoppedClock(), "wait_s": 0.0}
+    return {"disk": SimulatedDisk(), "clock": StoppedClock(NOON), "wait_s": 0.0}
 
 
 def new_log() -> ControlLog:

@@ -1,18 +1,19 @@
 """`kingpost backfill` and `kingpost parity`."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import msgspec
 import numpy as np
 
-from kingpost.cli.declared import chosen_decision, read_events
+from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
 from kingpost.contracts import Instant
-from kingpost.core import Settings, duration_us
-from kingpost.decisions import DataDirectory, load_application
-from kingpost.features import Requests, as_lived, check_parity, feature_matrix
+from kingpost.core import Settings, SystemDisk, duration_us
+from kingpost.decisions import DataDirectory, Decision, load_application, read_histories
+from kingpost.features import History, Requests, as_lived, check_parity, feature_matrix
 
 __all__ = ["backfill", "parity"]
 
@@ -41,9 +42,7 @@ def backfill(
 
     application = load_application(app)
     chosen = chosen_decision(application, decision)
-    histories = read_events(DataDirectory(settings.data_dir), application).of(
-        tenant or settings.tenant
-    )
+    histories = _histories(settings, chosen, tenant)
     asked = histories[chosen.request.name]
     started = time.perf_counter()
     values = feature_matrix(
@@ -108,9 +107,7 @@ def parity(
     """
     application = load_application(app)
     chosen = chosen_decision(application, decision)
-    histories = read_events(DataDirectory(settings.data_dir), application).of(
-        tenant or settings.tenant
-    )
+    histories = _histories(settings, chosen, tenant)
     if not as_journalled:
         histories = as_lived(application.streams, histories)
     asked = histories[chosen.request.name]
@@ -139,6 +136,13 @@ def parity(
     )
     if report.mismatches:
         raise SystemExit(1)
+
+
+def _histories(settings: Settings, decision: Decision, tenant: str | None) -> Mapping[str, History]:
+    held, _ = read_histories(
+        DataDirectory(settings.data_dir).data, decision.streams, disk=SystemDisk()
+    )
+    return held.of(tenant or settings.tenant)
 
 
 def _moment(text: str) -> int:

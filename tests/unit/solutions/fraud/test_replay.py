@@ -43,6 +43,7 @@ def verdicts(known: list[int]) -> ColumnBatch:
             "known_at": np.array(known, np.int64),
             "terminal": count + 20,
             "fraud": count % 2 == 0,
+            "loss": count + 3.5,
         },
         {},
     )
@@ -152,6 +153,7 @@ def test_bodies_are_what_the_contracts_ask_for() -> None:
         "known_at": "2018-08-01T09:00:00.000000Z",
         "terminal": 20,
         "fraud": True,
+        "loss": 3.5,
     }
 
 

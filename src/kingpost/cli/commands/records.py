@@ -1,0 +1,46 @@
+"""`kingpost record`, `kingpost replay` and `kingpost verify`."""
+
+import click
+import msgspec
+
+from kingpost.cli.output import print_result, progress
+from kingpost.contracts import Instant
+from kingpost.core import Settings
+from kingpost.decisions import DataDirectory, replay_record, verify_records
+
+__all__ = ["replay", "verify"]
+
+
+@click.command()
+@click.argument("identifier")
+@click.option("--tenant", help="Only a record of this tenant.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def replay(settings: Settings, identifier: str, tenant: str | None, as_json: bool) -> None:
+    """Run the decision of a record again, by its own bundle, and compare every bit.
+
+    Ends with code 1 when anything differs.
+    """
+    report = replay_record(identifier, DataDirectory(settings.data_dir), tenant=tenant)
+    result = msgspec.to_builtins(report)
+    result["answer"] = msgspec.json.decode(report.answer)
+    if not as_json:
+        result["at"] = Instant(result.pop("at_us")).isoformat()
+    print_result(result, as_json=as_json)
+    if not report.is_equal:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def verify(settings: Settings, as_json: bool) -> None:
+    """Decide every recorded request again, by its own bundle, and count what differs.
+
+    Ends with code 1 when anything differs.
+    """
+    with progress("verify", "records") as show:
+        report = verify_records(DataDirectory(settings.data_dir), on_progress=show)
+    print_result(msgspec.to_builtins(report), as_json=as_json)
+    if report.different:
+        raise SystemExit(1)

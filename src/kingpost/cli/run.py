@@ -1,0 +1,118 @@
+"""The composition root: joins an application, its approved bundles and its data to a server.
+
+The rule: a decision without an approved bundle that matches the running code, features,
+gate and model byte for byte does not start, whatever any setting says.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kingpost.access import MIGRATIONS, KeyRing, SqliteKeys
+from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
+from kingpost.decisions import (
+    Application,
+    DataDirectory,
+    Engine,
+    ServedDecision,
+    approved_bundle,
+    check_bundle,
+    load_application,
+    read_bundle,
+)
+from kingpost.models import OnnxScorer
+from kingpost.serving import ServingApp, ServingSettings, build_app, serve
+from kingpost.storage import migrate, open_database
+
+__all__ = ["build_server", "open_keys", "run_server"]
+
+_log = logging.getLogger(__name__)
+
+
+class NothingToServe(KingpostError):
+    """An application that declares streams and no decision."""
+
+    code = "nothing_to_serve"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} declares no decision; assign a kp.decision(…) to a name"
+
+
+def open_keys(settings: Settings) -> SqliteKeys:
+    """Open the API keys of an installation, and make the file when there is none."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    connection = open_database(settings.data_dir / "access.sqlite")
+    migrate(connection, "access", MIGRATIONS)
+    return SqliteKeys(connection)
+
+
+def build_server(settings: Settings, path: Path) -> ServingApp:
+    """Load an application, check its bundles, rebuild its state, and build the API.
+
+    Raises:
+        NoModel, NotApproved: A decision has no bundle, or none that was approved.
+        BundleMismatch: What would run is not what was approved.
+        KingpostError: The application, the journal or the keys cannot be opened.
+    """
+    disk, clock = SystemDisk(), SystemClock()
+    application = load_application(path)
+    where = DataDirectory(settings.data_dir)
+    served = _served(application, where)
+    keys = KeyRing(open_keys(settings), clock)
+    engine = Engine.open(where.data, application, served, disk=disk, clock=clock)
+    limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
+    return build_app(engine, keys, limits, clock, feature_names=_feature_names(where))
+
+
+def run_server(settings: Settings, path: Path, ready: Callable[[str], None]) -> None:
+    """Serve an application until SIGTERM or SIGINT.
+
+    Args:
+        ready: Told the URL once requests are taken.
+
+    Raises:
+        PortInUse, BadAddress: The address cannot be listened on.
+        KingpostError: See `build_server`.
+    """
+    app = build_server(settings, path)
+    serve(app, settings.host, settings.port, settings.drain_s, ready=ready)
+
+
+def _served(application: Application, where: DataDirectory) -> Mapping[str, ServedDecision]:
+    if not application.decisions:
+        raise NothingToServe(str(application.root / application.path))
+    disk, clock = SystemDisk(), SystemClock()
+    control, store = where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk)
+    served: dict[str, ServedDecision] = {}
+    for name, decision in application.decisions.items():
+        bundle = approved_bundle(control, name)
+        check_bundle(bundle, application, decision, store)
+        served[name] = ServedDecision(
+            decision,
+            bytes.fromhex(bundle.digest),
+            bytes.fromhex(bundle.model),
+            OnnxScorer(store.get(bundle.model)),
+            bundle.threshold,
+        )
+    return served
+
+
+def _feature_names(where: DataDirectory) -> Callable[[str, bytes], tuple[str, ...] | None]:
+    """Find the feature names of any bundle that ever ran, each read once."""
+    control = where.control_log(disk=SystemDisk(), clock=SystemClock())
+    known: dict[bytes, tuple[str, ...] | None] = {}
+
+    def names_of(decision: str, bundle: bytes) -> tuple[str, ...] | None:
+        if bundle not in known:
+            try:
+                known[bundle] = read_bundle(control.bundle(decision, bundle.hex())).feature_names
+            except KingpostError:
+                _log.exception("bundle_unreadable", extra={"bundle": bundle.hex()})
+                known[bundle] = None
+        return known[bundle]
+
+    return names_of

@@ -1,0 +1,133 @@
+"""`kingpost train`: from the journal to a registered model and a bundle to approve.
+
+The rule: a model version says what it was made of: how far the journal was read, the rows,
+the features, the code, the environment, the seed and the parameters. The same inputs give
+the same artefacts, digest for digest. Nothing that was trained may run before it is
+approved.
+"""
+
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from kingpost.contracts import Contract, Event, check_evolution
+from kingpost.core import Clock, Disk
+from kingpost.decisions.application import Application
+from kingpost.decisions.bundle import Bundle, bundle_document, make_bundle
+from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.declare import Decision
+from kingpost.decisions.environment import present_environment
+from kingpost.decisions.sources import code_digest
+from kingpost.decisions.training import Learned, TrainingPlan, learn
+from kingpost.features import Histories
+from kingpost.journal import Position, Scan
+from kingpost.models import Progress, quiet
+from kingpost.registry import DataVersion, ModelArtefacts, ModelDraft, ModelVersion
+
+__all__ = ["Trained", "read_histories", "train_decision"]
+
+_MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
+
+
+class Trained(NamedTuple):
+    """What training gave: a bundle that waits for its approval."""
+
+    version: ModelVersion
+    bundle: Bundle
+    learned: Learned
+
+
+def read_histories(
+    directory: Path, contracts: Iterable[Contract[Event]], *, disk: Disk
+) -> tuple[Histories, Position]:
+    """Read all events of some streams, and how far the journal was read.
+
+    Raises:
+        IncompatibleContract: Stored events do not fit the contracts declared now.
+        JournalCorrupt, JournalNewer: See `scan`.
+    """
+    declared = {contract.name: contract for contract in contracts}
+    histories = Histories(declared.values())
+    scan = Scan(directory, disk=disk)
+    try:
+        for commit in scan.commits():
+            for entry in commit.entries:
+                if entry.kind == "contract" and entry.topic in declared:
+                    check_evolution(entry.body, declared[entry.topic])
+            histories.add(commit)
+        return histories, Position.of({directory.name: scan.offset})
+    finally:
+        scan.close()
+
+
+def train_decision(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    plan: TrainingPlan,
+    *,
+    tenant: str,
+    by: str,
+    disk: Disk,
+    clock: Clock,
+    progress: Progress = quiet,
+) -> Trained:
+    """Train a decision's model on a tenant's events, judge it, register and bundle it.
+
+    Args:
+        by: Who trains.
+        progress: Told of the stages read, features, the trainer's own, evaluate, register.
+
+    Raises:
+        NothingToLearn, OneClassOnly, BadTrainingSet, BadModel: See `learn`.
+        IncompatibleContract: Stored events do not fit the contracts declared now.
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    progress("read", 0, 1)
+    histories, position = read_histories(where.data, decision.streams, disk=disk)
+    progress("read", 1, 1)
+    code = code_digest(application.sources)
+    environment = present_environment()
+    learned = learn(
+        decision,
+        histories.of(tenant),
+        plan,
+        code=code,
+        environment={"python": platform.python_version()}
+        | {name: environment.packages[name] for name in _MADE_WITH if name in environment.packages},
+        progress=progress,
+    )
+    progress("register", 0, 1)
+    store = where.artefacts(disk=disk)
+    control = where.control_log(disk=disk, clock=clock)
+    model = learned.model
+    version = control.register_model(
+        ModelDraft(
+            name=decision.model.name,
+            artefacts=ModelArtefacts(
+                onnx=store.put(model.onnx),
+                native=store.put(model.native) if model.native else "",
+                card=store.put(learned.card.encode()),
+            ),
+            data=DataVersion(
+                position=str(position),
+                tenant=tenant,
+                known_until_us=plan.known_until_us,
+                rows=learned.rows,
+                digest=learned.data,
+            ),
+            features=decision.features.digest,
+            code=code,
+            environment=environment,
+            seed=model.seed,
+            threshold=learned.threshold,
+            parameters=dict(model.parameters),
+            metrics=learned.evaluation.metrics(),
+            by=by,
+        )
+    )
+    bundle = make_bundle(application, decision, version, store)
+    control.add_bundle(decision.name, bundle_document(bundle))
+    progress("register", 1, 1)
+    return Trained(version, bundle, learned)

@@ -1,0 +1,117 @@
+"""Errors of training, evaluation and model formats."""
+
+from kingpost.core import KingpostError
+
+__all__ = [
+    "BadModel",
+    "BadSplit",
+    "BadTrainingSet",
+    "ExportDiffers",
+    "ExtraMissing",
+    "HistoryTooShort",
+    "OneClassOnly",
+]
+
+
+class BadTrainingSet(KingpostError):
+    """Columns that do not fit together, or values that training cannot take."""
+
+    code = "bad_training_set"
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"training set: {self.problem}; {self.mend}"
+
+
+class BadSplit(KingpostError):
+    """A split whose periods are empty or out of order."""
+
+    code = "bad_split"
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"out-of-time split: {self.problem}; {self.mend}"
+
+
+class HistoryTooShort(KingpostError):
+    """Folds that would begin before the first row, or find no positive or negative row."""
+
+    code = "history_too_short"
+
+    def __init__(self, folds: str, fold: str, problem: str) -> None:
+        super().__init__(folds, fold, problem)
+        self.folds, self.fold, self.problem = folds, fold, problem
+
+    def __str__(self) -> str:
+        return (
+            f"the history is too short for {self.folds}: {self.fold} {self.problem}; "
+            "give more history, or ask for fewer or shorter folds"
+        )
+
+
+class OneClassOnly(KingpostError):
+    """Rows that are all positive or all negative where both are needed."""
+
+    code = "one_class_only"
+
+    def __init__(self, what: str, rows: int, positives: int) -> None:
+        super().__init__(what, rows, positives)
+        self.what, self.rows, self.positives = what, rows, positives
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs rows of both classes, and {self.positives} of {self.rows} rows "
+            "are positive; take a longer period"
+        )
+
+
+class ExportDiffers(KingpostError):
+    """An exported model whose scores are not those of the model it was made from."""
+
+    code = "export_differs"
+
+    def __init__(self, difference: float, tolerance: float, row: int, rows: int) -> None:
+        super().__init__(difference, tolerance, row, rows)
+        self.difference, self.tolerance, self.row, self.rows = difference, tolerance, row, rows
+
+    def __str__(self) -> str:
+        return (
+            f"the exported model differs from its original by {self.difference:.3g} on row "
+            f"{self.row} of {self.rows}, more than {self.tolerance:.3g}; do not serve it: report "
+            "the versions of lightgbm, onnxmltools and onnxruntime with the model"
+        )
+
+
+class BadModel(KingpostError):
+    """Bytes that are no ONNX model, or one that does not score rows of features."""
+
+    code = "bad_model"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"not a model that can be served: {self.problem}; expected an ONNX classifier with one "
+            "float32 input (rows, features) and an output 'probabilities' (rows, 2)"
+        )
+
+
+class ExtraMissing(KingpostError):
+    """A library of an extra that is not installed."""
+
+    code = "extra_missing"
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(library, extra)
+        self.library, self.extra = library, extra
+
+    def __str__(self) -> str:
+        return f"{self.library} is not installed; run: pip install 'kingpost[{self.extra}]'"

@@ -1,0 +1,127 @@
+"""The API as one ASGI application: the hot path in front, all else behind it.
+
+    app = build_app(engine, keys, ServingSettings(), SystemClock())
+
+A test of the path comes first; only what is no decision reaches the framework. The
+application owns the engine from here on: when the server has finished what was in flight,
+it is closed.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from kingpost.access import KeyRing
+from kingpost.core import Clock
+from kingpost.decisions import Engine
+from kingpost.serving.control_plane import TRACE_ID, FeatureNames, control_plane
+from kingpost.serving.decision_route import DecisionRoute
+from kingpost.serving.events_route import EventsRoute
+from kingpost.serving.health import Health
+from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
+from kingpost.serving.metrics import Metrics
+from kingpost.serving.settings import ServingSettings
+from kingpost.serving.shell import Shell
+
+__all__ = ["ServingApp", "build_app"]
+
+_log = logging.getLogger(__name__)
+
+
+class ServingApp:
+    """An ASGI 3 application; made by `build_app`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        keys: KeyRing,
+        settings: ServingSettings,
+        clock: Clock,
+        feature_names: FeatureNames,
+    ) -> None:
+        self.metrics = Metrics(engine.served)
+        self._engine = engine
+        self._shell = Shell(engine, clock, self.metrics, max_batch=settings.max_batch)
+        self.metrics.watch(engine.events_held, lambda: self._shell.failure)
+        bodies = BodyReader(clock, settings.body_timeout_s)
+        self._health = Health(self._shell)
+        events = EventsRoute(
+            engine.application.streams, self._shell, bodies, self.metrics, settings
+        )
+        self._control = control_plane(
+            engine, keys, events, self._health, self.metrics, feature_names
+        )
+        self._decisions = {
+            f"/v1/decisions/{name}": DecisionRoute(
+                served, self._shell, keys, bodies, self.metrics, clock, settings
+            )
+            for name, served in engine.served.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the life of the application."""
+        if scope["type"] == "http":
+            route = self._decisions.get(scope["path"])
+            if route is not None and scope["method"] == "POST":
+                await route(scope, receive, send)
+            else:
+                await self._serve_other(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def begin_drain(self) -> None:
+        """Say from now on that requests should go elsewhere; those that come are answered."""
+        self._health.is_draining = True
+
+    async def drain(self) -> None:
+        """Finish what is in flight, then close."""
+        self.begin_drain()
+        await self._shell.idle()
+        self.close()
+
+    def close(self) -> None:
+        """Close the engine: what was handed over becomes durable; closing twice is fine."""
+        self._engine.close()
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
+        scope[TRACE_ID] = trace_id
+        try:
+            await self._control(scope, receive, send)
+        except Disconnected:
+            return
+        except Exception:  # noqa: BLE001  answered already; here it is only logged
+            _log.exception("unexpected_error", extra={"trace_id": trace_id})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.drain()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def build_app(
+    engine: Engine,
+    keys: KeyRing,
+    settings: ServingSettings,
+    clock: Clock,
+    *,
+    feature_names: FeatureNames | None = None,
+) -> ServingApp:
+    """Build the API of an engine.
+
+    Args:
+        feature_names: Finds the feature names of an earlier bundle, for the records it
+            made; without it only those of the bundles that run now are known.
+    """
+
+    def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
+        served = engine.served.get(decision)
+        if served is not None and served.bundle == bundle:
+            return served.decision.features.names
+        return None if feature_names is None else feature_names(decision, bundle)
+
+    return ServingApp(engine, keys, settings, clock, names_of)

@@ -1,0 +1,140 @@
+"""Everything beside the hot path: events, records, what runs, health, metrics, docs.
+
+A FastAPI application. Its routes are thin: who asks is found first, then the work is done
+by the module that owns it. Errors of any kind leave as problem documents.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from kingpost.access import KeyRing, Principal
+from kingpost.core import KingpostError
+from kingpost.decisions import Engine
+from kingpost.serving.decisions_list import render_decisions
+from kingpost.serving.docs_page import docs_file
+from kingpost.serving.errors import (
+    DecisionNotFound,
+    InternalError,
+    MethodNotAllowed,
+    RecordNotFound,
+    RouteNotFound,
+)
+from kingpost.serving.events_route import EventsRoute
+from kingpost.serving.health import Health
+from kingpost.serving.http import HttpAnswer
+from kingpost.serving.metrics import MEDIA_TYPE, Metrics
+from kingpost.serving.openapi import describe_api
+from kingpost.serving.problems import problem_answer
+from kingpost.serving.rendering import render_record
+
+__all__ = ["TRACE_ID", "FeatureNames", "control_plane"]
+
+TRACE_ID = "kingpost_trace_id"
+"""Where the scope of a request has its trace id."""
+
+FeatureNames = Callable[[str, bytes], Sequence[str] | None]
+"""Finds the feature names of a decision's bundle by its digest; None when it is unknown."""
+
+_JSON = (b"content-type", b"application/json")
+_PRIVATE = (b"cache-control", b"no-store")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def control_plane(
+    engine: Engine,
+    keys: KeyRing,
+    events: EventsRoute,
+    health: Health,
+    metrics: Metrics,
+    feature_names: FeatureNames,
+) -> FastAPI:
+    """Build the application."""
+    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    api.add_exception_handler(KingpostError, _answer_problem)
+    api.add_exception_handler(HTTPException, _answer_http_error)
+    api.add_exception_handler(Exception, _answer_unexpected)
+    described = describe_api(engine.application, engine.served)
+
+    def let_in(request: Request) -> Principal:
+        return keys.check(dict(request.scope["headers"]).get(b"authorization"))
+
+    @api.post("/v1/decisions/{name}")
+    async def decide_unknown(request: Request) -> Response:  # the known ones never come here
+        let_in(request)
+        raise DecisionNotFound
+
+    @api.get("/v1/decisions")
+    async def list_decisions(request: Request) -> Response:
+        let_in(request)
+        return _response(HttpAnswer(200, (_JSON,), render_decisions(engine.served)))
+
+    @api.post("/v1/events/{stream}")
+    async def take_events(request: Request, stream: str) -> Response:
+        principal = let_in(request)
+        principal.require("ingest")
+        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        return _response(await events.take(principal, stream, headers, request.receive))
+
+    @api.get("/v1/records/{identifier}")
+    async def read_record(request: Request, identifier: str) -> Response:
+        principal = let_in(request)
+        principal.require("records")
+        stored = engine.record(principal.tenant, identifier)
+        if stored is None:
+            raise RecordNotFound
+        record = stored.record
+        names = feature_names(record.decision, record.bundle)
+        body = render_record(record, names, engine.request_of(record))
+        return _response(HttpAnswer(200, (_JSON, _PRIVATE), body))
+
+    @api.get("/metrics")
+    async def scrape(request: Request) -> Response:
+        let_in(request).require("metrics")
+        return _response(
+            HttpAnswer(200, ((b"content-type", MEDIA_TYPE.encode()),), metrics.render())
+        )
+
+    @api.get("/health/live")
+    async def live() -> Response:
+        return _response(health.live())
+
+    @api.get("/health/ready")
+    async def ready() -> Response:
+        return _response(health.ready())
+
+    @api.get("/openapi.json")
+    async def describe() -> Response:
+        return _response(HttpAnswer(200, (_JSON,), described))
+
+    @api.get("/docs")
+    async def docs() -> Response:
+        return _response(docs_file("docs.html"))
+
+    @api.get("/docs/{name}")
+    async def docs_part(name: str) -> Response:
+        return _response(docs_file(name))
+
+    return api
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    return _response(problem_answer(error, request.scope[TRACE_ID]))
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return await _answer_problem(request, MethodNotAllowed(allowed))
+    return await _answer_problem(request, RouteNotFound())
+
+
+async def _answer_unexpected(request: Request, error: Exception) -> Response:
+    return await _answer_problem(request, InternalError())  # the framework raises it once more
+
+
+def _response(answer: HttpAnswer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.raw_headers.extend(answer.headers)
+    return response

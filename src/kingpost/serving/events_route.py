@@ -1,0 +1,137 @@
+"""`POST /v1/events/{stream}`: many events in one body, each judged by itself.
+
+The rule: the answer leaves when every event in it is durable, or was before. Wrong rows
+go into the quarantine with their reason. A body is worked through in short turns, so that
+decisions are not kept waiting behind it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+
+from kingpost.access import Principal
+from kingpost.contracts import Contract, Event
+from kingpost.integrations import quarantine_entry, refused_line
+from kingpost.journal import Entry
+from kingpost.serving.errors import StreamNotFound
+from kingpost.serving.event_bodies import (
+    JSON_TYPE,
+    NDJSON_TYPES,
+    Rejected,
+    judge_rows,
+    rows_of,
+)
+from kingpost.serving.http import BodyReader, HttpAnswer, Receive, check_media_type
+from kingpost.serving.metrics import Metrics
+from kingpost.serving.settings import ServingSettings
+from kingpost.serving.shell import Shell
+
+__all__ = ["EventsDocument", "EventsRoute", "RejectedDocument"]
+
+ROWS_PER_TURN = 256
+REFUSALS_REMEMBERED = 100_000
+_JSON = ((b"content-type", b"application/json"),)
+_encode = msgspec.json.Encoder().encode
+
+
+class RejectedDocument(msgspec.Struct):
+    """A row that was not taken, and why."""
+
+    line: int
+    code: str
+    field: str
+    expected: str
+    found: str
+
+
+class EventsDocument(msgspec.Struct):
+    """What became of the events of one body."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedDocument]
+
+
+class EventsRoute:
+    """Takes the events of every stream."""
+
+    def __init__(
+        self,
+        streams: Mapping[str, Contract[Event]],
+        shell: Shell,
+        bodies: BodyReader,
+        metrics: Metrics,
+        settings: ServingSettings,
+    ) -> None:
+        self._streams, self._shell, self._bodies = streams, shell, bodies
+        self._metrics, self._settings = metrics, settings
+        self._turns = asyncio.Semaphore(settings.max_event_uploads)
+        self._refused: set[bytes] = set()
+
+    async def take(
+        self,
+        principal: Principal,
+        stream: str,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+    ) -> HttpAnswer:
+        """Take the events of one request.
+
+        Raises:
+            StreamNotFound: There is no such stream.
+            TooManyEvents, ContractViolation: The body as a whole cannot be taken.
+            KingpostError: See `BodyReader.read` and `Shell.ingest`.
+        """
+        contract = self._streams.get(stream)
+        if contract is None:
+            raise StreamNotFound
+        check_media_type(headers, JSON_TYPE, *NDJSON_TYPES)
+        async with self._turns:
+            body = await self._bodies.read(headers, receive, self._settings.max_events_bytes)
+            kind = headers.get(b"content-type", JSON_TYPE).partition(b";")[0].strip().lower()
+            rows = rows_of(
+                body, contract, is_lines=kind in NDJSON_TYPES, limit=self._settings.max_events
+            )
+            document = EventsDocument(0, 0, [])
+            for start in range(0, len(rows), ROWS_PER_TURN):
+                sound, rejected = judge_rows(contract, rows[start : start + ROWS_PER_TURN])
+                beside = self._quarantine(principal.tenant, stream, rejected)
+                ingested = await self._shell.ingest(principal.tenant, stream, sound, beside)
+                document.accepted += ingested.accepted
+                document.duplicates += ingested.duplicates
+                document.rejected.extend(map(_document, rejected))
+        for verdict, number in (
+            ("accepted", document.accepted),
+            ("duplicate", document.duplicates),
+            ("rejected", len(document.rejected)),
+        ):
+            self._metrics.count_events(stream, verdict, number)
+        return HttpAnswer(200, _JSON, _encode(document))
+
+    def _quarantine(self, tenant: str, stream: str, rejected: list[Rejected]) -> list[Entry]:
+        """Make an entry per refused row; one that came before, as in a retry, is not repeated."""
+        source = f"POST /v1/events/{stream}"
+        entries: list[Entry] = []
+        for row, violation in rejected:
+            digest = sha256(f"{tenant}\0{stream}\0".encode() + row.body).digest()
+            if digest in self._refused:
+                continue
+            if len(self._refused) >= REFUSALS_REMEMBERED:
+                self._refused.clear()
+            self._refused.add(digest)
+            refused = refused_line(row.line, row.body, violation)
+            entries.append(quarantine_entry(tenant, stream, source, refused))
+        return entries
+
+
+def _document(rejected: Rejected) -> RejectedDocument:
+    violation = rejected.violation
+    return RejectedDocument(
+        rejected.row.line,
+        violation.code,
+        violation.field[:100],
+        violation.expected,
+        violation.found,
+    )

@@ -1,0 +1,238 @@
+"""The API described in OpenAPI 3.1, typed by the contracts that it checks.
+
+The rule: a schema here is the one that is enforced. Requests come from `Contract`,
+answers from the documents they are rendered from, problems from the table of codes.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+import msgspec
+
+from kingpost.contracts import Contract, Event, Field
+from kingpost.core import id_text
+from kingpost.decisions import Application, ServedDecision
+from kingpost.serving.decisions_list import DecisionsDocument
+from kingpost.serving.events_route import EventsDocument
+from kingpost.serving.health import HealthDocument
+from kingpost.serving.problems import PROBLEMS, ProblemDocument
+from kingpost.serving.rendering import AnswerDocument, RecordDocument
+
+__all__ = ["describe_api", "example_event"]
+
+_REF = "#/components/schemas/{name}"
+_ID = id_text(bytes.fromhex("0199f2a07c007000800000000000002a"))
+_ALWAYS = ("api_key_missing", "api_key_refused", "missing_scope", "key_store_failed")
+_STOPPED = ("journal_failed", "journal_full", "journal_closed", "engine_stopped", "internal_error")
+_BODY = ("body_timeout", "body_too_large", "unsupported_media_type", "contract_violation")
+
+Json = dict[str, object]
+
+
+def describe_api(application: Application, served: Mapping[str, ServedDecision]) -> bytes:
+    """Return the OpenAPI document, as JSON."""
+    documents = (
+        AnswerDocument,
+        DecisionsDocument,
+        EventsDocument,
+        HealthDocument,
+        ProblemDocument,
+        RecordDocument,
+    )
+    _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
+    contracts = application.streams.values()
+    document: Json = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Kingpost",
+            "version": metadata.version("kingpost"),
+            "description": "Decisions, each with its record. Every problem is a problem document "
+            "(RFC 9457) with a stable code and a trace id.",
+        },
+        "paths": {
+            **{f"/v1/decisions/{name}": _decide(one) for name, one in served.items()},
+            **{f"/v1/events/{one.name}": _ingest(one) for one in contracts},
+            "/v1/decisions": _get(
+                "List what runs", "DecisionsDocument", codes=_ALWAYS, tag="decisions"
+            ),
+            "/v1/records/{id}": _record(),
+            "/health/live": _get("Whether the process lives", "HealthDocument", tag="server"),
+            "/health/ready": _get(
+                "Whether it takes work", "HealthDocument", codes=("not_ready",), tag="server"
+            ),
+            "/metrics": _metrics(),
+        },
+        "components": {
+            "schemas": schemas | {one.type.__name__: one.json_schema() for one in contracts},
+            "securitySchemes": {
+                "api_key": {"type": "http", "scheme": "bearer", "bearerFormat": "kp_<id>_<secret>"}
+            },
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+def example_event(contract: Contract[Event]) -> Json:
+    """Return an event that keeps its contract."""
+    return {field.name: _example(field) for field in contract.fields if field.required}
+
+
+def _example(field: Field) -> object:
+    low, high = field.bounds.get("ge", field.bounds.get("gt")), field.bounds.get("le")
+    match field.kind:
+        case "text":
+            shortest = int(field.bounds.get("min_length", 0))
+            text = f"{field.name}-1".ljust(shortest, "0")
+            longest = int(field.bounds.get("max_length", len(text)))
+            return field.choices[0] if field.choices else text[:longest]
+        case "time":
+            return "2018-08-01T12:00:00Z"
+        case "boolean":
+            return False
+        case "integer" | "number":
+            number = 12.0 if field.kind == "number" else 12
+            if (low is not None and number <= low) or (high is not None and number > high):
+                number = high if high is not None else (low or 0) + 1
+            return int(number) if field.kind == "integer" else float(number)
+
+
+def _decide(served: ServedDecision) -> Json:
+    decision = served.decision
+    contract = decision.request
+    example = AnswerDocument(
+        id=_ID,
+        decision=decision.name,
+        outcome="decided",
+        answer=msgspec.Raw(
+            msgspec.json.encode({decision.model.label.field: False, "score": 0.0712})
+        ),
+        confidence=0.9288,
+        reason="",
+        position="data:4711",
+        bundle=served.bundle.hex(),
+    )
+    operation = _operation(
+        f"Decide {decision.name!r}",
+        "AnswerDocument",
+        codes=(
+            *_ALWAYS,
+            *_BODY,
+            *_STOPPED,
+            "bad_header",
+            "event_conflict",
+            "idempotency_key_reused",
+            "decision_failed",
+            "overloaded",
+        ),
+        tag="decisions",
+        example=msgspec.to_builtins(msgspec.json.decode(msgspec.json.encode(example))),
+    )
+    operation["parameters"] = [
+        _header("Idempotency-Key", "A retry under the same key gets the same answer"),
+        _header("Kingpost-Session", "Kept in the record"),
+        _header("traceparent", "W3C trace context; its trace id is kept in the record"),
+    ]
+    operation["requestBody"] = _request({"application/json": _schema_of(contract)})
+    return {"post": operation}
+
+
+def _ingest(contract: Contract[Event]) -> Json:
+    one = _schema_of(contract)
+    operation = _operation(
+        f"Take {contract.name} events",
+        "EventsDocument",
+        codes=(*_ALWAYS, *_BODY, *_STOPPED, "too_many_events"),
+        tag="events",
+        example={"accepted": 1, "duplicates": 0, "rejected": []},
+    )
+    schema = one["schema"]
+    operation["requestBody"] = _request(
+        {
+            "application/json": {
+                "schema": {"oneOf": [schema, {"type": "array", "items": schema}]},
+                "example": one["example"],
+            },
+            "application/x-ndjson": {"schema": schema, "example": one["example"]},
+        }
+    )
+    return {"post": operation}
+
+
+def _record() -> Json:
+    described = _get(
+        "Read a decision record of your tenant",
+        "RecordDocument",
+        codes=(*_ALWAYS, "record_not_found"),
+        tag="records",
+    )
+    described["parameters"] = [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    ]
+    return described
+
+
+def _metrics() -> Json:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    operation = _operation("Metrics for Prometheus", "", codes=_ALWAYS, tag="server")
+    operation["responses"] = {
+        **_problems(_ALWAYS),
+        "200": {"description": "Prometheus text format", "content": text},
+    }
+    return {"get": operation}
+
+
+def _get(summary: str, document: str, *, codes: Sequence[str] = (), tag: str) -> Json:
+    operation = _operation(summary, document, codes=codes, tag=tag)
+    if not set(_ALWAYS) <= set(codes):
+        operation["security"] = []
+    return {"get": operation}
+
+
+def _operation(
+    summary: str, document: str, *, codes: Sequence[str], tag: str, example: object = None
+) -> Json:
+    content: Json = {"schema": {"$ref": _REF.format(name=document)}}
+    if example is not None:
+        content["example"] = example
+    return {
+        "summary": summary,
+        "tags": [tag],
+        "security": [{"api_key": []}],
+        "responses": {
+            "200": {"description": "Done", "content": {"application/json": content}},
+            **_problems(codes),
+        },
+    }
+
+
+def _problems(codes: Sequence[str]) -> dict[str, Json]:
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    schema = {"schema": {"$ref": _REF.format(name="ProblemDocument")}}
+    return {
+        str(status): {
+            "description": ", ".join(sorted(found)),
+            "content": {"application/problem+json": schema},
+        }
+        for status, found in sorted(by_status.items())
+    }
+
+
+def _request(content: Json) -> Json:
+    return {"required": True, "content": content}
+
+
+def _schema_of(contract: Contract[Event]) -> Json:
+    schema = {"$ref": _REF.format(name=contract.type.__name__)}
+    return {"schema": schema, "example": example_event(contract)}
+
+
+def _header(name: str, description: str) -> Json:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }

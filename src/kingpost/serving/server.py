@@ -1,0 +1,132 @@
+"""The server: one process, one event loop, a graceful end.
+
+The rule: on SIGTERM or SIGINT the server says that it is not ready, takes no new
+connections, answers what it has, makes it durable and returns. What takes longer than the
+drain time is cut off; nothing that was answered is lost by that.
+"""
+
+import errno
+import gc
+import math
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+
+from kingpost.serving.app import ServingApp
+from kingpost.serving.errors import BadAddress, PortInUse
+from kingpost.serving.protocol import BoundedProtocol
+
+__all__ = ["serve"]
+
+KEEP_ALIVE_S = 75
+_BACKLOG = 2048
+_FIRST_GENERATION = 50_000
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(
+    app: ServingApp,
+    host: str,
+    port: int,
+    drain_s: float,
+    *,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; the application is closed on return.
+
+    Args:
+        port: 0 takes a free one.
+        drain_s: How long requests in flight may take to finish.
+        ready: Told the server's URL once it takes requests.
+
+    Raises:
+        PortInUse: Somebody else listens there.
+        BadAddress: This machine cannot listen there.
+    """
+    try:
+        listener = _listen(host, port)
+        url = _url(listener, host)
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            loop="auto",
+            http=BoundedProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=math.ceil(drain_s),
+        )
+        with _settled_heap(), listener:
+            _Server(config, app, lambda: ready(url) if ready else None).run([listener])
+    finally:
+        app.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which would end the process by the signal it got."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: ServingApp, announce: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._app, self._announce = app, announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._app.begin_drain()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self.handle_exit) for each in _SIGNALS}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise PortInUse(host, port) from error
+        raise BadAddress(host, port, str(error)) from error
+
+
+def _url(listener: socket.socket, host: str) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _settled_heap() -> Generator[None, None, None]:
+    """Keep the garbage collector off what was loaded: it lives as long as the server."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_FIRST_GENERATION, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,0 +1,51 @@
+"""Models small enough to write down: a logistic curve over a weighted sum, as ONNX."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from kingpost.models import FittedModel, HeldOut, TrainingSet
+
+__all__ = ["fitted", "logistic_onnx"]
+
+
+def logistic_onnx(weights: Sequence[float], bias: float = 0.0) -> bytes:
+    """Return a model of 1 / (1 + exp(-(x . weights + bias)))."""
+    column = np.array(weights, np.float32).reshape(-1, 1)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gemm", ["x", "weights", "bias"], ["sum"]),
+            helper.make_node("Sigmoid", ["sum"], ["positive"]),
+            helper.make_node("Sub", ["one", "positive"], ["negative"]),
+            helper.make_node("Concat", ["negative", "positive"], ["probabilities"], axis=1),
+        ],
+        "logistic",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, len(weights)])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2])],
+        [
+            numpy_helper.from_array(column, "weights"),
+            numpy_helper.from_array(np.array([bias], np.float32), "bias"),
+            numpy_helper.from_array(np.array([1], np.float32), "one"),
+        ],
+    )
+    opset = helper.make_opsetid("", 17)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    return model.SerializeToString()
+
+
+def fitted(data: TrainingSet, onnx_model: bytes, *, held_out: HeldOut | None = None) -> FittedModel:
+    """Present a model as a trainer does."""
+    return FittedModel(
+        feature_names=data.feature_names,
+        onnx=onnx_model,
+        native=b"",
+        library="by hand",
+        parameters={"kind": "logistic"},
+        seed=1,
+        rows=len(data),
+        positives=data.positives,
+        importance=tuple((name, 1 / len(data.feature_names)) for name in data.feature_names),
+        export_difference=0.0,
+        held_out=held_out,
+    )
