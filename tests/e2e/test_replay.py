@@ -7,7 +7,7 @@ served, decisions made. Each test alters a copy of it in one way.
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -35,7 +35,7 @@ from kingpost.decisions.errors import RecordNotFound, ReplayFailed
 from kingpost.journal import Entry, Journal, JournalCorrupt, scan
 from kingpost.models import OnnxScorer
 from kingpost.records import DecisionRecord, Outcome, decode_record, encode_record
-from kingpost.registry import ArtefactCorrupt, ArtefactMissing, UnknownBundle
+from kingpost.registry import ArtefactCorrupt, ArtefactMissing, ModelVersion, UnknownBundle
 
 APP = """
 import os
@@ -105,6 +105,7 @@ class Installed:
     """An installation and what it decided."""
 
     where: DataDirectory
+    versions: tuple[ModelVersion, ...]
     records: tuple[DecisionRecord, ...]
 
 
@@ -178,19 +179,21 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     where = DataDirectory(root / "data")
     write_history(application, where)
     disk, clock = SystemDisk(), SystemClock()
-    trained = train_decision(
-        application,
-        application.decisions["risk"],
-        where,
-        TrainingPlan(),
-        tenant="acme",
-        by="ada",
-        disk=disk,
-        clock=clock,
-    )
-    where.control_log(disk=disk, clock=clock).approve(
-        "risk", trained.bundle.digest, by="ada", reason="good on the last week"
-    )
+    _, trained = [
+        train_decision(
+            application,
+            application.decisions["risk"],
+            where,
+            TrainingPlan(),
+            tenant="acme",
+            by="ada",
+            disk=disk,
+            clock=clock,
+        )
+        for _ in range(2)
+    ]
+    control = where.control_log(disk=disk, clock=clock)
+    control.approve("risk", trained.bundle.digest, by="ada", reason="good on the last week")
     engine = serve(application, where)
     records = tuple(decide(engine, number) for number in range(60)) + (
         decide(engine, 61, tenant="umbrella"),
@@ -198,14 +201,14 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     engine.close()
     # what runs from here on is other code; a replay must not care
     (root / "usual.py").write_text(USUAL.replace("amount / (", "-amount / ("))
-    return Installed(where, records)
+    return Installed(where, control.models("risk"), records)
 
 
 @pytest.fixture
 def installed(original: Installed, tmp_path: Path) -> Installed:
     """A copy to alter."""
     shutil.copytree(original.where.root, tmp_path / "data")
-    return Installed(DataDirectory(tmp_path / "data"), original.records)
+    return replace(original, where=DataDirectory(tmp_path / "data"))
 
 
 def a_record(installed: Installed) -> DecisionRecord:
@@ -217,7 +220,8 @@ Alter = Callable[[Entry, DecisionRecord | None], Entry]
 
 def rewrite(partition: Path, alter: Alter) -> None:
     """Write a partition anew with altered entries, so that its checks hold."""
-    old = partition.with_name("old")
+    old = partition.parent / "old" / partition.name
+    old.parent.mkdir()
     partition.rename(old)
     with Journal.open(partition, disk=SystemDisk(), clock=SystemClock()) as journal:
         for commit in scan(old, disk=SystemDisk()):
@@ -242,6 +246,20 @@ def change_byte(path: Path, byte: int) -> None:
     content = bytearray(path.read_bytes())
     content[byte] ^= 1
     path.write_bytes(bytes(content))
+
+
+def test_the_same_inputs_give_the_same_artefacts_digest_for_digest(original: Installed) -> None:
+    first, second = original.versions
+
+    assert (first.number, second.number) == (1, 2)
+    assert first.artefacts == second.artefacts
+    assert first.data == second.data
+    assert (first.code, first.features, first.threshold) == (
+        second.code,
+        second.features,
+        second.threshold,
+    )
+    assert set(first.metrics) >= {"auc_roc", "average_precision"}
 
 
 def test_a_past_decision_comes_out_with_the_same_bits_though_the_code_has_changed(

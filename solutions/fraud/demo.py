@@ -1,0 +1,347 @@
+"""From raw events to a governed live answer, with nothing left out: `make demo`.
+
+Five months of card transactions are simulated (or read), ingested, turned into features,
+learned from, judged, registered, approved and served; then the last week is replayed as
+live traffic, with verdicts coming in between, and every record is proved: each answer that
+a client received has its record, and each record comes out the same when it is decided
+again from the journal.
+
+    python -m solutions.fraud.demo [--data PATH] [--once]
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from pathlib import Path
+
+import kingpost as kp
+from kingpost.access import MIGRATIONS, SqliteKeys, create_key
+from kingpost.calls import LoadClient
+from kingpost.contracts import contract_of, join_batches
+from kingpost.core import SystemClock, SystemDisk, id_text
+from kingpost.decisions import (
+    Application,
+    DataDirectory,
+    Trained,
+    Verification,
+    load_application,
+    read_histories,
+    train_decision,
+    verify_records,
+)
+from kingpost.features import Requests, feature_matrix
+from kingpost.integrations import Intake, ingest_chunks
+from kingpost.journal import scan
+from kingpost.models import OutOfTimeSplit
+from kingpost.records import decode_record
+from kingpost.storage import migrate, open_database
+from solutions.fraud import app as declared
+from solutions.fraud.data import TransactionFiles
+from solutions.fraud.memory import MemoryWatch
+from solutions.fraud.progress import Stages
+from solutions.fraud.replay import Replayed, replay
+from solutions.fraud.server import Server
+from solutions.fraud.simulator import Simulation, simulate, write_parquet
+from solutions.fraud.training import PLAN
+
+__all__ = ["main"]
+
+APP = Path(__file__).with_name("app.py")
+TENANT = "demo"
+LIVE_DAYS = 7
+CONNECTIONS = 32
+THREADS = 2
+
+
+class DemoFailed(kp.KingpostError):
+    """Something that the demonstration promises did not hold."""
+
+    code = "demo_failed"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the demonstration found a fault: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of the history.
+
+    Attributes:
+        rows: Events taken, of both streams.
+    """
+
+    rows: int
+    rows_per_s: float
+
+
+@contextmanager
+def _stage(name: str) -> Generator[list[str], None, None]:
+    """Print a line when a stage is over; what is put into the list goes on it."""
+    started = time.monotonic()
+    facts: list[str] = []
+    yield facts
+    told = ", ".join(facts)
+    print(f"{name:<10} {time.monotonic() - started:6.1f} s   {told}", file=sys.stderr, flush=True)
+
+
+def _files(directory: Path, data: Path | None) -> TransactionFiles:
+    with _stage("read" if data else "simulate") as facts:
+        if data is None:
+            data = directory / "transactions.parquet"
+            write_parquet(simulate(Simulation()), data)
+        files = TransactionFiles.find(data)
+        if (files.last_day - files.first_day).days < 10 * LIVE_DAYS:
+            raise DemoFailed(
+                f"{files.path} holds {files.first_day} to {files.last_day}, less than ten weeks"
+            )
+        facts += [f"{files.rows:,} transactions", f"{files.first_day} to {files.last_day}"]
+    return files
+
+
+def _ingest(where: DataDirectory, files: TransactionFiles, live: date) -> Ingested:
+    """Take all that was known when the live week began."""
+    streams = [contract_of(declared.Transaction), contract_of(declared.Verdict)]
+    rows, seconds = 0, 0.0
+    with (
+        _stage("ingest") as facts,
+        Intake.open(where.data, streams, disk=SystemDisk(), clock=SystemClock()) as intake,
+    ):
+        for contract, chunks in zip(
+            streams, (files.transactions(end=live), files.verdicts(end=live)), strict=True
+        ):
+            report = ingest_chunks(intake, contract, chunks, tenant=TENANT, source=str(files.path))
+            rows, seconds = rows + report.accepted, seconds + report.seconds
+        facts += [f"{rows:,} events", f"{rows / seconds:,.0f} a second, durable"]
+    return Ingested(rows, rows / seconds)
+
+
+def _backfill(where: DataDirectory, application: Application) -> float:
+    """Compute the features of every past request, as `kingpost backfill` does."""
+    fraud = application.decisions["fraud"]
+    with _stage("backfill") as facts:
+        held, _ = read_histories(where.data, fraud.streams, disk=SystemDisk())
+        histories = held.of(TENANT)
+        asked = histories[fraud.request.name]
+        started = time.monotonic()
+        requests = Requests(asked.events, asked.positions)
+        values = feature_matrix(fraud.features, requests, histories, threads=THREADS)
+        seconds = time.monotonic() - started
+        facts.append(
+            f"{values.shape[1]} features of {values.shape[0]:,} requests in {seconds:.1f} s"
+        )
+    return seconds
+
+
+def _train(where: DataDirectory, application: Application, live: date) -> Trained:
+    """Learn from what was known a week before the live one, and judge on that week."""
+    midnight = datetime.combine(live, time_of_day(), UTC)
+    labelled = midnight - timedelta(days=LIVE_DAYS)
+    split = OutOfTimeSplit(
+        train_until=labelled - timedelta(days=2 * LIVE_DAYS),
+        test_from=labelled - timedelta(days=LIVE_DAYS),
+        test_to=labelled,
+    )
+    with _stage("train") as facts:
+        trained = train_decision(
+            application,
+            application.decisions["fraud"],
+            where,
+            replace(PLAN, split=split, threads=THREADS),
+            tenant=TENANT,
+            by="demo",
+            disk=SystemDisk(),
+            clock=SystemClock(),
+            progress=Stages(),
+        )
+        metrics = trained.version.metrics
+        facts += [
+            f"AUC ROC {metrics['auc_roc']:.3f}",
+            f"average precision {metrics['average_precision']:.3f}",
+            f"card precision@100 {metrics['entity_precision_100']:.3f}",
+        ]
+    return trained
+
+
+def _approve(where: DataDirectory, trained: Trained) -> None:
+    digest = trained.bundle.digest
+    with _stage("approve") as facts:
+        control = where.control_log(disk=SystemDisk(), clock=SystemClock())
+        reason = "better than no model on the week before; demonstration"
+        control.approve("fraud", digest, by="fraud-desk", reason=reason)
+        facts.append(f"bundle {digest[:12]} may run")
+
+
+def _key(where: DataDirectory) -> str:
+    connection = open_database(where.root / "access.sqlite")
+    try:
+        migrate(connection, "access", MIGRATIONS)
+        made = create_key(
+            SqliteKeys(connection),
+            SystemClock(),
+            tenant=TENANT,
+            scopes=("decide", "ingest", "records", "metrics"),
+            name="demonstration",
+        )
+        return made.secret
+    finally:
+        connection.close()
+
+
+def _replay(server: Server, secret: str, files: TransactionFiles, live: date) -> Replayed:
+    with _stage("replay") as facts:
+        client = LoadClient(
+            server.host, server.port, {"authorization": f"Bearer {secret}"}, CONNECTIONS
+        )
+        transactions = [chunk.batch for chunk in files.transactions(start=live)]
+        verdicts = [
+            chunk.batch
+            for chunk in files.verdicts(start=live, end=files.last_day + timedelta(days=1))
+        ]
+        replayed = replay(
+            client,
+            join_batches(contract_of(declared.Transaction), transactions),
+            join_batches(contract_of(declared.Verdict), verdicts),
+        )
+        facts += [
+            f"{len(replayed.decided):,} decisions and {replayed.verdicts:,} verdicts",
+            f"{replayed.decisions_per_s:,.0f} decisions a second",
+            f"p50 {replayed.p50_ms:.1f} ms, p99 {replayed.p99_ms:.1f} ms",
+        ]
+    return replayed
+
+
+def _prove(where: DataDirectory, replayed: Replayed) -> Verification:
+    """Find the record of every answer, then decide each of them again.
+
+    Raises:
+        DemoFailed: An answer has no record, or one that says something else.
+    """
+    with _stage("verify") as facts:
+        recorded = {
+            id_text(record.id): record.outcome.value
+            for commit in scan(where.data, disk=SystemDisk())
+            for entry in commit.entries
+            if entry.kind == "record"
+            for record in [decode_record(entry.body)]
+        }
+        for decided in replayed.decided:
+            if recorded.get(decided.record) != decided.outcome:
+                raise DemoFailed(f"answer {decided.record} has no record of its outcome")
+        proved = verify_records(where)
+        facts += [
+            f"{proved.verified:,} of {proved.records:,} records decided again with equal bits",
+            f"{proved.reads_different} of {proved.reads:,} feature values differ",
+        ]
+    return proved
+
+
+def _things_to_try(server: Server, secret: str, where: DataDirectory, record: str) -> str:
+    body = (
+        '{"id": 999000001, "at": "2018-09-01T03:12:00Z", '
+        '"customer": 1, "terminal": 2, "amount": 950.0}'
+    )
+    command = f"{Path(sys.executable).with_name('kingpost')} --data-dir {where.root}"
+    return f"""
+The server goes on at {server.url} until Ctrl-C. Three things to try:
+
+1. Ask for a decision; the id in the answer is that of its record.
+   curl -s {server.url}/v1/decisions/fraud -H 'Authorization: Bearer {secret}' \\
+     -H 'Content-Type: application/json' -d '{body}'
+
+2. Run one of the week's decisions again, from its id alone, and compare every bit.
+   {command} replay {record}
+
+3. Look at the API, typed by the contracts, and at the record of a decision.
+   {server.url}/docs
+   curl -s {server.url}/v1/records/{record} -H 'Authorization: Bearer {secret}'
+"""
+
+
+def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[str, object]:
+    started = time.monotonic()
+    where = DataDirectory(directory)
+    with MemoryWatch() as memory:
+        files = _files(directory, data)
+        live = files.last_day - timedelta(days=LIVE_DAYS - 1)
+        ingested = _ingest(where, files, live)
+        application = load_application(APP)
+        backfill_s = _backfill(where, application)
+        trained = _train(where, application, live)
+        _approve(where, trained)
+        secret = _key(where)
+        with Server(APP, directory, port) as server:
+            replayed = _replay(server, secret, files, live)
+            proved = _prove(where, replayed)
+            wall_s = time.monotonic() - started
+            if not once:
+                last = replayed.decided[-1].record
+                print(_things_to_try(server, secret, where, last), file=sys.stderr, flush=True)
+                server.wait()
+    metrics = trained.version.metrics
+    return {
+        "rows": files.rows,
+        "ingest_rows_per_s": round(ingested.rows_per_s),
+        "backfill_s": round(backfill_s, 3),
+        "auc_roc": round(metrics["auc_roc"], 4),
+        "average_precision": round(metrics["average_precision"], 4),
+        "card_precision_100": round(metrics["entity_precision_100"], 4),
+        "decisions": len(replayed.decided),
+        "decisions_per_s": round(replayed.decisions_per_s),
+        "p50_ms": round(replayed.p50_ms, 3),
+        "p99_ms": round(replayed.p99_ms, 3),
+        "parity_reads": proved.reads,
+        "parity_mismatches": proved.reads_different,
+        "records_verified": proved.verified,
+        "peak_mb": round(memory.peak_mb),
+        "wall_s": round(wall_s, 1),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demonstration."""
+    parser = argparse.ArgumentParser(
+        prog="make demo", description="Card fraud, from raw events to a governed live answer."
+    )
+    parser.add_argument("--data", type=Path, help="files of the handbook's columns")
+    parser.add_argument("--once", action="store_true", help="stop at the end, and print figures")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path(".kingpost/fraud-demo"),
+        help="made anew: everything in it is removed first",
+    )
+    options = parser.parse_args(arguments)
+    marker = options.dir / "made-by-demo"
+    if options.dir.exists() and any(options.dir.iterdir()) and not marker.exists():
+        parser.error(f"{options.dir} was not made by the demonstration; name another --dir")
+    shutil.rmtree(options.dir, ignore_errors=True)
+    options.dir.mkdir(parents=True)
+    marker.touch()
+    try:
+        port = 0 if options.once else options.port
+        figures = _run(options.data, options.dir, port, once=options.once)
+    except kp.KingpostError as error:
+        print(f"error [{error.code}]: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    print(json.dumps(figures))
+    broken = figures["parity_mismatches"] or figures["records_verified"] != figures["decisions"]
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

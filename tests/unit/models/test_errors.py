@@ -1,0 +1,35 @@
+"""Errors survive pickling and say what to do."""
+
+import pickle
+
+import pytest
+
+from kingpost.core import KingpostError
+from kingpost.models import (
+    BadModel,
+    BadSplit,
+    BadTrainingSet,
+    ExportDiffers,
+    ExtraMissing,
+    HistoryTooShort,
+    OneClassOnly,
+)
+
+ERRORS: list[tuple[KingpostError, str]] = [
+    (BadTrainingSet("x is float64", "round it"), "bad_training_set"),
+    (BadSplit("it ends before it begins", "let it end later"), "bad_split"),
+    (HistoryTooShort("4 folds", "the first", "has no rows"), "history_too_short"),
+    (OneClassOnly("training", 10, 0), "one_class_only"),
+    (ExportDiffers(0.5, 1e-5, 3, 10), "export_differs"),
+    (BadModel("it gives nothing"), "bad_model"),
+    (ExtraMissing("lightgbm", "train"), "extra_missing"),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), ERRORS, ids=[code for _, code in ERRORS])
+def test_an_error_keeps_its_code_and_its_words_when_pickled(
+    error: KingpostError, code: str
+) -> None:
+    again = pickle.loads(pickle.dumps(error))
+
+    assert (type(again), str(again), again.code) == (type(error), str(error), code)
