@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import kingpost as kp
-from kingpost.access import KeyRing, KeyStore, MemoryKeys, create_key
 from kingpost.contracts import contract_of
 from kingpost.core import Clock, Disk, SystemClock, SystemDisk
 from kingpost.decisions import Application, Engine, Scorer, ServedDecision
@@ -21,7 +20,6 @@ __all__ = [
     "ByAmount",
     "FakeClock",
     "Payment",
-    "key_of",
     "open_engine",
     "payment",
     "served",
@@ -118,10 +116,12 @@ class FakeClock:
         self.ns += round(seconds * 1e9)
 
 
-def served(scorer: Scorer | None = None, *, budget: str | None = None) -> dict[str, ServedDecision]:
+def served(
+    scorer: Scorer | None = None, *, budget: str | None = None, bundle: bytes = BUNDLE
+) -> dict[str, ServedDecision]:
     """Join the decision to a model."""
     decision = fraud if budget is None else replace(fraud, budget=kp.budget(total=budget))
-    return {"fraud": ServedDecision(decision, BUNDLE, MODEL, scorer or ByAmount(), 0.5)}
+    return {"fraud": ServedDecision(decision, bundle, MODEL, scorer or ByAmount(), 0.5)}
 
 
 def open_engine(
@@ -131,12 +131,13 @@ def open_engine(
     disk: Disk | None = None,
     clock: Clock | None = None,
     budget: str | None = None,
+    bundle: bytes = BUNDLE,
 ) -> Engine:
     """Open the application's engine on a partition."""
     return Engine.open(
         directory,
         APPLICATION,
-        served(scorer, budget=budget),
+        served(scorer, budget=budget, bundle=bundle),
         disk=disk or SystemDisk(),
         clock=clock or SystemClock(),
     )
@@ -148,12 +149,3 @@ def payment(identifier: str, amount: float = 20.0, *, card: str = "c1", minute: 
         f'{{"id":"{identifier}","at":"2018-08-01T12:{minute:02d}:00Z","card":"{card}",'
         f'"shop":"s1","amount":{amount}}}'
     ).encode()
-
-
-def key_of(
-    tenant: str, *scopes: str, store: KeyStore | None = None, clock: Clock | None = None
-) -> tuple[KeyRing, str]:
-    """Make a key; return a ring that knows it, and the header that a caller sends."""
-    store, clock = store or MemoryKeys(), clock or SystemClock()
-    made = create_key(store, clock, tenant=tenant, scopes=scopes)
-    return KeyRing(store, clock), f"Bearer {made.secret}"

@@ -45,7 +45,6 @@ PUBLISHED = {
 """Chapter 3 of the handbook, test 2018-08-08 to 14: ROC AUC, AP, card precision@100."""
 
 WEEKS_TO_CHOOSE_ON = 4
-_THREADS = 2
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _UNTUNED = LightGbmParameters(
     num_leaves=31, lambda_l2=0.0, rounds=100, learning_rate=0.1, min_data_in_leaf=20
@@ -168,8 +167,7 @@ def judge(
     """
     one_week = _one_week(histories, periods, progress)
     weeks = PastWeeks(Folds(WEEKS_TO_CHOOSE_ON, "7d", periods.gap), UNKNOWN_CARDS)
-    parameters = replace(trainer.parameters, threads=_THREADS)
-    searching = replace(trainer, parameters=parameters, grid=LightGbmGrid(), weeks=weeks)
+    searching = replace(trainer, grid=LightGbmGrid(), weeks=weeks)
     decision = replace(fraud, model=replace(fraud.model, trainer=searching))
     plan = replace(PLAN, split=periods.split(), tables=(_comparison(one_week),))
     return learn(decision, histories, plan, progress=progress), one_week

@@ -155,7 +155,7 @@ def verdicts_of(path: Path) -> list[Verdict]:
     return [refused[number] if number in refused else next(sound) for number in numbers]
 
 
-@settings(max_examples=2000)
+@settings(max_examples=30)
 @given(found=st.lists(rows(), min_size=1, max_size=30))
 def test_a_row_gets_the_same_verdict_and_the_same_event_through_every_door(
     found: list[Row],

@@ -15,6 +15,8 @@ _VERSION = 0x7 << 76
 _VARIANT = 0x2 << 62
 _RANDOM_BITS = 74
 _LOW = (1 << 62) - 1
+_BYTES_PER_ID = 9
+_BYTES_AT_ONCE = 64 * _BYTES_PER_ID
 
 
 class TimeOrderedIds:
@@ -28,16 +30,20 @@ class TimeOrderedIds:
     def __init__(self, clock: Clock, *, after: bytes | None = None) -> None:
         self._clock = clock
         self._last = _payload(after) if after else 0
+        self._random = b""
 
     def next(self) -> bytes:
         """Return the next id."""
         now_ms = self._clock.now_us() // 1000
-        last = self._last
+        last, random = self._last, self._random
+        if len(random) < _BYTES_PER_ID:
+            random = os.urandom(_BYTES_AT_ONCE)
+        self._random = random[_BYTES_PER_ID:]
         if now_ms > last >> _RANDOM_BITS:
             # the top random bit stays clear: room to count within a millisecond
-            payload = now_ms << _RANDOM_BITS | int.from_bytes(os.urandom(9)) << 1
+            payload = now_ms << _RANDOM_BITS | int.from_bytes(random[:_BYTES_PER_ID])
         else:
-            payload = last + 1 + int.from_bytes(os.urandom(4))
+            payload = last + 1 + int.from_bytes(random[:4])
         self._last = payload
         high, low = payload >> 62, payload & _LOW
         return ((high >> 12) << 80 | _VERSION | (high & 0xFFF) << 64 | _VARIANT | low).to_bytes(16)

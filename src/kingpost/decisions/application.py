@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from kingpost.contracts import Contract, Event
 from kingpost.core import KingpostError
@@ -68,7 +68,8 @@ def load_application(path: Path) -> Application:
             for contract in value.streams:
                 _add(streams, contract.name, contract, path, "streams")
         elif isinstance(value, Stream):
-            _add(streams, value.name, value.contract, path, "streams")
+            stream = cast("Stream[Event]", value)
+            _add(streams, stream.name, stream.contract, path, "streams")
     if not streams:
         raise ApplicationError(
             str(path), "declares nothing", "assign a kp.stream(…) or a kp.decision(…) to a name"

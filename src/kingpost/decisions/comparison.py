@@ -191,7 +191,7 @@ def _checked(
             return None
     try:
         event = contract.decode(asked.body)
-        read_at = Position.parse(record.position).offset(partition)
+        read_at = _read_at(record, partition)
     except ContractViolation as violation:
         found.differs(record, "request", "a request that keeps its contract", violation)
         return None
@@ -202,6 +202,12 @@ def _checked(
     if key != record.event_key:
         found.differs(record, "event_key", record.event_key, key)
     return _Again(record, event, read_at)
+
+
+def _read_at(record: DecisionRecord, partition: str) -> int:
+    if record.position == f"{partition}:{record.event_offset}":
+        return record.event_offset  # as a rule; parsing is far slower
+    return Position.parse(record.position).offset(partition)
 
 
 def _compare_rows(

@@ -38,9 +38,13 @@ class Answered:
 
     Kept in two generations, so that forgetting the older one costs nothing: each entry
     takes about 250 bytes.
+
+    Args:
+        limit: How many keys are kept; at least half as many of the latest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = RETRIES_REMEMBERED) -> None:
+        self._generation = limit // 2
         self._young: dict[str, bytes] = {}
         self._old: dict[str, bytes] = {}
 
@@ -51,7 +55,7 @@ class Answered:
 
     def remember(self, keys: Iterable[str], digest: bytes, offset: int) -> None:
         """Note a request under its keys; offset 0 when it may be asked again."""
-        if len(self._young) >= RETRIES_REMEMBERED // 2:
+        if len(self._young) >= self._generation:
             self._old, self._young = self._young, {}
         packed = digest + offset.to_bytes(8)
         for key in keys:

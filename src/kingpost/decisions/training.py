@@ -18,13 +18,14 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts import EPOCH, ColumnBatch, Texts, microseconds
+from kingpost.contracts import EPOCH, ColumnBatch, Kind, Texts, microseconds
 from kingpost.decisions.declare import Decision, Trainer
 from kingpost.decisions.errors import NothingToLearn
 from kingpost.decisions.labels import Labelled, labelled_requests
 from kingpost.features import History, feature_matrix
 from kingpost.models import (
     BadModel,
+    BadTrainingSet,
     CardTable,
     Costs,
     DataSummary,
@@ -139,7 +140,7 @@ def training_set(
         entity: Field of the request that says whom it is about.
 
     Raises:
-        BadTrainingSet: A label is neither 0 nor 1.
+        BadTrainingSet: A label is neither 0 nor 1, or the request has no such field.
     """
     labelled = labelled_requests(decision, histories, known_until_us=known_until_us)
     return _rows(decision, labelled, histories, entity, threads, code="")
@@ -164,9 +165,12 @@ def learn(
     Raises:
         NothingToLearn: No request has a label, or none before or in the test.
         OneClassOnly: All rows of the training or of the test are positive, or none.
-        BadTrainingSet: A label is neither 0 nor 1.
+        BadTrainingSet: A label is neither 0 nor 1, or the plan names a field that the
+            request does not have.
         BadModel: What the trainer gave cannot be served.
     """
+    if plan.costs is not None and isinstance(plan.costs.missed, str):
+        _check_field(decision, plan.costs.missed, ("number", "integer"))
     progress("features", 0, 1)
     labelled = labelled_requests(decision, histories, known_until_us=plan.known_until_us)
     if not len(labelled):
@@ -225,6 +229,8 @@ def _rows(
     code: str,
 ) -> TrainingSet:
     features, events = decision.features, labelled.requests.events
+    if entity is not None:
+        _check_field(decision, entity, ("text", "integer"))
     x = model_input(feature_matrix(features, labelled.requests, histories, threads=threads))
     event_time = events.numbers(features.request.event_time.name).astype(np.int64)
     return TrainingSet(
@@ -235,6 +241,16 @@ def _rows(
         entities=None if entity is None else _numbered(events, entity),
         provenance=Provenance(_data_digest(decision, labelled, x), features.digest, code),
     )
+
+
+def _check_field(decision: Decision, name: str, kinds: tuple[Kind, ...]) -> None:
+    field = decision.request.by_name.get(name)
+    if field is None or field.kind not in kinds or field.optional:
+        has = [one.name for one in decision.request.fields if one.kind in kinds]
+        raise BadTrainingSet(
+            f"the request {decision.request.name!r} has no {' or '.join(kinds)} field {name!r}",
+            f"use one of: {', '.join(has)}",
+        )
 
 
 def _numbered(events: ColumnBatch, name: str) -> NDArray[np.int64]:

@@ -242,7 +242,8 @@ static void arrange(Plan *plan)
     }
 }
 
-/* Parse `scales` and `outputs`. Returns 0, or -1 with a Python error set; free the plan either way. */
+/* Parse `scales` and `outputs`. Returns 0, or -1 with a Python error set; the plan is to be
+   freed either way. */
 static int plan_read(PyObject *scales, PyObject *outputs, Plan *plan)
 {
     int status = -1;
@@ -1064,7 +1065,8 @@ static void extremes_build(const int64_t *x, Py_ssize_t n, int64_t *low, int64_t
         high[run] = max;
     }
     for (int level = 1; level < levels_of(runs); level++) {
-        const int64_t *low_below = low + (level - 1) * runs, *high_below = high + (level - 1) * runs;
+        const int64_t *low_below = low + (level - 1) * runs;
+        const int64_t *high_below = high + (level - 1) * runs;
         Py_ssize_t half = (Py_ssize_t)1 << (level - 1);
         for (Py_ssize_t i = 0; i + 2 * half <= runs; i++) {
             int64_t a = low_below[i], b = low_below[i + half];
@@ -1590,7 +1592,8 @@ static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
     }
     if (rows && (wide)(rows - 1) * stride + start + plan.outputs > target.n) {
         PyErr_Format(PyExc_ValueError,
-                     "out has %zd places, too few for %zd rows of %d outputs from %lld, stride %lld",
+                     "out has %zd places, too few for %zd rows of %d outputs from %lld, "
+                     "stride %lld",
                      target.n, rows, plan.outputs, (long long)start, (long long)stride);
         goto done;
     }

@@ -1,4 +1,4 @@
-"""How a declared group of windows is put to the kernel: integer edges, columns, outputs."""
+"""How declared windows are put to the kernel: integer edges, columns, outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["KernelPlan", "multiples"]
 
 @dataclass(frozen=True)
 class KernelPlan:
-    """The kernel's view of a group of windowed features.
+    """The kernel's view of windowed features over one stream and key.
 
     Attributes:
         fields: The value columns, in the kernel's order.
@@ -32,22 +32,24 @@ class KernelPlan:
         return [field.scale for field in self.fields]
 
     @classmethod
-    def of(cls, view: WindowFeatures) -> "KernelPlan":
-        """Plan a group of windowed features."""
-        by_name = view.stream.contract.by_name
-        used = [one.field for one in view.aggregates.values() if one.field is not None]
+    def of(cls, views: Sequence[WindowFeatures]) -> "KernelPlan":
+        """Plan groups of windowed features over one stream and key, one after the other."""
+        by_name = views[0].stream.contract.by_name
+        used = [
+            one.field for view in views for one in view.aggregates.values() if one.field is not None
+        ]
         names = list(dict.fromkeys(used))
-        near = view.windowed.delay_us
         return cls(
             tuple(by_name[name] for name in names),
             tuple(
                 (
                     one.operation,
                     -1 if one.field is None else names.index(one.field),
-                    near + window,
-                    near,
+                    view.windowed.delay_us + window,
+                    view.windowed.delay_us,
                     one.default,
                 )
+                for view in views
                 for window in view.windowed.windows_us
                 for one in view.aggregates.values()
             ),

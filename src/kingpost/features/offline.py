@@ -78,7 +78,7 @@ def _fill_windows(
     threads: int,
 ) -> None:
     view, contract = slot.view, slot.view.stream.contract
-    plan = KernelPlan.of(view)
+    plan = KernelPlan.of([view])
     codes, read_codes = _shared_codes(
         history.events.columns[view.key], requests.events.columns[view.key]
     )

@@ -6,8 +6,9 @@ applied. Rebuilding it from the journal gives the same bits.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,15 @@ __all__ = ["FeatureReader", "OnlineFeatures"]
 
 
 class _WindowState:
-    """The events behind one group of windowed features."""
+    """The events of one stream by one key, held once for all windows over them."""
 
-    def __init__(self, view: WindowFeatures) -> None:
-        plan = KernelPlan.of(view)
-        contract = view.stream.contract
+    def __init__(self, views: Sequence[WindowFeatures]) -> None:
+        plan = KernelPlan.of(views)
+        view, contract = views[0], views[0].stream.contract
+        self.width = len(plan.outputs)
         self.state = State(plan.scales, plan.outputs)
         self.codes: dict[object, int] = {}
-        self._key = attrgetter(view.key)
+        self.key = attrgetter(view.key)
         self._key_name = view.key
         self._time = attrgetter(f"{contract.event_time.name}.us")
         self._columns = tuple((attrgetter(f.name), f) for f in plan.fields)
@@ -38,7 +40,7 @@ class _WindowState:
 
     def insert(self, event: Event, position: int) -> None:
         codes = self.codes
-        key = self._key(event)
+        key = self.key(event)
         code = codes.get(key)
         if code is None:
             code = codes[key] = len(codes)
@@ -62,6 +64,14 @@ class _WindowState:
         self.state.load(np.ascontiguousarray(rows, np.int32), times, positions, values)
 
 
+class _Slice(NamedTuple):
+    """Where the values of one group of features lie among those that its state gives."""
+
+    state: _WindowState
+    first: int
+    end: int
+
+
 class OnlineFeatures:
     """The windows of one tenant, kept up to date event by event.
 
@@ -70,12 +80,18 @@ class OnlineFeatures:
     """
 
     def __init__(self, views: Iterable[WindowFeatures]) -> None:
-        self._states: dict[int, _WindowState] = {}
+        groups: dict[tuple[str, str], list[WindowFeatures]] = {}
+        for view in {id(view): view for view in views}.values():
+            groups.setdefault((view.stream.name, view.key), []).append(view)
         self._by_stream: dict[str, list[_WindowState]] = {}
-        for view in views:
-            if id(view) not in self._states:
-                state = self._states[id(view)] = _WindowState(view)
-                self._by_stream.setdefault(view.stream.name, []).append(state)
+        self._slices: dict[int, _Slice] = {}
+        for (stream, _), group in groups.items():
+            state = _WindowState(group)
+            self._by_stream.setdefault(stream, []).append(state)
+            first = 0
+            for view in group:
+                self._slices[id(view)] = _Slice(state, first, first + len(view.names))
+                first += len(view.names)
 
     def apply(self, stream: str, event: Event, position: int) -> None:
         """Add one event that the journal holds at `position`."""
@@ -89,7 +105,7 @@ class OnlineFeatures:
                 state.load(contract, history.events, history.positions)
 
     def events(self) -> Mapping[str, int]:
-        """Count the events held, by stream and group."""
+        """Count the events held, by stream and the number of the key they are grouped by."""
         return {
             f"{stream}/{index}": state.state.events()
             for stream, states in self._by_stream.items()
@@ -98,20 +114,40 @@ class OnlineFeatures:
 
     def reader(self, features: FeatureSet) -> "FeatureReader":
         """Prepare reads of one decision's features."""
-        return FeatureReader(
-            features, tuple((self._states[id(slot.view)], slot.start) for slot in features.windows)
-        )
+        return FeatureReader(features, [self._slices[id(slot.view)] for slot in features.windows])
+
+
+class _Read(NamedTuple):
+    """One read of a state, and where its values go."""
+
+    read: Callable[[int, int, int, "array[float]", int], None]
+    code_of: Callable[[object, int], int]
+    key: Callable[[Event], object]
+    values: "array[float]"
+    moves: tuple[tuple[int, int, int], ...]
+    """(first, end) in `values` and the place of the first one among the features."""
 
 
 class FeatureReader:
     """Reads the features of one decision for one request at a time."""
 
-    def __init__(self, features: FeatureSet, states: tuple[tuple[_WindowState, int], ...]) -> None:
+    def __init__(self, features: FeatureSet, slices: Sequence[_Slice]) -> None:
         self._features = features
         self._time = attrgetter(f"{features.request.event_time.name}.us")
-        self._windows = tuple(
-            (state.state.read, state.codes.get, attrgetter(slot.view.key), start)
-            for (state, start), slot in zip(states, features.windows, strict=True)
+        states = {id(one.state): one.state for one in slices}
+        self._reads = tuple(
+            _Read(
+                state.state.read,
+                state.codes.get,
+                state.key,
+                array("d", bytes(8 * state.width)),
+                tuple(
+                    (one.first, one.end, slot.start)
+                    for one, slot in zip(slices, features.windows, strict=True)
+                    if one.state is state
+                ),
+            )
+            for state in states.values()
         )
 
     def read(self, event: Event, position: int, out: "array[float]", start: int) -> tuple[str, ...]:
@@ -125,6 +161,8 @@ class FeatureReader:
             The names of features that could not be computed; their values are NaN.
         """
         moment = self._time(event)
-        for read, code_of, key, at in self._windows:
-            read(code_of(key(event), -1), moment, position, out, start + at)
+        for read, code_of, key, values, moves in self._reads:
+            read(code_of(key(event), -1), moment, position, values, 0)
+            for first, end, at in moves:
+                out[start + at : start + at + end - first] = values[first:end]
         return self._features.complete(event, out, start)

@@ -10,6 +10,7 @@ beside this module. One intake at a time: it owns the partition's writer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, cast
@@ -30,7 +31,7 @@ from kingpost.integrations.quarantine import (
     replayed_entry,
     stored_digest,
 )
-from kingpost.journal import Entry, Journal, scan
+from kingpost.journal import Entry, Journal, Scan
 
 __all__ = ["Accepted", "Intake", "KeyIndex"]
 
@@ -58,8 +59,8 @@ class Accepted(NamedTuple):
 class KeyIndex:
     """The keys of the events already held, per tenant and stream.
 
-    Plain sets: about 80 bytes a whole number and 120 a text of 36 characters, so 1.5
-    million take 115 and 180 MB.
+    Plain sets: measured on 1.5 million, 77 bytes a whole number and 130 a text of 36
+    characters, so 115 and 195 MB.
     """
 
     def __init__(self) -> None:
@@ -118,8 +119,9 @@ class Intake:
         journal = Journal.open(directory, disk=disk, clock=clock)
         try:
             recovered = _Recovery(contracts)
-            for commit in scan(directory, disk=disk):
-                recovered.add(commit.offset, commit.entries)
+            with closing(Scan(directory, disk=disk)) as scan:
+                for commit in scan.commits():
+                    recovered.add(commit.offset, commit.entries)
         except BaseException:
             journal.close()
             raise

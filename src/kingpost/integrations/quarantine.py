@@ -11,6 +11,7 @@ what the source held, personal data too. The reason never repeats a value.
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,7 +28,7 @@ from kingpost.contracts import (
 )
 from kingpost.core import Disk
 from kingpost.integrations.errors import UnreadableQuarantine
-from kingpost.journal import Commit, Entry, scan
+from kingpost.journal import Commit, Entry, Scan
 
 __all__ = [
     "Form",
@@ -35,13 +36,13 @@ __all__ = [
     "RefusedRow",
     "digest_of",
     "event_of",
-    "pending_rows",
     "quarantine_entry",
     "quarantined",
     "refused_cells",
     "refused_line",
     "refused_row",
     "replayed_entry",
+    "stored_digest",
 ]
 
 RAW_CHARACTERS = 16_384
@@ -233,10 +234,11 @@ def quarantined(
     def is_wanted(entry: Entry) -> bool:
         return tenant in (None, entry.tenant) and stream in (None, entry.topic)
 
-    return pending_rows(scan(directory, disk=disk), is_wanted)
+    with closing(Scan(directory, disk=disk)) as scan:
+        return _pending_rows(scan.commits(), is_wanted)
 
 
-def pending_rows(
+def _pending_rows(
     commits: Iterable[Commit], is_wanted: Callable[[Entry], bool]
 ) -> list[QuarantinedRow]:
     """Gather the rows that were kept and not replayed since."""

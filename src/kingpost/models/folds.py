@@ -37,8 +37,8 @@ def every_row(data: TrainingSet, from_us: int, until_us: int) -> NDArray[np.int6
 class UnknownEntities:
     """Judge on entities that nobody knew to be positive when the day began.
 
-    On each UTC day of the period leave out the entities that had a positive row within
-    `memory` before the period or since, as far as it was known `delay` before the day.
+    On each day of the period, counted from its start, leave out the entities that had a
+    positive row `delay` before the day or earlier, back to `memory` before the period.
 
     Source: `get_train_test_set` of the Fraud Detection Handbook, chapter 3, where memory is
     the training week and the delay: cards known as compromised are not decided upon.

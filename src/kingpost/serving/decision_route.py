@@ -63,12 +63,13 @@ class DecisionRoute:
         arrived_ns = clock.monotonic_ns()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         trace_id = trace_id_of(headers.get(b"traceparent"))
-        outcome, code = "", "ok"
+        outcome = ""
         metrics.waiting += 1
         try:
             settled = await self._decide(headers, receive, trace_id, arrived_ns)
             outcome = settled.record.outcome
             answer = _answer(settled)
+            code = "ok" if answer.status == 200 else DecisionFailed.code
         except Disconnected:
             self._counts.count("", "disconnected")
             return

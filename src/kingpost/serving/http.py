@@ -27,7 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)"
 )
-_SWEEP_S = 0.5
+SWEEP_S = 0.5
 
 
 class HttpAnswer(NamedTuple):
@@ -82,11 +82,12 @@ class BodyReader:
 
     Args:
         clock: Measures how long a reader has waited.
-        timeout_s: How long it may take, give or take half a second.
+        timeout_s: How long it may take, give or take a sweep.
+        sweep_s: How often the timer looks.
     """
 
-    def __init__(self, clock: Clock, timeout_s: float) -> None:
-        self._clock, self._timeout_s = clock, timeout_s
+    def __init__(self, clock: Clock, timeout_s: float, *, sweep_s: float = SWEEP_S) -> None:
+        self._clock, self._timeout_s, self._sweep_s = clock, timeout_s, sweep_s
         self._since: dict[asyncio.Task[Any], int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._late: set[asyncio.Task[Any]] = set()
@@ -106,7 +107,7 @@ class BodyReader:
         assert task is not None  # an ASGI application runs in a task
         self._since[task] = self._clock.monotonic_ns()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
         try:
             message = await receive()
             body: bytes = message.get("body", b"")
@@ -149,4 +150,4 @@ class BodyReader:
                 self._late.add(task)
                 task.cancel()
         if self._since:
-            self._timer = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)

@@ -20,6 +20,7 @@ __all__ = ["HEAD_TIMEOUT_S", "MAX_HEAD_BYTES", "BoundedProtocol"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_S = 10.0
+"""How long a caller may take to send a request's head, from the first byte of it on."""
 
 
 class _WholeAnswers:
@@ -55,6 +56,8 @@ class _WholeAnswers:
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
+
+    head_timeout_s = HEAD_TIMEOUT_S
 
     _whole_answers: _WholeAnswers
 
@@ -99,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(MalformedRequest())
 
     def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+        self._head_timer = self.loop.call_later(self.head_timeout_s, self.transport.close)
 
     def _head_is_whole(self) -> None:
         self._head_bytes = 0

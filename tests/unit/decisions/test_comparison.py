@@ -113,7 +113,7 @@ class Scorer:
 
 
 def live(disk: SimulatedDisk) -> list[DecisionRecord]:
-    """Serve a dozen payments of two tenants, late ones and a repeated one among them."""
+    """Serve a dozen payments of two tenants: a late one, and one that was ingested before."""
     application = Application(
         Path("/app"),
         Path("app.py"),
@@ -146,6 +146,8 @@ def live(disk: SimulatedDisk) -> list[DecisionRecord]:
                 "limit": limit,
             }
         )
+        if at == 10:
+            engine.ingest(tenant, "payment", [(event, body)], lambda _: None)
         ask = Ask("payment", tenant, "key", event, body, "trace", None, None, 0)
         replies, _ = engine.decide([ask], lambda _: None)
         for reply in replies:
@@ -195,6 +197,21 @@ def test_every_record_comes_out_as_it_was_made() -> None:
     assert {record.outcome for record in records} == {Outcome.DECIDED, Outcome.REVIEW}
     assert (found.records, found.different, found.failed) == (12, 0, 0)
     assert (found.reads, found.reads_different, found.shown) == (12 * 6, 0, [])
+
+
+def test_a_request_whose_event_was_held_before_is_read_at_its_own_position() -> None:
+    disk = SimulatedDisk()
+    record = live(disk)[10]
+    held = [
+        (commit.offset + at, entry.kind)
+        for commit in scan(DATA, disk=disk)
+        for at, entry in enumerate(commit.entries)
+        if b'"id":"p10"' in entry.body
+    ]
+
+    assert [kind for _, kind in held] == ["event", "request"]
+    assert record.event_offset == held[1][0]
+    assert compared(disk, only=record.id).different == 0
 
 
 def test_one_record_is_compared_alone() -> None:

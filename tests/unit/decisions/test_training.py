@@ -17,6 +17,7 @@ from kingpost.decisions.training import MistakeCosts, TrainingPlan, learn, train
 from kingpost.features import History
 from kingpost.models import (
     BadModel,
+    BadTrainingSet,
     FittedModel,
     HeldOut,
     OneClassOnly,
@@ -277,6 +278,20 @@ def test_without_rows_in_the_test_there_is_nothing_to_judge_on() -> None:
     plan = TrainingPlan(split=OutOfTimeSplit(day(14), far, far + timedelta(days=1)))
 
     with pytest.raises(NothingToLearn, match="no labelled request to judge on"):
+        learn(decision_with(ByAmount()), THREE_WEEKS, plan)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(LAST_WEEK, entity="shop"),
+        replace(LAST_WEEK, entity="amount"),
+        replace(LAST_WEEK, costs=MistakeCosts("card", 5)),
+        replace(LAST_WEEK, costs=MistakeCosts("loss", 5)),
+    ],
+)
+def test_a_plan_that_names_a_field_that_will_not_do_is_refused(plan: TrainingPlan) -> None:
+    with pytest.raises(BadTrainingSet, match="the request 'payment' has no"):
         learn(decision_with(ByAmount()), THREE_WEEKS, plan)
 
 

@@ -22,10 +22,8 @@ def replay(settings: Settings, identifier: str, tenant: str | None, as_json: boo
     Ends with code 1 when anything differs.
     """
     report = replay_record(identifier, DataDirectory(settings.data_dir), tenant=tenant)
-    result = msgspec.to_builtins(report)
-    result["answer"] = msgspec.json.decode(report.answer)
-    if not as_json:
-        result["at"] = Instant(result.pop("at_us")).isoformat()
+    result: dict[str, object] = msgspec.json.decode(msgspec.json.encode(report))
+    result["at"] = Instant(report.at_us).isoformat()
     print_result(result, as_json=as_json)
     if not report.is_equal:
         raise SystemExit(1)

@@ -1,0 +1,298 @@
+"""Backfill of windowed features against pandas, Polars and DuckDB. `make bench B=features`.
+
+Twelve features of every card transaction: how many and of which mean amount the customer's
+were over 1, 7 and 30 days, itself included, and how many the terminal's were and which
+share fraud, over the same windows ending 7 days before.
+
+From a Parquet file to a table of float64 in memory, wall seconds. Each way runs in its own
+process with its imports done, ways by turns, and may use all cores; the median of the
+rounds counts, for Polars that of its faster way. pandas goes the way of the Fraud Detection
+Handbook, group by group, and once unless FULL=1. Then the values are compared: ours with
+the plain definition on integers, exactly; the others' with ours, to rounding.
+
+Without DATA (a Parquet file of the handbook's columns, or a folder of them) the
+transactions are simulated.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.features.kernel import KERNEL, backfill
+from kingpost.features.keys import factorise
+
+PEERS = Path(__file__).parent / "peers" / "features"
+COLUMNS = "TRANSACTION_ID, TX_DATETIME, CUSTOMER_ID, TERMINAL_ID, TX_AMOUNT, TX_FRAUD"
+DAYS, DELAY, DAY_US = (1, 7, 30), 7, 86_400_000_000
+ROUNDS = 3
+TOLERANCE = 1e-6
+SAMPLE = 200
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Transactions(NamedTuple):
+    """What the features need, in the order of the file."""
+
+    ids: Integers
+    times: Integers
+    customers: NDArray[np.int32]
+    terminals: NDArray[np.int32]
+    cents: Integers
+    frauds: Integers
+
+
+class Run(NamedTuple):
+    seconds: float
+    cpu_seconds: float
+    peak_mb: int
+
+
+def read_transactions(path: Path, threads: int) -> Transactions:
+    with duckdb.connect(config={"threads": threads}) as connection:
+        columns = connection.execute(
+            "SELECT TRANSACTION_ID, TX_DATETIME::TIMESTAMP AS at, CUSTOMER_ID, TERMINAL_ID, "
+            "TX_AMOUNT, TX_FRAUD FROM read_parquet(?)",
+            [str(path)],
+        ).fetchnumpy()
+    return Transactions(
+        columns["TRANSACTION_ID"],
+        columns["at"].view(np.int64),
+        factorise(columns["CUSTOMER_ID"])[0],
+        factorise(columns["TERMINAL_ID"])[0],
+        np.rint(columns["TX_AMOUNT"] * 100.0).astype(np.int64),
+        columns["TX_FRAUD"].astype(np.int64),
+    )
+
+
+def outputs(delay: int) -> list[tuple[str, int, int, int, float]]:
+    """Return count and mean per window, as the kernel takes them."""
+    return [
+        (op, column, (days + delay) * DAY_US, delay * DAY_US, 0.0)
+        for days in DAYS
+        for op, column in (("count", -1), ("mean", 0))
+    ]
+
+
+def features_of(
+    rows: Transactions,
+    sequence: Integers,
+    tie: Integers,
+    threads: int,
+    backfill: Callable[..., None] = backfill,
+) -> Floats:
+    """Compute the features, shape (rows, 12), in the order of the file."""
+    out = np.empty((len(rows.times), 4 * len(DAYS)))
+    for start, delay, codes, values, scale in (
+        (0, 0, rows.customers, rows.cents, 100),
+        (2 * len(DAYS), DELAY, rows.terminals, rows.frauds, 1),
+    ):
+        events = (codes, rows.times, sequence, None, [values])
+        reads = (codes, rows.times, tie, None)
+        backfill([scale], outputs(delay), *events, *reads, out, out.shape[1], start, threads)
+    return out
+
+
+def run_ours(path: Path, out: Path) -> Run:
+    """Backfill in this process; write the values of both readings of ties for comparison."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    start, busy = time.perf_counter(), time.process_time()
+    rows = read_transactions(path, threads or 1)
+    sequence = np.arange(len(rows.times))
+    values = features_of(rows, sequence, sequence, threads or 1)
+    run = Run(
+        time.perf_counter() - start,
+        time.process_time() - busy,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
+    order = np.argsort(rows.ids)
+    np.save(out, values[order])
+    everything = np.full(len(order), np.iinfo(np.int64).max)
+    np.save(with_ties(out), features_of(rows, sequence, everything, threads or 1)[order])
+    return run
+
+
+def with_ties(out: Path) -> Path:
+    """Name the file in which equal times all count, as Polars and DuckDB have it."""
+    return out.with_suffix(".ties.npy")
+
+
+def by_definition(rows: Transactions, row: int) -> list[float]:
+    """Compute one transaction's features from all others, in integers up to one division."""
+    expected: list[float] = []
+    before = np.arange(len(rows.times)) <= row
+    for codes, values, scale, delay in (
+        (rows.customers, rows.cents, 100, 0),
+        (rows.terminals, rows.frauds, 1, DELAY),
+    ):
+        same = codes == codes[row]
+        age = rows.times[row] - rows.times
+        for days in DAYS:
+            inside = same & (age >= delay * DAY_US) & (age < (days + delay) * DAY_US)
+            inside &= before | (age != 0)
+            n, total = int(inside.sum()), int(values[inside].sum())
+            expected += [float(n), total / (n * scale) if n else 0.0]
+    return expected
+
+
+def wrong_by_definition(path: Path, ours: Floats) -> int:
+    """Count the values of a sample of transactions that are not those of the definition."""
+    rows = read_transactions(path, 1)
+    place = np.argsort(np.argsort(rows.ids))
+    sample = np.random.default_rng(1).choice(len(place), min(SAMPLE, len(place)), replace=False)
+    return sum(
+        int((ours[place[row]] != np.array(by_definition(rows, int(row)))).sum()) for row in sample
+    )
+
+
+def compare(path: Path, outs: dict[str, Path]) -> bool:
+    """Print how the values agree, one line for each; say whether all do."""
+    ours, ours_with_ties = np.load(outs["kingpost"]), np.load(with_ties(outs["kingpost"]))
+    wrong = wrong_by_definition(path, ours)
+    print_line(
+        name="backfill_values",
+        value=wrong,
+        unit="differing",
+        peer="definition",
+        compared=min(SAMPLE, len(ours)) * ours.shape[1],
+    )
+    fine = wrong == 0
+    for way, out in outs.items():
+        if way == "kingpost":
+            continue
+        theirs = np.load(out)
+        distance = np.abs(theirs - (ours if way == "pandas" else ours_with_ties))
+        different = int((~(distance <= TOLERANCE)).sum())
+        print_line(
+            name="backfill_values",
+            value=different,
+            unit="differing",
+            peer=way,
+            compared=theirs.size,
+            largest_difference=float(f"{np.nanmax(distance):.1g}"),
+        )
+        fine &= different == 0
+    return fine
+
+
+def print_line(**figures: object) -> None:
+    print(json.dumps(figures), flush=True)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def one_file(data: Path | None, directory: Path) -> Path:
+    """Return one Parquet file with the transactions."""
+    path = directory / "transactions.parquet"
+    if data is None:
+        from solutions.fraud.simulator import Simulation, simulate, write_parquet
+
+        say("no DATA: simulating five months of card transactions")
+        write_parquet(simulate(Simulation()), path)
+        return path
+    files = sorted(data.glob("*.parquet")) if data.is_dir() else [data]
+    if not files:
+        sys.exit(f"no Parquet file in {data}: check DATA")
+    if len(files) == 1:
+        return files[0]
+    with duckdb.connect() as connection:
+        source = f"SELECT {COLUMNS} FROM read_parquet(?) ORDER BY TX_DATETIME, TRANSACTION_ID"
+        connection.execute(
+            f"COPY ({source}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)",
+            [[str(file) for file in files]],
+        )
+    return path
+
+
+def peers_python() -> Path:
+    """Make the peers' environment from its lock. Returns its interpreter."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if not uv:
+        sys.exit("uv is not here: run `make bench B=features`, which brings it")
+    foreign = ("UV_FIND_LINKS", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV", "PYTHONPATH")
+    subprocess.run(
+        [uv, "sync", "--quiet", "--locked", "--project", str(PEERS), "--python", sys.executable],
+        check=True,
+        env={name: value for name, value in os.environ.items() if name not in foreign},
+    )
+    return PEERS / ".venv" / "bin" / "python"
+
+
+def run_way(command: Sequence[str | Path], path: Path, out: Path) -> Run:
+    done = subprocess.run(
+        [*map(str, command), "--data", str(path), "--out", str(out)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return Run(**json.loads(done.stdout))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.features", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("DATA") or None)
+    parser.add_argument("--full", action="store_true", help="run pandas in two rounds, not one")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)  # one run, in this process
+    chosen = parser.parse_args()
+    data = Path(chosen.data) if chosen.data else None
+    if chosen.out:
+        assert data is not None
+        print_line(**run_ours(data, chosen.out)._asdict())
+        return 0
+    theirs = [peers_python(), PEERS / "windows.py", "--way"]
+    ways: dict[str, list[str | Path]] = {
+        "kingpost": [sys.executable, "-m", "benchmarks.features"],
+        "polars": [*theirs, "polars"],
+        "polars_group": [*theirs, "polars_group"],
+        "duckdb": [*theirs, "duckdb"],
+        "pandas": [*theirs, "pandas"],
+    }
+    with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as scratch:
+        path = one_file(data, Path(scratch))
+        path.read_bytes()  # into the page cache, for all alike
+        say(f"{path.name}, kernel: {KERNEL}")
+        outs = {way: Path(scratch, f"{way}.npy") for way in ways}
+        runs: dict[str, list[Run]] = {way: [] for way in ways}
+        for number in range(chosen.rounds):
+            for way, command in ways.items():
+                if way != "pandas" or number < (2 if chosen.full else 1):
+                    run = run_way(command, path, outs[way])
+                    runs[way].append(run)
+                    say(
+                        f"round {number + 1} {way}: {run.seconds:.3f} s, "
+                        f"{run.cpu_seconds:.2f} s of CPU, peak {run.peak_mb:,} MB"
+                    )
+        medians = {way: statistics.median(run.seconds for run in runs[way]) for way in ways}
+        medians["polars"] = min(medians["polars"], medians.pop("polars_group"))
+        for peer in ("pandas", "polars", "duckdb"):
+            print_line(
+                name="backfill_windows",
+                value=round(medians["kingpost"], 4),
+                unit="s",
+                peer=peer,
+                peer_value=round(medians[peer], 4),
+                ratio=round(medians[peer] / medians["kingpost"], 2),
+            )
+        return 0 if compare(path, outs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

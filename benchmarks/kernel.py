@@ -1,0 +1,124 @@
+"""The compiled window kernel against its twin, one thread each. `make bench B=kernel`.
+
+Online: the twelve features of `benchmarks/features.py`; all but the last transactions are
+loaded at once, each of the last is inserted into both states (customers, terminals) and
+read back from both; a fifth of the events is up to three days late. Then the same with all
+transactions on one key. Times are of the calls, with what Python adds to them.
+
+Offline: the same features by `backfill`, of 200,000 transactions, of all with FULL=1.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from benchmarks.features import (
+    DAY_US,
+    DELAY,
+    Transactions,
+    features_of,
+    one_file,
+    outputs,
+    read_transactions,
+)
+from kingpost.features import _kernel, _twin
+
+LIVED, BACKFILLED = 50_000, 200_000
+LATE_SHARE, LATE_DAYS = 0.2, 3
+
+
+def delayed(rows: Transactions) -> Transactions:
+    """Turn a share of the events into late ones: their time lies before their place."""
+    random = np.random.default_rng(1)
+    late = random.random(len(rows.times)) < LATE_SHARE
+    times = rows.times - late * random.integers(0, LATE_DAYS * DAY_US, len(late))
+    return rows._replace(times=times)
+
+
+def live(
+    kernel: ModuleType, rows: Transactions, now: Sequence[int]
+) -> dict[str, tuple[float, float]]:
+    """Return median and 99th percentile of an update (two inserts) and a read, microseconds."""
+    customers, terminals = kernel.State([100], outputs(0)), kernel.State([1], outputs(DELAY))
+    end = len(rows.times) - len(now)
+    sequence = np.arange(len(rows.times))
+    for state, codes, values in (
+        (customers, rows.customers, rows.cents),
+        (terminals, rows.terminals, rows.frauds),
+    ):
+        state.load(codes[:end], rows.times[:end], sequence[:end], [values[:end]])
+    last = [
+        column[end:].tolist()
+        for column in (rows.customers, rows.terminals, rows.times, rows.cents, rows.frauds)
+    ]
+    out, clock = array("d", bytes(8 * 12)), time.perf_counter_ns
+    updates: list[int] = []
+    reads: list[int] = []
+    for s, (customer, terminal, t, cents, fraud) in enumerate(zip(*last, strict=True), end):
+        q = now[s - end]
+        start = clock()
+        customers.insert(customer, t, s, (cents,))
+        terminals.insert(terminal, t, s, (fraud,))
+        middle = clock()
+        customers.read(customer, q, s, out, 0)
+        terminals.read(terminal, q, s, out, 6)
+        reads.append(clock() - middle)
+        updates.append(middle - start)
+    return {"update": quantiles_us(updates), "read": quantiles_us(reads)}
+
+
+def quantiles_us(nanoseconds: list[int]) -> tuple[float, float]:
+    ordered = sorted(nanoseconds)
+    return ordered[len(ordered) // 2] / 1000, ordered[len(ordered) * 99 // 100] / 1000
+
+
+def backfill_s(kernel: ModuleType, rows: Transactions) -> float:
+    sequence = np.arange(len(rows.times))
+    start = time.perf_counter()
+    features_of(rows, sequence, sequence, 1, kernel.backfill)
+    return time.perf_counter() - start
+
+
+def print_line(name: str, value: float, unit: str, twin: float | None = None) -> None:
+    line: dict[str, object] = {"name": name, "value": round(value, 4), "unit": unit}
+    if twin is not None:
+        line |= {"peer": "twin", "peer_value": round(twin, 4), "ratio": round(twin / value, 2)}
+    print(json.dumps(line), flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.kernel", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("DATA") or None)
+    parser.add_argument("--full", action="store_true", help="backfill all transactions")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as scratch:
+        path = one_file(Path(chosen.data) if chosen.data else None, Path(scratch))
+        rows = read_transactions(path, 1)
+    now = rows.times[-min(LIVED, len(rows.times) // 2) :].tolist()
+    late = delayed(rows)
+    ours, twins = live(_kernel, late, now), live(_twin, late, now)
+    hot = late._replace(customers=late.customers * 0, terminals=late.terminals * 0)
+    hottest = live(_kernel, hot, now)
+    for what in ("update", "read"):
+        for place, quantile in enumerate(("p50", "p99")):
+            print_line(
+                f"window_{what}_{quantile}", ours[what][place], "us", twin=twins[what][place]
+            )
+            print_line(f"window_{what}_one_hot_key_{quantile}", hottest[what][place], "us")
+    some = rows if chosen.full else Transactions(*(column[:BACKFILLED] for column in rows))
+    backfill_s(_kernel, some)  # memory handed out once
+    print_line("window_backfill", backfill_s(_kernel, some), "s", twin=backfill_s(_twin, some))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
