@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -32,10 +31,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import PEERS, figure, peer_python
 from kingpost.features.kernel import KERNEL, backfill
 from kingpost.features.keys import factorise
 
-PEERS = Path(__file__).parent / "peers" / "features"
 COLUMNS = "TRANSACTION_ID, TX_DATETIME, CUSTOMER_ID, TERMINAL_ID, TX_AMOUNT, TX_FRAUD"
 DAYS, DELAY, DAY_US = (1, 7, 30), 7, 86_400_000_000
 ROUNDS = 3
@@ -221,20 +220,6 @@ def one_file(data: Path | None, directory: Path) -> Path:
     return path
 
 
-def peers_python() -> Path:
-    """Make the peers' environment from its lock. Returns its interpreter."""
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if not uv:
-        sys.exit("uv is not here: run `make bench B=features`, which brings it")
-    foreign = ("UV_FIND_LINKS", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV", "PYTHONPATH")
-    subprocess.run(
-        [uv, "sync", "--quiet", "--locked", "--project", str(PEERS), "--python", sys.executable],
-        check=True,
-        env={name: value for name, value in os.environ.items() if name not in foreign},
-    )
-    return PEERS / ".venv" / "bin" / "python"
-
-
 def run_way(command: Sequence[str | Path], path: Path, out: Path) -> Run:
     done = subprocess.run(
         [*map(str, command), "--data", str(path), "--out", str(out)],
@@ -257,7 +242,7 @@ def main() -> int:
         assert data is not None
         print_line(**run_ours(data, chosen.out)._asdict())
         return 0
-    theirs = [peers_python(), PEERS / "windows.py", "--way"]
+    theirs = [peer_python("features"), PEERS / "features" / "windows.py", "--way"]
     ways: dict[str, list[str | Path]] = {
         "kingpost": [sys.executable, "-m", "benchmarks.features"],
         "polars": [*theirs, "polars"],
@@ -283,13 +268,13 @@ def main() -> int:
         medians = {way: statistics.median(run.seconds for run in runs[way]) for way in ways}
         medians["polars"] = min(medians["polars"], medians.pop("polars_group"))
         for peer in ("pandas", "polars", "duckdb"):
-            print_line(
-                name="backfill_windows",
-                value=round(medians["kingpost"], 4),
-                unit="s",
-                peer=peer,
-                peer_value=round(medians[peer], 4),
-                ratio=round(medians[peer] / medians["kingpost"], 2),
+            figure(
+                "backfill_windows",
+                medians["kingpost"],
+                "s",
+                peer,
+                medians[peer],
+                more_is_better=False,
             )
         return 0 if compare(path, outs) else 1
 

@@ -30,6 +30,7 @@ from benchmarks.features import (
     outputs,
     read_transactions,
 )
+from benchmarks.figures import figure
 from kingpost.features import _kernel, _twin
 
 LIVED, BACKFILLED = 50_000, 200_000
@@ -88,13 +89,6 @@ def backfill_s(kernel: ModuleType, rows: Transactions) -> float:
     return time.perf_counter() - start
 
 
-def print_line(name: str, value: float, unit: str, twin: float | None = None) -> None:
-    line: dict[str, object] = {"name": name, "value": round(value, 4), "unit": unit}
-    if twin is not None:
-        line |= {"peer": "twin", "peer_value": round(twin, 4), "ratio": round(twin / value, 2)}
-    print(json.dumps(line), flush=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.kernel", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("DATA") or None)
@@ -110,13 +104,14 @@ def main() -> int:
     hottest = live(_kernel, hot, now)
     for what in ("update", "read"):
         for place, quantile in enumerate(("p50", "p99")):
-            print_line(
-                f"window_{what}_{quantile}", ours[what][place], "us", twin=twins[what][place]
-            )
-            print_line(f"window_{what}_one_hot_key_{quantile}", hottest[what][place], "us")
+            value, twin = ours[what][place], twins[what][place]
+            figure(f"window_{what}_{quantile}", value, "us", "twin", twin, more_is_better=False)
+            name = f"window_{what}_one_hot_key_{quantile}"
+            print(json.dumps({"name": name, "value": hottest[what][place], "unit": "us"}))
     some = rows if chosen.full else Transactions(*(column[:BACKFILLED] for column in rows))
     backfill_s(_kernel, some)  # memory handed out once
-    print_line("window_backfill", backfill_s(_kernel, some), "s", twin=backfill_s(_twin, some))
+    value, twin = backfill_s(_kernel, some), backfill_s(_twin, some)
+    figure("window_backfill", value, "s", "twin", twin, more_is_better=False)
     return 0
 
 

@@ -1,7 +1,13 @@
 from collections.abc import Sequence
 from typing import final
 
+import numpy as np
 from _typeshed import ReadableBuffer, WriteableBuffer
+from numpy.typing import NDArray
+
+# numpy's arrays are buffers, which its stubs say only from Python 3.12 on
+_In = ReadableBuffer | NDArray[np.generic]
+_Out = WriteableBuffer | NDArray[np.float64]
 
 @final
 class State:
@@ -11,27 +17,27 @@ class State:
     def insert(self, code: int, t: int, s: int, values: tuple[int, ...], /) -> None: ...
     def load(
         self,
-        codes: ReadableBuffer,
-        t: ReadableBuffer,
-        s: ReadableBuffer,
-        values: Sequence[ReadableBuffer],
+        codes: _In,
+        t: _In,
+        s: _In,
+        values: Sequence[_In],
     ) -> None: ...
-    def read(self, code: int, q: int, tie: int, out: WriteableBuffer, start: int, /) -> None: ...
+    def read(self, code: int, q: int, tie: int, out: _Out, start: int, /) -> None: ...
     def events(self) -> int: ...
 
 def backfill(
     scales: Sequence[int],
     outputs: Sequence[tuple[str, int, int, int, float]],
-    codes: ReadableBuffer,
-    t: ReadableBuffer,
-    s: ReadableBuffer,
-    a: ReadableBuffer | None,
-    values: Sequence[ReadableBuffer],
-    read_codes: ReadableBuffer,
-    q: ReadableBuffer,
-    tie: ReadableBuffer,
-    read_a: ReadableBuffer | None,
-    out: WriteableBuffer,
+    codes: _In,
+    t: _In,
+    s: _In,
+    a: _In | None,
+    values: Sequence[_In],
+    read_codes: _In,
+    q: _In,
+    tie: _In,
+    read_a: _In | None,
+    out: _Out,
     stride: int,
     start: int,
     threads: int,
