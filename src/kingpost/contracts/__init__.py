@@ -11,7 +11,8 @@ from kingpost.contracts.columns import (
     events_of,
     join_batches,
 )
-from kingpost.contracts.contract import Contract, Field, Kind, Scalar, contract_of
+from kingpost.contracts.contract import Contract, Field, Kind, Scalar
+from kingpost.contracts.declaration import contract_of
 from kingpost.contracts.errors import (
     BadContract,
     ContractViolation,

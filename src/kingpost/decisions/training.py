@@ -286,7 +286,7 @@ def _learned_from(
     start = None if split.train_from is None else microseconds(split.train_from)
     until = microseconds(split.train_until)
     rows = data.rows_between(start, until)
-    return rows[labelled.known_us[rows] <= until]
+    return rows[labelled.known_us[rows] < until]
 
 
 def _call(trainer: Trainer, data: TrainingSet, progress: Progress) -> FittedModel:

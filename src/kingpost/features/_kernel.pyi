@@ -1,13 +1,13 @@
 from collections.abc import Sequence
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 from _typeshed import ReadableBuffer, WriteableBuffer
 from numpy.typing import NDArray
 
 # numpy's arrays are buffers, which its stubs say only from Python 3.12 on
-_In = ReadableBuffer | NDArray[np.generic]
-_Out = WriteableBuffer | NDArray[np.float64]
+_In: TypeAlias = ReadableBuffer | NDArray[np.generic]
+_Out: TypeAlias = WriteableBuffer | NDArray[np.float64]
 
 @final
 class State:

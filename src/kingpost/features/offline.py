@@ -63,22 +63,28 @@ def feature_matrix(
     """
     out = np.empty((len(requests), len(features)), np.float64)
     if len(requests):
+        groups: dict[tuple[str, str], list[WindowSlot]] = {}
         for slot in features.windows:
-            _fill_windows(features, slot, requests, histories[slot.view.stream.name], out, threads)
+            groups.setdefault((slot.view.stream.name, slot.view.key), []).append(slot)
+        for (stream, _), slots in groups.items():
+            _fill_windows(features, slots, requests, histories[stream], out, threads)
         _fill_rest(features, requests, out)
     return out
 
 
 def _fill_windows(
     features: FeatureSet,
-    slot: WindowSlot,
+    slots: Sequence[WindowSlot],
     requests: Requests,
     history: History,
     out: NDArray[np.float64],
     threads: int,
 ) -> None:
-    view, contract = slot.view, slot.view.stream.contract
-    plan = KernelPlan.of([view])
+    """Fill in all windows over one stream by one key: its events are sorted once."""
+    view, contract = slots[0].view, slots[0].view.stream.contract
+    plan = KernelPlan.of([slot.view for slot in slots])
+    width = len(plan.outputs)
+    values = np.empty((len(requests), width), np.float64)
     codes, read_codes = _shared_codes(
         history.events.columns[view.key], requests.events.columns[view.key]
     )
@@ -105,11 +111,16 @@ def _fill_windows(
         asked,
         tie,
         read_arrival,
-        out,
-        len(features),
-        slot.start,
+        values,
+        width,
+        0,
         threads,
     )
+    first = 0
+    for slot in slots:
+        end = first + len(slot.view.names)
+        out[:, slot.start : slot.start + end - first] = values[:, first:end]
+        first = end
 
 
 def _int64(batch: ColumnBatch, name: str) -> NDArray[np.int64]:
