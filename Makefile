@@ -67,7 +67,7 @@ check-style: $(DEV_READY)
 	@$(BIN)/ruff format --check
 
 check-imports: $(DEV_READY)
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(DEV_READY)  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix-only

@@ -25,6 +25,8 @@ from solutions.fraud.training import PLAN
 
 __all__ = ["main"]
 
+CARD = Path(".kingpost/fraud-card.md")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate and print; return 0, or 1 after an error that was told."""
@@ -39,13 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     except kp.KingpostError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
-    if chosen.card is not None:
-        chosen.card.write_text(learned.card, encoding="utf-8")
+    chosen.card.parent.mkdir(parents=True, exist_ok=True)
+    chosen.card.write_text(learned.card, encoding="utf-8")
     report = {
         **_quality(learned),
         "protocol": _protocol(periods, learned, files),
         **_one_week(one_week),
-        "card": None if chosen.card is None else str(chosen.card),
+        "card": str(chosen.card),
         "wall_s": time.monotonic() - started,
         "peak_mb": memory.peak_mb,
     }
@@ -66,7 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, required=True, help="a Parquet or CSV file, or a folder of such"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, not the card")
-    parser.add_argument("--card", type=Path, help="write the model card, in Markdown, to this file")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        default=CARD,
+        help=f"write the model card, in Markdown, to this file ({CARD})",
+    )
     for name, day, told in (
         ("--train-until", usual.train_until, "learn from labels known before this day"),
         ("--test-from", usual.test_from, "first day of the test"),

@@ -376,12 +376,9 @@ static int size_class(int cap)
     return size;
 }
 
-/* A block of the capacity, or of the next one if such a block lies spare. */
 static Block *block_new(Pool *pool, int cap)
 {
     int size = size_class(cap);
-    if (!pool->spare[size] && size + 1 < SIZES && pool->spare[size + 1])
-        size++;
     Block *block = pool->spare[size];
     if (block)
         pool->spare[size] = block->next;

@@ -3,8 +3,6 @@
 import json
 from array import array
 
-import msgspec
-
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -33,7 +31,7 @@ RECORD = DecisionRecord(
     position="data:7",
     features=array("d", [1.5, float("nan")]).tobytes(),
     unavailable=("limit",),
-    answer=msgspec.Raw(b'{"fraud":true,"score":0.1}'),
+    answer=b'{"fraud":true,"score":0.1}',
     confidence=0.1 + 0.2,
     outcome=Outcome.REVIEW,
     reason="confidence below 0.75",
