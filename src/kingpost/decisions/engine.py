@@ -12,7 +12,6 @@ and writing it stops the engine: memory would be ahead of the journal.
 """
 
 import hashlib
-import logging
 from array import array
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,10 +27,11 @@ from kingpost.contracts import Event, batch_of
 from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
 from kingpost.decisions.answer import Verdict, judge
 from kingpost.decisions.application import Application
+from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.tenant_state import Answered, Recovery, TenantState, empty_state
-from kingpost.journal import Entry, Journal, Landed, Lookup, NoSuchOffset, scan
+from kingpost.journal import Entry, Journal, Landed, Lookup, scan
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -46,7 +46,6 @@ from kingpost.records import (
 __all__ = ["Ask", "Engine", "Ingested", "Reply"]
 
 _NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
-_log = logging.getLogger(__name__)
 
 
 class Ask(NamedTuple):
@@ -131,6 +130,7 @@ class Engine:
             name: attrgetter(contract.key.name) for name, contract in application.streams.items()
         }
         self._failure: EngineStopped | None = None
+        self._complaints = Complaints(clock)
 
     @staticmethod
     def open(
@@ -217,16 +217,16 @@ class Engine:
 
     def record(self, tenant: str, identifier: str) -> StoredRecord | None:
         """Read a durable record by its id; None when the tenant has none of that id."""
-        found = parse_id(identifier)
-        stored = self._index.find(self._lookup, found) if found else None
-        return self._visible(tenant, stored)
+        parsed = parse_id(identifier)
+        offset = self._index.offset_of(parsed) if parsed else None
+        return None if offset is None else self.record_at(tenant, offset)
 
     def record_at(self, tenant: str, offset: int) -> StoredRecord | None:
         """Read a durable record by its offset; None when the tenant has none there."""
         entry = self._entry_at(offset)
-        if entry is None or entry.kind != "record":
+        if entry is None or entry.kind != "record" or entry.tenant != tenant:
             return None
-        return self._visible(tenant, StoredRecord(offset, decode_record(entry.body)))
+        return StoredRecord(offset, decode_record(entry.body))
 
     def request_of(self, record: DecisionRecord) -> bytes | None:
         """Read the body that asked for a record; None when it is not there."""
@@ -252,16 +252,10 @@ class Engine:
             self._failure = EngineStopped(type(error).__name__)
             raise
 
-    def _visible(self, tenant: str, stored: StoredRecord | None) -> StoredRecord | None:
-        if stored is None or stored.record.tenant != tenant:
-            return None
-        return stored if stored.offset < self._journal.durable_offset else None
-
     def _entry_at(self, offset: int) -> Entry | None:
-        try:
-            commit = self._lookup.read(offset)
-        except NoSuchOffset:
+        if offset >= self._journal.durable_offset:
             return None
+        commit = self._lookup.read(offset)
         at = commit.offset
         for entry in commit.entries:
             if at == offset:
@@ -293,7 +287,7 @@ class Engine:
         if not drafts:
             return [reply for reply in replies if reply is not None], False
         read_ns = self._clock.monotonic_ns()
-        scores = {name: _score(lane) for name, lane in lanes.items()}
+        scores = {name: self._score(lane) for name, lane in lanes.items()}
         scored_ns = self._clock.monotonic_ns()
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
@@ -356,12 +350,38 @@ class Engine:
             draft.unavailable = draft.state.readers[ask.decision].read(
                 ask.event, draft.offset, values, start
             )
-        except Exception:  # noqa: BLE001  a function of the user's: the other requests go on
-            _log.exception("feature_failed", extra={"decision": ask.decision})
+        except Exception as error:  # noqa: BLE001  a function of the user's: the others go on
+            self._complaints.log("feature_failed", ask.decision, error)
             del values[start:]
             draft.reason = "feature_error"
             return
         draft.lane_row = start // width
+
+    def _score(self, lane: _Lane) -> Sequence[float | None]:
+        """Score the rows of a lane; None for a row that the model failed on."""
+        width = len(lane.served.decision.features)
+        rows = np.frombuffer(lane.values, np.float64).reshape(-1, width).astype(np.float32)
+        together = self._scored(lane.served, rows)
+        if together is not None or len(rows) == 1:
+            return [None] if together is None else together
+        # one row may have failed the call: it must not fail the others
+        scores: list[float | None] = []
+        for row in range(len(rows)):
+            alone = self._scored(lane.served, rows[row : row + 1])
+            scores.append(None if alone is None else alone[0])
+        return scores
+
+    def _scored(self, served: ServedDecision, rows: NDArray[np.float32]) -> list[float] | None:
+        if not len(rows):
+            return []
+        try:
+            scores = [float(score) for score in served.scorer.score(rows)]
+            if len(scores) != len(rows):
+                raise ValueError(f"the model gave {len(scores)} scores for {len(rows)} rows")
+        except Exception as error:  # noqa: BLE001  a model of the user's: the others go on
+            self._complaints.log("model_failed", served.decision.name, error)
+            return None
+        return scores
 
     def _record(
         self,
@@ -449,35 +469,6 @@ class Engine:
         if entries:
             self._journal.submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
-
-
-def _score(lane: _Lane) -> Sequence[float | None]:
-    """Score the rows of a lane; None for a row that the model failed on."""
-    width = len(lane.served.decision.features)
-    rows = np.frombuffer(lane.values, np.float64).reshape(-1, width).astype(np.float32)
-    together = _scored(lane.served, rows)
-    if together is not None or len(rows) == 1:
-        return [None] if together is None else together
-    # one row may have failed the call: it must not fail the others
-    scores: list[float | None] = []
-    for row in range(len(rows)):
-        alone = _scored(lane.served, rows[row : row + 1])
-        scores.append(None if alone is None else alone[0])
-    return scores
-
-
-def _scored(served: ServedDecision, rows: NDArray[np.float32]) -> Sequence[float] | None:
-    if not len(rows):
-        return ()
-    try:
-        scores = [float(score) for score in served.scorer.score(rows)]
-    except Exception:  # noqa: BLE001  a model of the user's: the other requests go on
-        _log.exception("model_failed", extra={"decision": served.decision.name})
-        return None
-    if len(scores) == len(rows):
-        return scores
-    _log.error("model_failed", extra={"decision": served.decision.name, "scores": len(scores)})
-    return None
 
 
 def _commit(draft: _Draft, record: DecisionRecord) -> Sequence[Entry]:

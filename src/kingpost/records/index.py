@@ -1,18 +1,18 @@
-"""Finding a record by its id without an index of every id.
+"""Finding a record by its id.
 
-Ids grow with their offsets in the journal, so it is enough to remember one id in every
-hundred: a search reads the commits from there on.
+Ids only grow along the journal, so they lie in memory as they come, 24 bytes a record with
+its offset, and a search is a bisection. The record itself is read from the journal.
 """
 
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left
 from typing import NamedTuple
 
-from kingpost.journal import Lookup, NoSuchOffset
-from kingpost.records.record import DecisionRecord, decode_record
+from kingpost.records.record import DecisionRecord
 
 __all__ = ["RecordIndex", "StoredRecord"]
 
-_EVERY = 100
+_WIDTH = 16
 
 
 class StoredRecord(NamedTuple):
@@ -23,43 +23,29 @@ class StoredRecord(NamedTuple):
 
 
 class RecordIndex:
-    """Some ids and the offsets of their records, both ascending."""
+    """Every record's id and offset, both ascending."""
 
     def __init__(self) -> None:
-        self._ids: list[bytes] = []
-        self._offsets: list[int] = []
-        self._skipped = _EVERY
-        self.last: bytes | None = None
-        self.count = 0
+        self._ids = bytearray()
+        self._offsets = array("q")
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __getitem__(self, at: int) -> bytes:
+        return bytes(self._ids[at * _WIDTH : (at + 1) * _WIDTH])
+
+    @property
+    def last(self) -> bytes | None:
+        """The greatest id; None when there is none."""
+        return self[len(self) - 1] if self._offsets else None
 
     def add(self, identifier: bytes, offset: int) -> None:
         """Note a record; each id and each offset is greater than the one before."""
-        self.last = identifier
-        self.count += 1
-        self._skipped += 1
-        if self._skipped >= _EVERY:
-            self._skipped = 0
-            self._ids.append(identifier)
-            self._offsets.append(offset)
+        self._ids += identifier
+        self._offsets.append(offset)
 
-    def find(self, lookup: Lookup, identifier: bytes) -> StoredRecord | None:
-        """Read the record of an id; None when there is none."""
-        at = bisect_right(self._ids, identifier) - 1
-        if at < 0:
-            return None
-        offset = self._offsets[at]
-        while True:
-            try:
-                commit = lookup.read(offset)
-            except NoSuchOffset:
-                return None
-            at = commit.offset
-            for entry in commit.entries:
-                if entry.kind == "record" and at >= offset:
-                    record = decode_record(entry.body)
-                    if record.id == identifier:
-                        return StoredRecord(at, record)
-                    if record.id > identifier:
-                        return None
-                at += entry.count
-            offset = at
+    def offset_of(self, identifier: bytes) -> int | None:
+        """Return where the record of an id lies; None when there is none."""
+        at = bisect_left(self, identifier)
+        return self._offsets[at] if at < len(self) and self[at] == identifier else None

@@ -160,6 +160,19 @@ def test_a_feature_that_breaks_fails_its_request_alone(engine: Engine) -> None:
     assert features_of(records[2])[1] == 3
 
 
+def test_the_same_failure_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    engine = open_engine(DATA, disk=SimulatedDisk(), clock=clock)
+
+    for at, seconds in enumerate((0, 1, 58, 2)):
+        clock.advance(seconds)
+        decide(engine, ask(payment(f"a{at}", 13)), ask(payment(f"b{at}", 666)))
+
+    logged = [record.message for record in caplog.records]
+    assert logged == ["feature_failed", "model_failed"] * 2
+    engine.close()
+
+
 def test_a_batch_that_fails_as_a_whole_is_still_on_record(engine: Engine) -> None:
     (reply,) = decide(engine, ask(payment("p1", 13)))
 
