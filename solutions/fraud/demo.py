@@ -12,6 +12,7 @@ again from the journal.
 import argparse
 import json
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Generator
@@ -308,6 +309,17 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
     }
 
 
+def _is_free(port: int) -> bool:
+    """Look now, rather than fail after all the work."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(
@@ -323,6 +335,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="made anew: everything in it is removed first",
     )
     options = parser.parse_args(arguments)
+    if not options.once and not _is_free(options.port):
+        parser.error(f"port {options.port} is taken; name another one: make demo ARGS='--port 0'")
     marker = options.dir / "made-by-demo"
     if options.dir.exists() and any(options.dir.iterdir()) and not marker.exists():
         parser.error(f"{options.dir} was not made by the demonstration; name another --dir")

@@ -24,6 +24,8 @@ def replay(settings: Settings, identifier: str, tenant: str | None, as_json: boo
     report = replay_record(identifier, DataDirectory(settings.data_dir), tenant=tenant)
     result: dict[str, object] = msgspec.json.decode(msgspec.json.encode(report))
     result["at"] = Instant(report.at_us).isoformat()
+    if not as_json:
+        del result["at_us"]
     print_result(result, as_json=as_json)
     if not report.is_equal:
         raise SystemExit(1)
