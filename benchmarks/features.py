@@ -5,7 +5,8 @@ were over 1, 7 and 30 days, itself included, and how many the terminal's were an
 share fraud, over the same windows ending 7 days before.
 
 From a Parquet file to a table of float64 in memory, wall seconds. Each way runs in its own
-process with its imports done, ways by turns, and may use all cores; the median of the
+process with its imports done, ways by turns, and may use all cores; ours is the public
+way, declared features through `feature_matrix`; the median of the
 rounds counts, for Polars that of its faster way. pandas goes the way of the Fraud Detection
 Handbook, group by group, and once unless FULL=1. Then the values are compared: ours with
 the plain definition on integers, exactly; the others' with ours, to rounding.
@@ -23,16 +24,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+import kingpost as kp
 from benchmarks.figures import PEERS, figure, peer_python
-from kingpost.features.kernel import KERNEL, backfill
+from kingpost.contracts import ColumnBatch
+from kingpost.features import KERNEL, FeatureSet, History, Requests, feature_matrix
+from kingpost.features.kernel import backfill
 from kingpost.features.keys import factorise
 
 COLUMNS = "TRANSACTION_ID, TX_DATETIME, CUSTOMER_ID, TERMINAL_ID, TX_AMOUNT, TX_FRAUD"
@@ -88,41 +92,96 @@ def outputs(delay: int) -> list[tuple[str, int, int, int, float]]:
     ]
 
 
-def features_of(
-    rows: Transactions,
-    sequence: Integers,
-    tie: Integers,
-    threads: int,
-    backfill: Callable[..., None] = backfill,
-) -> Floats:
-    """Compute the features, shape (rows, 12), in the order of the file."""
+def counting_ties(rows: Transactions) -> Floats:
+    """Compute the features so that equal times all count, as Polars and DuckDB have it."""
     out = np.empty((len(rows.times), 4 * len(DAYS)))
+    sequence = np.arange(len(rows.times))
+    everything = np.full(len(sequence), np.iinfo(np.int64).max)
     for start, delay, codes, values, scale in (
         (0, 0, rows.customers, rows.cents, 100),
         (2 * len(DAYS), DELAY, rows.terminals, rows.frauds, 1),
     ):
         events = (codes, rows.times, sequence, None, [values])
-        reads = (codes, rows.times, tie, None)
-        backfill([scale], outputs(delay), *events, *reads, out, out.shape[1], start, threads)
+        reads = (codes, rows.times, everything, None)
+        backfill([scale], outputs(delay), *events, *reads, out, out.shape[1], start, 1)
     return out
+
+
+class Transaction(kp.Event):
+    id: kp.Key[int]
+    at: kp.EventTime
+    customer: int
+    terminal: int
+    amount: Annotated[float, kp.Resolution("0.01")]
+
+
+class Verdict(kp.Event):
+    transaction: kp.Key[int]
+    at: kp.EventTime
+    known_at: kp.KnownTime
+    terminal: int
+    fraud: bool
+
+
+def declared() -> FeatureSet:
+    """Declare the twelve features as a user does."""
+    windows = tuple(f"{days}d" for days in DAYS)
+    transactions, verdicts = kp.stream(Transaction), kp.stream(Verdict)
+    spend = (
+        transactions.by("customer").over(*windows).features(n=kp.count(), mean=kp.mean("amount"))
+    )
+    risk = (
+        verdicts.by("terminal")
+        .over(*windows, delay=f"{DELAY}d")
+        .features(n=kp.count(), rate=kp.mean("fraud"))
+    )
+    return FeatureSet(transactions.contract, [spend, risk], spend.place)
+
+
+def declared_features(path: Path, features: FeatureSet, threads: int) -> tuple[Integers, Floats]:
+    """Read the file and backfill the declared features: what is timed. Return ids, values."""
+    with duckdb.connect(config={"threads": threads}) as connection:
+        columns = connection.execute(
+            "SELECT TRANSACTION_ID AS id, TX_DATETIME::TIMESTAMP AS at, CUSTOMER_ID AS customer, "
+            "TERMINAL_ID AS terminal, TX_AMOUNT AS amount, TX_FRAUD = 1 AS fraud "
+            "FROM read_parquet(?)",
+            [str(path)],
+        ).fetchnumpy()
+    at = columns["at"].view(np.int64)
+    rows, positions = len(at), np.arange(len(at))
+    shared = {"at": at, "terminal": columns["terminal"]}
+    asked = ColumnBatch(
+        rows, shared | {name: columns[name] for name in ("id", "customer", "amount")}, {}
+    )
+    told = ColumnBatch(
+        rows,
+        shared
+        | {
+            "transaction": columns["id"],
+            "fraud": columns["fraud"],
+            "known_at": at + DELAY * DAY_US,
+        },
+        {},
+    )
+    histories = {"transaction": History(asked, positions), "verdict": History(told, positions)}
+    requests = Requests(asked, positions)
+    return columns["id"], feature_matrix(features, requests, histories, threads=threads)
 
 
 def run_ours(path: Path, out: Path) -> Run:
     """Backfill in this process; write the values of both readings of ties for comparison."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    features = declared()
     start, busy = time.perf_counter(), time.process_time()
-    rows = read_transactions(path, threads or 1)
-    sequence = np.arange(len(rows.times))
-    values = features_of(rows, sequence, sequence, threads or 1)
+    ids, values = declared_features(path, features, threads or 1)
     run = Run(
         time.perf_counter() - start,
         time.process_time() - busy,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
-    order = np.argsort(rows.ids)
+    order = np.argsort(ids)
     np.save(out, values[order])
-    everything = np.full(len(order), np.iinfo(np.int64).max)
-    np.save(with_ties(out), features_of(rows, sequence, everything, threads or 1)[order])
+    np.save(with_ties(out), counting_ties(read_transactions(path, 1))[order])
     return run
 
 
@@ -159,38 +218,25 @@ def wrong_by_definition(path: Path, ours: Floats) -> int:
     )
 
 
+def equal(peer: str, different: int, compared: int) -> bool:
+    """Print which share of the values is equal to the peer's; say whether all are."""
+    share = 1 - different / compared
+    figure("backfill_values_equal", share, f"of {compared}", peer, 1.0, more_is_better=True)
+    return different == 0
+
+
 def compare(path: Path, outs: dict[str, Path]) -> bool:
     """Print how the values agree, one line for each; say whether all do."""
     ours, ours_with_ties = np.load(outs["kingpost"]), np.load(with_ties(outs["kingpost"]))
-    wrong = wrong_by_definition(path, ours)
-    print_line(
-        name="backfill_values",
-        value=wrong,
-        unit="differing",
-        peer="definition",
-        compared=min(SAMPLE, len(ours)) * ours.shape[1],
-    )
-    fine = wrong == 0
+    compared = min(SAMPLE, len(ours)) * ours.shape[1]
+    fine = equal("definition", wrong_by_definition(path, ours), compared)
     for way, out in outs.items():
-        if way == "kingpost":
-            continue
-        theirs = np.load(out)
-        distance = np.abs(theirs - (ours if way == "pandas" else ours_with_ties))
-        different = int((~(distance <= TOLERANCE)).sum())
-        print_line(
-            name="backfill_values",
-            value=different,
-            unit="differing",
-            peer=way,
-            compared=theirs.size,
-            largest_difference=float(f"{np.nanmax(distance):.1g}"),
-        )
-        fine &= different == 0
+        if way != "kingpost":
+            distance = np.abs(np.load(out) - (ours if way == "pandas" else ours_with_ties))
+            different = int((~(distance <= TOLERANCE)).sum())
+            say(f"{way}: the largest difference of a value is {np.nanmax(distance):.1g}")
+            fine &= equal(way, different, distance.size)
     return fine
-
-
-def print_line(**figures: object) -> None:
-    print(json.dumps(figures), flush=True)
 
 
 def say(text: str) -> None:
@@ -248,7 +294,7 @@ def main() -> int:
     data = Path(chosen.data) if chosen.data else None
     if chosen.out:
         assert data is not None
-        print_line(**run_ours(data, chosen.out)._asdict())
+        print(json.dumps(run_ours(data, chosen.out)._asdict()), flush=True)
         return 0
     theirs = [peer_python("features"), PEERS / "features" / "windows.py", "--way"]
     ways: dict[str, list[str | Path]] = {
