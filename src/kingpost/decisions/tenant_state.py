@@ -37,7 +37,7 @@ class Answered:
     """The latest requests of a tenant by event key and by idempotency key.
 
     Kept in two generations, so that forgetting the older one costs nothing: each entry
-    takes about 250 bytes.
+    takes about 210 bytes.
 
     Args:
         limit: How many keys are kept; at least half as many of the latest.
