@@ -32,6 +32,7 @@ from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyK
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.tenant_state import Answered, Recovery, TenantState, empty_state
 from kingpost.journal import Entry, Journal, Landed, Lookup, scan
+from kingpost.models import model_input
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -360,7 +361,7 @@ class Engine:
     def _score(self, lane: _Lane) -> Sequence[float | None]:
         """Score the rows of a lane; None for a row that the model failed on."""
         width = len(lane.served.decision.features)
-        rows = np.frombuffer(lane.values, np.float64).reshape(-1, width).astype(np.float32)
+        rows = model_input(np.frombuffer(lane.values, np.float64).reshape(-1, width))
         together = self._scored(lane.served, rows)
         if together is not None or len(rows) == 1:
             return [None] if together is None else together
