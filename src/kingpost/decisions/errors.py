@@ -69,7 +69,7 @@ class NotApproved(KingpostError):
     def __str__(self) -> str:
         return (
             f"decision {self.decision!r}: bundle {self.digest} has no approval in the journal; "
-            f"`kingpost approve {self.decision} --bundle {self.digest[:12]} --reason …`"
+            f"`kingpost approve APP {self.decision} --bundle {self.digest[:12]} --reason …`"
         )
 
 

@@ -60,7 +60,8 @@ class TooManyBadRows(KingpostError):
     def __str__(self) -> str:
         return (
             f"{self.source}: {self.bad:,} of {self.rows:,} rows break the contract, most often "
-            f"{self.reason}; mend the source, its mapping or the contract, then ingest it again"
+            f"{self.reason}; mend the source, its mapping, the zone of its times or the contract, "
+            "then ingest it again"
         )
 
 
