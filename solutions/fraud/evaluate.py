@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, day, told in (
         ("--train-until", usual.train_until, "learn from labels known before this day"),
         ("--test-from", usual.test_from, "first day of the test"),
-        ("--test-to", usual.test_to, "the day after the last day of the test"),
+        ("--test-to", usual.test_to, "last day of the test"),
     ):
         parser.add_argument(
             name, type=date.fromisoformat, default=day, metavar="DAY", help=f"{told} ({day})"
@@ -115,7 +115,7 @@ def _protocol(periods: Periods, learned: Learned, files: TransactionFiles) -> Ma
         "train_to": periods.learned_before - timedelta(days=1),
         "labels_known_before": periods.train_until,
         "test_from": periods.test_from,
-        "test_to": periods.test_to - timedelta(days=1),
+        "test_to": periods.test_to,
         "chosen_on": choice.folds if choice else (),
         "chosen_by": choice.protocol if choice else "",
         "known_cards": "dropped from the test as the handbook does",

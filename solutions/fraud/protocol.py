@@ -72,12 +72,12 @@ class Periods:
     Attributes:
         train_until: Labels known before this day are learned from.
         test_from: First day of the test.
-        test_to: The day after the last one.
+        test_to: The last one.
     """
 
     train_until: date = date(2018, 8, 1)
     test_from: date = date(2018, 8, 8)
-    test_to: date = date(2018, 8, 15)
+    test_to: date = date(2018, 8, 14)
 
     @property
     def learned_before(self) -> date:
@@ -91,7 +91,9 @@ class Periods:
 
     def split(self) -> OutOfTimeSplit:
         """Return the periods as moments."""
-        return OutOfTimeSplit(*map(_midnight, (self.train_until, self.test_from, self.test_to)))
+        return OutOfTimeSplit(
+            *map(_midnight, (self.train_until, self.test_from, self.test_to + _DAY))
+        )
 
     def check(self, files: TransactionFiles) -> None:
         """Compare the periods with each other and with the files.
@@ -99,10 +101,10 @@ class Periods:
         Raises:
             BadPeriods: They are out of order, or the files do not reach them.
         """
-        if not self.train_until <= self.test_from < self.test_to:
+        if not self.train_until <= self.test_from <= self.test_to:
             raise BadPeriods(
                 f"train until {self.train_until}, test from {self.test_from} to {self.test_to}",
-                "the test follows the training, and --test-to is the day after its last one",
+                "the test follows the training, and --test-to is its last day",
             )
         weeks = (self.learned_before - files.first_day) // _WEEK
         needed = WEEKS_TO_CHOOSE_ON + 4  # two to learn from, and two between that and the test
@@ -113,10 +115,9 @@ class Periods:
                 "were made",
                 f"give at least {needed} weeks, or choose a later --train-until",
             )
-        if files.last_day < self.test_to - _DAY:
+        if files.last_day < self.test_to:
             raise BadPeriods(
-                f"{files.path} ends on {files.last_day}, before the test does on "
-                f"{self.test_to - _DAY}",
+                f"{files.path} ends on {files.last_day}, before the test does on {self.test_to}",
                 "choose an earlier --train-until, --test-from and --test-to",
             )
 
@@ -179,7 +180,7 @@ def _one_week(histories: Mapping[str, History], periods: Periods, progress: Prog
     progress("one week", 1, 3)
     start, end = periods.test_from - 2 * _WEEK, periods.test_from - _WEEK
     training = data.between(_us(start), _us(end))
-    test = data.take(UNKNOWN_CARDS(data, _us(periods.test_from), _us(periods.test_to)))
+    test = data.take(UNKNOWN_CARDS(data, _us(periods.test_from), _us(periods.test_to + _DAY)))
     handbook = _untuned(_handbook(training), _handbook(test))
     progress("one week", 2, 3)
     all_features = _untuned(training, test)

@@ -11,7 +11,7 @@ import pytest
 from solutions.fraud.evaluate import main
 from solutions.fraud.simulator import Simulation, simulate, write_parquet
 
-PERIODS = ["--train-until", "2018-06-10", "--test-from", "2018-06-17", "--test-to", "2018-06-24"]
+PERIODS = ["--train-until", "2018-06-10", "--test-from", "2018-06-17", "--test-to", "2018-06-23"]
 
 
 class Calibration(msgspec.Struct):
@@ -143,11 +143,11 @@ def test_nothing_is_chosen_on_or_learned_from_after_the_labels_were_known(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--train-until", "2018-05-20", "--test-from", "2018-05-27", "--test-to", "2018-06-03"],
+        (["--train-until", "2018-05-20", "--test-from", "2018-05-27", "--test-to", "2018-06-02"],
          "6 weeks before 2018-05-13"),
-        (["--train-until", "2018-06-10", "--test-from", "2018-06-17", "--test-to", "2018-07-01"],
+        (["--train-until", "2018-06-10", "--test-from", "2018-06-17", "--test-to", "2018-06-30"],
          "ends on 2018-06-23, before the test does on 2018-06-30"),
-        (["--train-until", "2018-06-10", "--test-from", "2018-06-01", "--test-to", "2018-06-08"],
+        (["--train-until", "2018-06-10", "--test-from", "2018-06-01", "--test-to", "2018-06-07"],
          "the test follows the training"),
     ],
     ids=["too few weeks", "a test that is not in the files", "a test before the training"],
