@@ -23,7 +23,7 @@ ARGUMENTS = set --; \
 	test -z "$$ONCE" || set -- "$$@" --once; \
 	test -z "$$FULL" || set -- "$$@" --full; \
 	if test -n "$$DATA"; then \
-	    test -e "$$DATA" || DATA="$$CALLED_FROM/$$DATA"; \
+	    case "$$DATA" in /*) ;; *) test -e "$$DATA" || DATA="$$CALLED_FROM/$$DATA" ;; esac; \
 	    test -e "$$DATA" || { echo "make: no file or folder $$DATA: check DATA=" >&2; exit 2; }; \
 	    set -- "$$@" --data "$$DATA"; \
 	fi

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import kingpost as kp
-from benchmarks.figures import PEERS, figure, peer_python
+from benchmarks._figures import PEERS, figure, peer_python
 from kingpost.contracts import ColumnBatch
 from kingpost.features import KERNEL, FeatureSet, History, Requests, feature_matrix
 from kingpost.features.kernel import backfill

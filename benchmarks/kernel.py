@@ -30,7 +30,7 @@ from benchmarks.features import (
     outputs,
     read_transactions,
 )
-from benchmarks.figures import figure
+from benchmarks._figures import figure
 from kingpost.features import _kernel, _twin
 
 LIVED, BACKFILLED = 50_000, 200_000

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.figures import PEERS, figure, peer_python
+from benchmarks._figures import PEERS, figure, peer_python
 from kingpost.access import MIGRATIONS, SqliteKeys, create_key
 from kingpost.calls import LoadClient, LoadReport
 from kingpost.contracts import contract_of

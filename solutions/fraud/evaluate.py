@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             periods.check(files)
             learned, one_week = judge(files.histories(), periods, Stages())
     except kp.KingpostError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
+        print(f"error [{error.code}]: {error}", file=sys.stderr)
         return 1
     chosen.card.parent.mkdir(parents=True, exist_ok=True)
     chosen.card.write_text(learned.card, encoding="utf-8")

@@ -82,9 +82,10 @@ def test_a_head_that_drips_gets_no_more_time_than_any_other() -> None:
     async def scene() -> None:
         connection = Connection(Impatient)
         connection.protocol.data_received(REQUEST[:-2] + b"x: ")
-        while not connection.wire.closed.is_set():
-            connection.protocol.data_received(b"x")
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while not connection.wire.closed.is_set():
+                connection.protocol.data_received(b"x")
+                await asyncio.sleep(0.001)
 
     run(scene)
 
