@@ -21,6 +21,7 @@ from types import ModuleType
 
 import numpy as np
 
+from benchmarks._figures import figure
 from benchmarks.features import (
     DAY_US,
     DELAY,
@@ -30,7 +31,6 @@ from benchmarks.features import (
     outputs,
     read_transactions,
 )
-from benchmarks._figures import figure
 from kingpost.features import _kernel, _twin
 
 LIVED, BACKFILLED = 50_000, 200_000
