@@ -12,7 +12,7 @@ BUILT_FROM := pyproject.toml uv.lock $(wildcard hatch_build.py tools/*.py src/ki
 unexport UV_FIND_LINKS UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX
 unexport UV_PROJECT_ENVIRONMENT VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_PYTHON_DOWNLOADS := never
-SYNC := $(UV) sync --locked --inexact --python .tool/bin/python --extra train
+SYNC := $(UV) sync --locked --inexact --python .tool/bin/python --extra train --extra oidc
 
 export ONCE FULL DATA
 export CALLED_FROM := $(PWD)
