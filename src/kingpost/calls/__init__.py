@@ -1,6 +1,17 @@
-"""Calls to other systems; today, load on one's own server."""
+"""Calls to other systems: load on one's own server, signed webhooks."""
 
-from kingpost.calls.errors import ServerUnreachable
+from kingpost.calls.errors import BadWebhookSecret, ServerUnreachable, WebhookFailed
 from kingpost.calls.load import Answer, LoadClient, LoadReport
+from kingpost.calls.webhook import WebhookSender, is_signed, webhook_headers
 
-__all__ = ["Answer", "LoadClient", "LoadReport", "ServerUnreachable"]
+__all__ = [
+    "Answer",
+    "BadWebhookSecret",
+    "LoadClient",
+    "LoadReport",
+    "ServerUnreachable",
+    "WebhookFailed",
+    "WebhookSender",
+    "is_signed",
+    "webhook_headers",
+]

@@ -1,0 +1,79 @@
+"""Monitors over the records: drift, failures, time, overrides, quality; incidents and alerts."""
+
+from kingpost.monitoring.counts import STAGES, StageName
+from kingpost.monitoring.errors import (
+    BadAlertSetting,
+    BadProfile,
+    MonitorStoreFailed,
+    NewerProfile,
+    NewerSummary,
+)
+from kingpost.monitoring.incident import RUNBOOKS, Incident, incident_id
+from kingpost.monitoring.limits import Limits
+from kingpost.monitoring.live import LIVE_BUCKET_US, LIVE_KEPT_US, LiveBucket
+from kingpost.monitoring.notify import AlertSettings, Notifier
+from kingpost.monitoring.observations import (
+    NO_ANSWER,
+    OUTCOMES,
+    LabelledDecision,
+    Observations,
+    ReviewedDecision,
+)
+from kingpost.monitoring.profile import (
+    ColumnKind,
+    ColumnProfile,
+    Profile,
+    decode_profile,
+    encode_profile,
+)
+from kingpost.monitoring.reference import build_profile
+from kingpost.monitoring.status import Monitor, MonitorStatus
+from kingpost.monitoring.store import MonitorStore
+from kingpost.monitoring.store_memory import MemoryMonitors
+from kingpost.monitoring.store_sqlite import MONITOR_MIGRATIONS, SqliteMonitors
+from kingpost.monitoring.summary import Resolution, Summary
+from kingpost.monitoring.watch import Watch
+from kingpost.monitoring.window import HOUR_US, MINUTE_US, WINDOWS, Window
+
+__all__ = [
+    "HOUR_US",
+    "LIVE_BUCKET_US",
+    "LIVE_KEPT_US",
+    "MINUTE_US",
+    "MONITOR_MIGRATIONS",
+    "NO_ANSWER",
+    "OUTCOMES",
+    "RUNBOOKS",
+    "STAGES",
+    "WINDOWS",
+    "AlertSettings",
+    "BadAlertSetting",
+    "BadProfile",
+    "ColumnKind",
+    "ColumnProfile",
+    "Incident",
+    "LabelledDecision",
+    "Limits",
+    "LiveBucket",
+    "MemoryMonitors",
+    "Monitor",
+    "MonitorStatus",
+    "MonitorStore",
+    "MonitorStoreFailed",
+    "NewerProfile",
+    "NewerSummary",
+    "Notifier",
+    "Observations",
+    "Profile",
+    "Resolution",
+    "ReviewedDecision",
+    "SqliteMonitors",
+    "StageName",
+    "Summary",
+    "Watch",
+    "Window",
+    "build_profile",
+    "decode_profile",
+    "encode_profile",
+    "incident_id",
+]

@@ -1,0 +1,169 @@
+"""Where an incident can be told: a webhook, a mail server.
+
+The rule: what cannot be used is said when the channel is made, not when the first alert
+is due; a password never goes over a wire in the clear, but to this very machine.
+"""
+
+import smtplib
+import ssl
+from email.headerregistry import Address
+from typing import Protocol
+
+from kingpost.calls import BadWebhookSecret, WebhookFailed, WebhookSender
+from kingpost.core import Clock
+from kingpost.monitoring.errors import BadAlertSetting
+from kingpost.monitoring.incident import Incident
+from kingpost.monitoring.letters import incident_document, incident_mail
+
+__all__ = ["Channel", "NotDelivered", "SmtpChannel", "WebhookChannel"]
+
+_TIMEOUT_S = 10.0
+_TLS_PORT = 465
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+class NotDelivered(Exception):
+    """An alert did not get through; the reason holds no secret.
+
+    Attributes:
+        may_try_again: Whether it may get through later.
+    """
+
+    def __init__(self, reason: str, *, may_try_again: bool) -> None:
+        super().__init__(reason)
+        self.reason, self.may_try_again = reason, may_try_again
+
+
+class Channel(Protocol):
+    """Tells somebody of incidents."""
+
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+        ...
+
+    def send(self, incident: Incident) -> None:
+        """Tell of an incident once.
+
+        Raises:
+            NotDelivered: It did not get through.
+        """
+        ...
+
+
+class WebhookChannel:
+    """Posts incidents to an address.
+
+    Raises:
+        BadAlertSetting: The secret cannot be used.
+    """
+
+    name = "webhook"
+
+    def __init__(self, url: str, secret: str, public_url: str, clock: Clock) -> None:
+        try:
+            self._sender = WebhookSender(url, secret)
+        except BadWebhookSecret as error:
+            raise BadAlertSetting("alert_webhook_secret", str(error)) from error
+        self._public_url, self._clock = public_url, clock
+
+    def send(self, incident: Incident) -> None:
+        body = incident_document(incident, self._public_url)
+        try:
+            self._sender.send(f"incident.opened:{incident.id}", body, self._clock.now_us() // 10**6)
+        except WebhookFailed as failure:
+            again = self._sender.may_try_again(failure)
+            raise NotDelivered(failure.reason, may_try_again=again) from None
+
+
+class SmtpChannel:
+    """Mails incidents.
+
+    Args:
+        server: Host and port, as `mail.example:587`; port 465 speaks TLS from the start.
+
+    Raises:
+        BadAlertSetting: The server or an address cannot be used.
+    """
+
+    name = "mail"
+
+    def __init__(
+        self,
+        server: str,
+        user: str,
+        password: str,
+        sender: str,
+        to: str,
+        public_url: str,
+        clock: Clock,
+    ) -> None:
+        host, _, port = server.rpartition(":")
+        if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise BadAlertSetting("alert_smtp", "expected a host and a port, as mail.example:587")
+        self._host, self._port = host.strip("[]"), int(port)
+        self._user, self._password = user, password
+        self._sender = _checked("alert_from", sender)
+        addresses = [one.strip() for one in to.split(",") if one.strip()]
+        if not addresses:
+            raise BadAlertSetting("alert_to", "expected addresses, separated by commas")
+        self._to = tuple(_checked("alert_to", one) for one in addresses)
+        self._public_url, self._clock = public_url, clock
+
+    def send(self, incident: Incident) -> None:
+        mail = incident_mail(
+            incident,
+            self._public_url,
+            sender=self._sender,
+            to=self._to,
+            now_us=self._clock.now_us(),
+        )
+        try:
+            with self._connected() as connection:
+                connection.send_message(mail)
+        except smtplib.SMTPResponseException as error:
+            again = 400 <= error.smtp_code < 500
+            raise NotDelivered(f"SMTP status {error.smtp_code}", may_try_again=again) from None
+        except smtplib.SMTPRecipientsRefused:
+            raise NotDelivered("every recipient was refused", may_try_again=False) from None
+        except (smtplib.SMTPException, OSError) as error:
+            # the message of such an error may hold what was sent
+            raise NotDelivered(type(error).__name__, may_try_again=True) from None
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._port == _TLS_PORT:
+            context = ssl.create_default_context()
+            connection = smtplib.SMTP_SSL(
+                self._host, self._port, timeout=_TIMEOUT_S, context=context
+            )
+            is_private = True
+        else:
+            connection = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_S)
+            is_private = self._host in _HERE
+        try:
+            connection.ehlo()
+            if connection.has_extn("starttls"):
+                connection.starttls(context=ssl.create_default_context())
+                connection.ehlo()
+                is_private = True
+            if self._user:
+                if not is_private:
+                    raise NotDelivered(
+                        "the mail server offers no TLS, and a password is not sent without",
+                        may_try_again=False,
+                    )
+                connection.login(self._user, self._password)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _checked(setting: str, address: str) -> str:
+    try:
+        found = Address(addr_spec=address)
+    except ValueError as error:
+        raise BadAlertSetting(setting, "expected a mail address, as ops@example.com") from error
+    if not found.domain:
+        raise BadAlertSetting(setting, "expected a mail address, as ops@example.com")
+    return address

@@ -1,0 +1,85 @@
+"""What can go wrong with profiles, summaries and where they are kept."""
+
+from kingpost.core import KingpostError
+
+__all__ = [
+    "BadAlertSetting",
+    "BadProfile",
+    "MonitorStoreFailed",
+    "NewerProfile",
+    "NewerSummary",
+]
+
+
+class BadProfile(KingpostError):
+    """Columns from which no profile can be made."""
+
+    code = "bad_profile"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"no profile can be made: {self.problem}"
+
+
+class NewerProfile(KingpostError):
+    """A profile that this version cannot read."""
+
+    code = "newer_profile"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"a stored profile cannot be read by this version: {self.found}; upgrade Kingpost"
+
+
+class NewerSummary(KingpostError):
+    """A summary or a monitor's state that this version cannot read."""
+
+    code = "newer_summary"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"what the monitors have kept cannot be read by this version: {self.found}; upgrade "
+            "Kingpost, or delete observed.sqlite: it is made anew from the journal"
+        )
+
+
+class MonitorStoreFailed(KingpostError):
+    """The monitors' tables could not be read or written.
+
+    Safe to retry: nothing was changed.
+    """
+
+    code = "monitor_store_failed"
+    retry_safe = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"the monitors' tables cannot be reached ({self.reason}); check the disk and try again"
+        )
+
+
+class BadAlertSetting(KingpostError):
+    """A setting of alerts that cannot be used; a secret's value is never told."""
+
+    code = "bad_alert_setting"
+
+    def __init__(self, setting: str, expected: str) -> None:
+        super().__init__(setting, expected)
+        self.setting, self.expected = setting, expected
+
+    def __str__(self) -> str:
+        return f"setting {self.setting!r}: {self.expected}"

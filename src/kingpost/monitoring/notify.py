@@ -1,0 +1,174 @@
+"""Telling people of incidents, without keeping the observer waiting.
+
+The rule: an incident is logged at once, and each channel tells of it in a thread of its
+own, so that one that hangs holds up no other. What does not get through is tried again for
+some minutes, then dropped with a log line: the incident itself is kept, and its task waits
+in the inbox. No log line holds an address or a secret.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kingpost.core import Clock, SystemClock
+from kingpost.monitoring.channels import Channel, NotDelivered, SmtpChannel, WebhookChannel
+from kingpost.monitoring.incident import Incident
+
+__all__ = ["AlertSettings", "Notifier"]
+
+_log = logging.getLogger(__name__)
+_BACKOFF_S = (1.0, 5.0, 25.0, 125.0)
+_MOST_WAITING = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Where alerts go; an empty text means nowhere. See `Settings` for each."""
+
+    webhook: str = field(default="", repr=False)
+    webhook_secret: str = field(default="", repr=False)
+    smtp: str = ""
+    smtp_user: str = ""
+    smtp_password: str = field(default="", repr=False)
+    sender: str = ""
+    to: str = ""
+    public_url: str = ""
+
+
+class Notifier:
+    """Tells every channel of incidents.
+
+    Args:
+        backoff_s: Waits before each further attempt.
+
+    Raises:
+        BadAlertSetting: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        *,
+        clock: Clock | None = None,
+        backoff_s: Sequence[float] = _BACKOFF_S,
+    ) -> None:
+        clock = clock or SystemClock()
+        channels: list[Channel] = []
+        if settings.webhook:
+            channels.append(
+                WebhookChannel(
+                    settings.webhook, settings.webhook_secret, settings.public_url, clock
+                )
+            )
+        if settings.smtp:
+            channels.append(
+                SmtpChannel(
+                    settings.smtp,
+                    settings.smtp_user,
+                    settings.smtp_password,
+                    settings.sender,
+                    settings.to,
+                    settings.public_url,
+                    clock,
+                )
+            )
+        self._couriers = [_Courier(channel, tuple(backoff_s)) for channel in channels]
+
+    def tell(self, incident: Incident) -> None:
+        """Log an incident, and queue it for every channel; never waits."""
+        _log.warning(
+            "incident_opened",
+            extra={
+                "incident": incident.id,
+                "tenant": incident.tenant,
+                "decision": incident.decision,
+                "kind": incident.kind,
+                "title": incident.title,
+                "opened_us": incident.opened_us,
+            },
+        )
+        for courier in self._couriers:
+            courier.put(incident)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Let each channel send what is queued, for so long at most, and end."""
+        for courier in self._couriers:
+            courier.finish()
+        for courier in self._couriers:
+            courier.join(timeout_s)
+
+
+class _Courier:
+    """One channel's thread and queue."""
+
+    def __init__(self, channel: Channel, backoff_s: tuple[float, ...]) -> None:
+        self._channel, self._backoff_s = channel, backoff_s
+        self._waiting: deque[Incident] = deque()
+        self._changed = threading.Condition()
+        self._is_finishing = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"alerts-{channel.name}", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, incident: Incident) -> None:
+        with self._changed:
+            if len(self._waiting) >= _MOST_WAITING:
+                self._dropped(self._waiting.popleft(), "too many are waiting")
+            self._waiting.append(incident)
+            self._changed.notify()
+
+    def finish(self) -> None:
+        with self._changed:
+            self._is_finishing = True
+            self._changed.notify()
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
+        self._stop.set()
+        with self._changed:
+            while self._waiting:
+                self._dropped(self._waiting.popleft(), "the observer ends")
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    if self._is_finishing:
+                        return
+                    self._changed.wait()
+                incident = self._waiting.popleft()
+            try:
+                self._deliver(incident)
+            except Exception as error:  # noqa: BLE001  a thread's boundary
+                self._dropped(incident, type(error).__name__)
+
+    def _deliver(self, incident: Incident) -> None:
+        for wait_s in (*self._backoff_s, None):
+            try:
+                self._channel.send(incident)
+            except NotDelivered as failure:
+                if wait_s is None or not failure.may_try_again:
+                    self._dropped(incident, failure.reason)
+                    return
+                _log.info(
+                    "alert_retried",
+                    extra={"channel": self._channel.name, "reason": failure.reason},
+                )
+                if self._stop.wait(wait_s):
+                    self._dropped(incident, failure.reason)
+                    return
+            else:
+                _log.info(
+                    "alert_sent", extra={"channel": self._channel.name, "incident": incident.id}
+                )
+                return
+
+    def _dropped(self, incident: Incident, reason: str) -> None:
+        _log.error(
+            "alert_dropped",
+            extra={"channel": self._channel.name, "incident": incident.id, "reason": reason},
+        )
