@@ -11,16 +11,19 @@ from kingpost.journal.errors import (
     JournalFull,
     JournalInUse,
     JournalNewer,
+    JournalReadOnly,
     NoSuchOffset,
     UnknownPartition,
+    is_passing,
 )
 from kingpost.journal.frames import MAX_COMMIT, Commit, Entry, Place
-from kingpost.journal.journal import Journal, Landed
+from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
-from kingpost.journal.scans import Scan, scan
+from kingpost.journal.scans import Scan, last_commit, scan
 
 __all__ = [
+    "GROUP_BYTES",
     "MAX_COMMIT",
     "BadCommit",
     "BadPartitionName",
@@ -35,6 +38,7 @@ __all__ = [
     "JournalFull",
     "JournalInUse",
     "JournalNewer",
+    "JournalReadOnly",
     "Landed",
     "Lookup",
     "NoSuchOffset",
@@ -42,6 +46,8 @@ __all__ = [
     "Position",
     "Scan",
     "UnknownPartition",
+    "is_passing",
+    "last_commit",
     "read_commit_at",
     "scan",
 ]

@@ -15,8 +15,10 @@ __all__ = [
     "JournalFull",
     "JournalInUse",
     "JournalNewer",
+    "JournalReadOnly",
     "NoSuchOffset",
     "UnknownPartition",
+    "is_passing",
 ]
 
 
@@ -105,6 +107,23 @@ class JournalFailed(KingpostError):
             f"the journal in {self.directory} stopped after a failed write ({self.reason}); "
             "everything acknowledged is kept. Check the disk, then open the journal again: "
             "it goes on after the last whole commit"
+        )
+
+
+class JournalReadOnly(KingpostError):
+    """The file system takes no writes from this process; what is there can be read."""
+
+    code = "journal_read_only"
+
+    def __init__(self, directory: Path, reason: str) -> None:
+        super().__init__(directory, reason)
+        self.directory, self.reason = directory, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the journal in {self.directory} cannot be written ({self.reason}); everything "
+            "acknowledged is kept. Let this user write there: check who owns the directory and "
+            "how its file system is mounted, then open the journal again"
         )
 
 
@@ -210,3 +229,12 @@ class DifferentPartitions(KingpostError):
             f"positions {self.one!r} and {self.other!r} are over different partitions and have "
             "no order; compare the offsets of one partition that both name"
         )
+
+
+def is_passing(error: BaseException) -> bool:
+    """Say whether opening the journal again may succeed once the machine's state has changed.
+
+    True where space or the right to write was missing, or another process had it open.
+    After a failed sync it is false: a disk that lost a write is looked at by a person.
+    """
+    return isinstance(error, JournalFull | JournalReadOnly | JournalInUse)

@@ -25,20 +25,23 @@ from kingpost.journal.errors import (
     JournalFailed,
     JournalFull,
     JournalInUse,
+    JournalReadOnly,
 )
 from kingpost.journal.frames import Entry, Frame, encode
 from kingpost.journal.position import Position, partition_name
 from kingpost.journal.recovery import Tail, recover_tail
 from kingpost.journal.segments import SegmentHeader, first_offsets
-from kingpost.journal.writer import DRAFTS, SegmentWriter, first_segment
+from kingpost.journal.writer import DRAFTS, SegmentWriter, check_room, first_segment
 
-__all__ = ["SEGMENT_BYTES", "Journal", "Landed"]
+__all__ = ["GROUP_BYTES", "SEGMENT_BYTES", "Journal", "Landed"]
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 GROUP_BYTES = 8 * 1024 * 1024
 """A group stops gathering at this size."""
 
 _LOCK = "lock"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 _log = logging.getLogger(__name__)
 
 Landed = Callable[[KingpostError | None], None]
@@ -79,6 +82,7 @@ class Journal:
         clock: Clock,
         segment_bytes: int = SEGMENT_BYTES,
         fill_in_background: bool = True,
+        room_bytes: int = 0,
     ) -> "Journal":
         """Open a partition for writing, and make it when it does not exist.
 
@@ -90,12 +94,14 @@ class Journal:
             clock: Gives each commit its time.
             segment_bytes: The size at which a new segment file is begun.
             fill_in_background: Whether the next segment is filled in a thread of its own.
+            room_bytes: Refuse to open when so much more does not fit, so that the first
+                commits after a full disk do not meet it again.
 
         Raises:
             JournalInUse: Someone else has it open for writing.
             JournalCorrupt: Commits that were durable cannot be read any more.
             JournalNewer: A later version of Kingpost wrote it.
-            JournalFull, JournalFailed: The disk refused.
+            JournalFull, JournalReadOnly, JournalFailed: The disk refused.
             BadPartitionName: The directory's name cannot name a partition.
         """
         partition_name(directory.name)
@@ -103,6 +109,7 @@ class Journal:
             disk.make_directory(directory)
             lock = _lock(disk, directory)
             try:
+                _clear(disk, directory, room_bytes)
                 tail = _recover(disk, directory, clock, segment_bytes)
             except BaseException:
                 lock.release()
@@ -130,6 +137,7 @@ class Journal:
         Raises:
             BadCommit: The entries do not make a commit; nothing was written.
             JournalFull: The disk is full; open the journal again when it is not.
+            JournalReadOnly: The file system takes no writes; open the journal again later.
             JournalFailed: A write failed; open the journal again.
             JournalClosed: It was closed.
         """
@@ -157,7 +165,8 @@ class Journal:
 
         Raises:
             BadCommit: One of them is not a commit, or there is none; nothing was queued.
-            JournalFull, JournalFailed: An earlier write failed; open the journal again.
+            JournalFull, JournalReadOnly, JournalFailed: An earlier write failed; open the
+                journal again.
             JournalClosed: It was closed.
         """
         with self._submitting:
@@ -255,9 +264,14 @@ def _lock(disk: Disk, directory: Path) -> DiskLock:
         raise JournalInUse(directory, int(text) if text.isdigit() else None) from error
 
 
-def _recover(disk: Disk, directory: Path, clock: Clock, segment_bytes: int) -> Tail:
+def _clear(disk: Disk, directory: Path, room_bytes: int) -> None:
     for draft in set(disk.list(directory)).intersection(DRAFTS):
         disk.remove(directory / draft)
+    if room_bytes:
+        check_room(disk, directory, room_bytes)
+
+
+def _recover(disk: Disk, directory: Path, clock: Clock, segment_bytes: int) -> Tail:
     # a crash may have come between a segment's rename and the sync of its directory
     disk.sync_directory(directory)
     firsts = first_offsets(disk, directory)
@@ -270,8 +284,10 @@ def _recover(disk: Disk, directory: Path, clock: Clock, segment_bytes: int) -> T
 
 
 def _failure(directory: Path, error: Exception) -> KingpostError:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return JournalFull(directory)
+    if isinstance(error, OSError) and error.errno in _NO_RIGHT:
+        return JournalReadOnly(directory, error.strerror or str(error))
     return JournalFailed(directory, str(error))
 
 

@@ -1,7 +1,8 @@
 """Reading single commits: by the place a scan gave, or by any offset they hold.
 
-A search by offset reads its segment once and remembers a place every 64 kB, so later ones
-walk over at most that much. Needs no lock, works beside the live writer.
+A search by offset halves what it has to walk over, by reading a little in the middle, until
+that is some 64 kB; it remembers the places it came by. Needs no lock, works
+beside the live writer.
 """
 
 from bisect import bisect_right
@@ -11,11 +12,12 @@ from kingpost.core import Disk, KingpostError
 from kingpost.journal.errors import JournalCorrupt, NoSuchOffset
 from kingpost.journal.frames import Commit, Place
 from kingpost.journal.segments import HEADER_SIZE, first_offsets, open_segment, segment_path
-from kingpost.journal.walk import SegmentWalk, WholeFrame, frame_at
+from kingpost.journal.walk import SegmentWalk, WholeFrame, first_frame, frame_at
 
 __all__ = ["Lookup", "read_commit_at"]
 
 _STRIDE = 64 * 1024
+_WALKED = _STRIDE
 _OPEN_SEGMENTS = 64
 
 
@@ -42,6 +44,7 @@ class _Segment:
         self._bytes = [HEADER_SIZE]
 
     def find(self, offset: int) -> WholeFrame | None:
+        self._narrow(offset)
         at = bisect_right(self._offsets, offset) - 1
         self.walk.offset, self.walk.byte = self._offsets[at], self._bytes[at]
         for frame in self.walk.frames():
@@ -51,6 +54,24 @@ class _Segment:
             if offset < frame.next_offset:
                 return frame
         return None
+
+    def _narrow(self, offset: int) -> None:
+        """Learn places before an offset, until little is left to walk over."""
+        walk = self.walk
+        at = bisect_right(self._offsets, offset)
+        low, before = self._bytes[at - 1], self._offsets[at - 1]
+        high = self._bytes[at] if at < len(self._bytes) else walk.file.size()
+        while high - low > _WALKED:
+            middle = (low + high) // 2
+            frame = first_frame(walk.file, walk.header, middle, _STRIDE)
+            # none begins in the zeros at the end, nor within a long one: the walk finds out
+            if frame is None or frame.place.byte >= high or not before < frame.offset <= offset:
+                high = middle
+            else:
+                low, before = frame.place.byte, frame.offset
+                at = bisect_right(self._offsets, before)
+                self._offsets.insert(at, before)
+                self._bytes.insert(at, low)
 
 
 class Lookup:

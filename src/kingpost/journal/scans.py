@@ -17,7 +17,7 @@ from kingpost.journal.frames import Commit
 from kingpost.journal.segments import first_offsets, open_segment, segment_path
 from kingpost.journal.walk import SegmentWalk, WholeFrame
 
-__all__ = ["Scan", "scan"]
+__all__ = ["Scan", "last_commit", "scan"]
 
 
 def scan(
@@ -40,6 +40,26 @@ def scan(
         yield from walk.commits(stop=stop)
     finally:
         walk.close()
+
+
+def last_commit(directory: Path, *, disk: Disk) -> Commit | None:
+    """Read the last commit of a partition, and none before its segment; None without one.
+
+    Raises:
+        JournalCorrupt: The last segment cannot be read.
+        JournalNewer: A later version of Kingpost wrote it.
+    """
+    for first in reversed(first_offsets(disk, directory)):
+        file, header = open_segment(disk, directory, first)
+        try:
+            last: WholeFrame | None = None
+            for last in SegmentWalk(file, header, segment_path(directory, first)).frames():
+                pass
+            if last is not None:
+                return last.commit()
+        finally:
+            file.close()
+    return None
 
 
 class Scan:

@@ -25,9 +25,10 @@ from kingpost.journal.frames import (
 )
 from kingpost.journal.segments import HEADER_SIZE, SegmentHeader
 
-__all__ = ["CHUNK", "SegmentWalk", "WholeFrame", "frame_at", "last_byte_used"]
+__all__ = ["CHUNK", "SegmentWalk", "WholeFrame", "first_frame", "frame_at", "last_byte_used"]
 
 CHUNK = 1024 * 1024
+_TRIES = 8
 _ZEROS = bytes(CHUNK)
 _MARK_BYTES = MARK.to_bytes(4, "little")
 _HEAD_SIZE = FRAME_HEAD.size
@@ -151,6 +152,25 @@ def frame_at(file: DiskFile, header: SegmentHeader, byte: int) -> WholeFrame | N
     return WholeFrame(
         place, offset, offset + span, time_us, found != check, buffer, _HEAD_SIZE, length
     )
+
+
+def first_frame(file: DiskFile, header: SegmentHeader, start: int, size: int) -> WholeFrame | None:
+    """Find a whole frame that begins within `size` bytes from a byte on.
+
+    Returns:
+        The first; None when none begins there, or when other data looks like the beginning
+        of one too often to be worth the search.
+    """
+    part = file.read_at(start, size + MARK_AT + len(_MARK_BYTES))
+    found = MARK_AT - 1
+    for _ in range(_TRIES):
+        found = part.find(_MARK_BYTES, found + 1)
+        if found < 0:
+            return None
+        frame = frame_at(file, header, start + found - MARK_AT)
+        if frame is not None:
+            return frame
+    return None
 
 
 def last_byte_used(file: DiskFile, start: int) -> int:

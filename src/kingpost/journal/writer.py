@@ -22,13 +22,13 @@ from kingpost.journal.frames import COMPLEMENT, COPIED_BYTES, ENVELOPE, Frame
 from kingpost.journal.recovery import Tail
 from kingpost.journal.segments import HEADER_SIZE, SegmentHeader, publish_segment, zero_fill
 
-__all__ = ["DRAFTS", "SegmentWriter", "first_segment"]
+__all__ = ["DRAFTS", "SegmentWriter", "check_room", "first_segment"]
 
 LARGE_SHARE = 64
 """A group is large from this share of a segment on, 1 MiB; the first segment is as large."""
 FILL_STEP = 1024 * 1024
-_SPARE, _DRAFT = "spare.tmp", "draft.tmp"
-DRAFTS = (_SPARE, _DRAFT)
+_SPARE, _DRAFT, _ROOM = "spare.tmp", "draft.tmp", "room.tmp"
+DRAFTS = (_SPARE, _DRAFT, _ROOM)
 """Files that belong to no journal yet; left over after a crash, they may be removed."""
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,22 @@ def first_segment(disk: Disk, directory: Path, header: SegmentHeader, segment_by
         publish_segment(disk, directory, draft, file, header)
     finally:
         file.close()
+
+
+def check_room(disk: Disk, directory: Path, size: int) -> None:
+    """Find out by trying whether so many bytes more fit; a quota is met no other way.
+
+    Raises:
+        OSError: They do not.
+    """
+    path = directory / _ROOM
+    file = disk.open(path, write=True, create=True)
+    try:
+        zero_fill(file, 0, size)
+        file.sync()
+    finally:
+        file.close()
+        disk.remove(path)
 
 
 def _first_bytes(segment_bytes: int) -> int:

@@ -1,5 +1,6 @@
 """What was decided, why, with what and by whom: the record of every decision."""
 
+from kingpost.records.errors import RecordSearchFailed
 from kingpost.records.index import RecordIndex, StoredRecord
 from kingpost.records.record import (
     RECORD_FORMAT,
@@ -10,15 +11,45 @@ from kingpost.records.record import (
     decode_record,
     encode_record,
 )
+from kingpost.records.review import (
+    NewerReview,
+    Review,
+    ReviewVerdict,
+    decode_review,
+    encode_review,
+)
+from kingpost.records.search import (
+    JoinedLabel,
+    KnownLabel,
+    RecordLine,
+    RecordQuery,
+    RecordSearch,
+)
+from kingpost.records.store_memory import MemoryRecords
+from kingpost.records.store_sqlite import RECORD_MIGRATIONS, SqliteRecords
 
 __all__ = [
     "RECORD_FORMAT",
+    "RECORD_MIGRATIONS",
     "DecisionRecord",
+    "JoinedLabel",
+    "KnownLabel",
+    "MemoryRecords",
     "NewerRecord",
+    "NewerReview",
     "Outcome",
     "RecordIndex",
+    "RecordLine",
+    "RecordQuery",
+    "RecordSearch",
+    "RecordSearchFailed",
+    "Review",
+    "ReviewVerdict",
+    "SqliteRecords",
     "Stages",
     "StoredRecord",
     "decode_record",
+    "decode_review",
     "encode_record",
+    "encode_review",
 ]

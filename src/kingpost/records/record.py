@@ -22,7 +22,7 @@ __all__ = [
     "encode_record",
 ]
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 
 
 class Outcome(StrEnum):
@@ -61,9 +61,11 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
         unavailable: Names of features that could not be computed.
         answer: The answer in JSON, exactly as sent.
         reason: Why the outcome is not `decided`; empty when it is.
+        event_time_us: When the request's event happened, microseconds UTC. Format 1 did
+            not have it; such a record reads as if that was when it was decided.
     """
 
-    format: Literal[1]
+    format: Literal[1, 2]
     id: bytes
     at_us: int
     decision: str
@@ -85,6 +87,7 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
     outcome: Outcome
     reason: str
     stages: Stages
+    event_time_us: int = 0
 
 
 class NewerRecord(KingpostError):
@@ -111,12 +114,15 @@ encode_record = _encoder.encode
 
 
 def decode_record(body: bytes) -> DecisionRecord:
-    """Read a record.
+    """Read a record of this format or an earlier one.
 
     Raises:
         NewerRecord: Its format is not known here.
     """
     try:
-        return _decoder.decode(body)
+        record = _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise NewerRecord(str(error)) from error
+    if record.format == 1:
+        return msgspec.structs.replace(record, format=2, event_time_us=record.at_us)
+    return record

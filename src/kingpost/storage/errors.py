@@ -1,10 +1,10 @@
-"""What can go wrong when a database is opened."""
+"""What can go wrong with a database."""
 
 from pathlib import Path
 
 from kingpost.core import KingpostError
 
-__all__ = ["DatabaseNewer", "DatabaseUnreadable"]
+__all__ = ["DatabaseNewer", "DatabaseUnreadable", "StorageBusy", "StorageFailed", "StorageFull"]
 
 
 class DatabaseUnreadable(KingpostError):
@@ -37,4 +37,54 @@ class DatabaseNewer(KingpostError):
             f"the tables of {self.owner!r} have format {self.found}, this version of Kingpost "
             f"reads up to {self.known}; nothing was changed: install the version that wrote them, "
             "or a later one"
+        )
+
+
+class StorageFull(KingpostError):
+    """The disk had no room for a change.
+
+    Safe to retry: nothing was changed.
+    """
+
+    code = "storage_full"
+    retry_safe = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"no space left on the disk of {self.name}; nothing was changed: free some space"
+
+
+class StorageBusy(KingpostError):
+    """Another process was writing for too long.
+
+    Safe to retry: nothing was changed.
+    """
+
+    code = "storage_busy"
+    retry_safe = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name} is being written by another process; nothing was changed: try again"
+
+
+class StorageFailed(KingpostError):
+    """A database could not be read or written."""
+
+    code = "storage_failed"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} cannot be read or written ({self.reason}); nothing was changed: check "
+            "the disk and the file's permissions, or restore the file from a backup"
         )

@@ -6,23 +6,37 @@ business of this module.
 """
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kingpost.storage.errors import DatabaseNewer, DatabaseUnreadable
+from kingpost.core import KingpostError
+from kingpost.storage.errors import (
+    DatabaseNewer,
+    DatabaseUnreadable,
+    StorageBusy,
+    StorageFailed,
+    StorageFull,
+)
 
-__all__ = ["migrate", "open_database", "transaction"]
+__all__ = ["make_anew", "migrate", "open_database", "storage_error", "transaction"]
 
 _BUSY_S = 5.0
+_PRIMARY = 0xFF
+"""An extended result code has the primary one in its lowest byte."""
 _FORMATS = "CREATE TABLE IF NOT EXISTS format (owner TEXT PRIMARY KEY, version INTEGER) STRICT"
+_HAS_FORMATS = "SELECT 1 FROM sqlite_master WHERE name = 'format'"
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, *, is_shared: bool = False) -> sqlite3.Connection:
     """Open a database file, and make it, for its owner alone, when it does not exist.
 
     The connection commits each statement by itself; several belong in a `transaction`. It
     is for the thread that opened it.
+
+    Args:
+        is_shared: Let another thread close it.
 
     Raises:
         DatabaseUnreadable: It is no database, or the file system refused.
@@ -30,9 +44,11 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=not is_shared
+        )
     except (OSError, sqlite3.Error) as error:
-        raise DatabaseUnreadable(path, str(error)) from error
+        raise DatabaseUnreadable(path, _reason(error)) from error
     try:
         for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}")
@@ -51,10 +67,12 @@ def transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # on a full disk SQLite has rolled back by itself
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def migrate(connection: sqlite3.Connection, owner: str, migrations: Sequence[str]) -> None:
@@ -67,18 +85,79 @@ def migrate(connection: sqlite3.Connection, owner: str, migrations: Sequence[str
 
     Raises:
         DatabaseNewer: A later version of Kingpost has been here.
+        StorageFull, StorageBusy, StorageFailed: See `storage_error`.
     """
+    try:
+        _migrate(connection, owner, migrations)
+    except sqlite3.Error as error:
+        if _code(error) == sqlite3.SQLITE_ERROR:  # a mistake in a migration
+            raise
+        raise storage_error(error, f"the database of {owner!r}") from error
+
+
+def make_anew(connection: sqlite3.Connection, owners: Mapping[str, Sequence[str]]) -> None:
+    """Drop all tables of a file and make those of some owners, empty, in one transaction.
+
+    Args:
+        owners: Owner to migrations, as in `migrate`.
+
+    Raises:
+        StorageFull, StorageBusy, StorageFailed: See `storage_error`.
+    """
+    try:
+        with transaction(connection):
+            found = connection.execute(_TABLES).fetchall()
+            for (name,) in found:
+                connection.execute(f'DROP TABLE "{name}"')
+            connection.execute(_FORMATS)
+            for owner, migrations in owners.items():
+                _move(connection, owner, migrations)
+    except sqlite3.Error as error:
+        raise storage_error(error, f"the database of {', '.join(owners)}") from error
+
+
+def storage_error(error: sqlite3.Error, name: str) -> KingpostError:
+    """Translate what the driver said of the database of a name."""
+    match _code(error):
+        case sqlite3.SQLITE_FULL:
+            return StorageFull(name)
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StorageBusy(name)
+        case _:
+            return StorageFailed(name, str(error))
+
+
+def _code(error: sqlite3.Error) -> int:
+    found: int = getattr(error, "sqlite_errorcode", 0)  # absent when Python itself refuses
+    return found & _PRIMARY
+
+
+def _reason(error: OSError | sqlite3.Error) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _migrate(connection: sqlite3.Connection, owner: str, migrations: Sequence[str]) -> None:
+    if connection.execute(_HAS_FORMATS).fetchone() and _format(connection, owner) == len(
+        migrations
+    ):
+        return  # nobody who writes has to be waited for
     with transaction(connection):
         connection.execute(_FORMATS)
-        row = connection.execute("SELECT version FROM format WHERE owner = ?", [owner]).fetchone()
-        found = int(row[0]) if row else 0
-        if found > len(migrations):
-            raise DatabaseNewer(owner, found, len(migrations))
-        if found == len(migrations):
-            return
-        for statement in migrations[found:]:
-            connection.execute(statement)
-        connection.execute(
-            "INSERT INTO format VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET version = ?",
-            [owner, len(migrations), len(migrations)],
-        )
+        _move(connection, owner, migrations)
+
+
+def _format(connection: sqlite3.Connection, owner: str) -> int:
+    row = connection.execute("SELECT version FROM format WHERE owner = ?", [owner]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _move(connection: sqlite3.Connection, owner: str, migrations: Sequence[str]) -> None:
+    found = _format(connection, owner)
+    if found > len(migrations):
+        raise DatabaseNewer(owner, found, len(migrations))
+    for statement in migrations[found:]:
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO format VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET version = ?",
+        [owner, len(migrations), len(migrations)],
+    )

@@ -21,6 +21,7 @@ ERRORS: list[KingpostError] = [
     journal.JournalInUse(PATH, 7),
     journal.JournalInUse(PATH, None),
     journal.JournalNewer(PATH, 2, 1),
+    journal.JournalReadOnly(PATH, "Read-only file system"),
     journal.NoSuchOffset(PATH, 7, 3),
     journal.UnknownPartition("a", "b:1"),
 ]

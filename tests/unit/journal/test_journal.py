@@ -19,7 +19,9 @@ from kingpost.journal import (
     JournalFailed,
     JournalFull,
     JournalInUse,
+    JournalReadOnly,
     Position,
+    is_passing,
     scan,
 )
 from tests.simulated_disk import SimulatedDisk
@@ -241,6 +243,39 @@ def test_a_full_disk_loses_nothing_and_the_journal_goes_on_when_there_is_space()
         journal.append([event(b"after")])
     bodies = [commit.entries[0].body for commit in commits(disk)]
     assert (bodies[0], bodies[-1]) == (b"kept", b"after")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_disk_that_takes_no_writes_is_told_from_one_that_fails(number: int) -> None:
+    disk = SimulatedDisk()
+    journal = opened(disk)
+    journal.append([event(b"kept")])
+    disk.fails = {disk.steps: number}
+
+    with pytest.raises(JournalReadOnly, match="Let this user write there") as refusal:
+        journal.append([event(b"refused")])
+
+    assert is_passing(refusal.value)
+    assert not is_passing(JournalFailed(DIRECTORY, "EIO"))
+    journal.close()
+    with opened(disk) as journal:
+        journal.append([event(b"after")])
+    bodies = [commit.entries[0].body for commit in commits(disk)]
+    assert (bodies[0], bodies[-1]) == (b"kept", b"after")
+
+
+def test_room_that_is_asked_for_is_tried_and_given_back() -> None:
+    disk = SimulatedDisk()
+    opened(disk).close()
+    before = disk.contents()
+    disk.is_full = True
+
+    with pytest.raises(JournalFull):
+        Journal.open(DIRECTORY, disk=disk, clock=StoppedClock(), room_bytes=1)
+
+    disk.is_full = False
+    Journal.open(DIRECTORY, disk=disk, clock=StoppedClock(), room_bytes=1 << 20).close()
+    assert disk.contents().keys() == before.keys()
 
 
 def test_a_disk_that_is_full_from_the_start_is_said_so() -> None:

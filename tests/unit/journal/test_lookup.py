@@ -65,6 +65,39 @@ def test_commits_that_came_since_are_found() -> None:
             assert lookup.read(offset).offset == offset
 
 
+def test_every_offset_of_a_large_segment_is_found_whatever_was_asked_before() -> None:
+    disk = SimulatedDisk()
+    with Journal.open(
+        DIRECTORY,
+        disk=disk,
+        clock=StoppedClock(),
+        segment_bytes=8 * 1024 * 1024,
+        fill_in_background=False,
+    ) as journal:
+        for number in range(300):
+            body = b"%d" % number + bytes(300_000 if number == 150 else 19_000)
+            journal.append([Entry("event", "", "t", body)])
+
+    lookup = Lookup(DIRECTORY, disk=disk)
+    for offset in (277, 3, 150, 151, 149, 299, *range(300)):
+        assert lookup.read(offset).entries[0].body.startswith(b"%d\0" % offset)
+
+
+def test_data_that_looks_like_frames_misleads_no_search() -> None:
+    disk = SimulatedDisk()
+    with opened(disk) as journal:
+        journal.append([Entry("event", "", "t", b"first")])
+    copied = next(iter(disk.contents().values()))[:2048]
+    with opened(disk) as journal:
+        for number in range(1, 120):
+            journal.append([Entry("event", "", "t", b"%d" % number + copied * 4)])
+
+    lookup = Lookup(DIRECTORY, disk=disk)
+    for offset in range(119, -1, -1):
+        body = lookup.read(offset).entries[0].body
+        assert body.startswith(b"%d" % offset if offset else b"first")
+
+
 @pytest.mark.parametrize("offset", [-1, 9, 10_000])
 def test_an_offset_that_is_not_there_is_an_error_that_names_the_range(offset: int) -> None:
     lookup = Lookup(DIRECTORY, disk=journal_of(3))

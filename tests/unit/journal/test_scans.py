@@ -7,7 +7,15 @@ from zlib import crc32
 import pytest
 
 from kingpost.core import KingpostError
-from kingpost.journal import Entry, Journal, JournalCorrupt, JournalNewer, Scan, scan
+from kingpost.journal import (
+    Entry,
+    Journal,
+    JournalCorrupt,
+    JournalNewer,
+    Scan,
+    last_commit,
+    scan,
+)
 from tests.simulated_disk import SimulatedDisk
 from tests.stopped_clock import StoppedClock
 
@@ -163,3 +171,12 @@ def test_a_frame_of_a_newer_format_is_refused() -> None:
         offsets(disk)
     with pytest.raises(JournalNewer):
         opened(disk)
+
+
+def test_the_last_commit_is_found_without_reading_all() -> None:
+    for disk, offset in ((many(), 39), (journal_of([entry(0)], [entry(1, count=10)]), 1)):
+        last = last_commit(DIRECTORY, disk=disk)
+        assert last is not None
+        assert last.offset == offset
+    assert last_commit(DIRECTORY, disk=journal_of()) is None
+    assert last_commit(DIRECTORY, disk=SimulatedDisk()) is None

@@ -8,8 +8,13 @@ import pytest
 from kingpost.storage import (
     DatabaseNewer,
     DatabaseUnreadable,
+    StorageBusy,
+    StorageFailed,
+    StorageFull,
+    make_anew,
     migrate,
     open_database,
+    storage_error,
     transaction,
 )
 
@@ -108,3 +113,76 @@ def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
 
     assert connection.execute("SELECT count(*) FROM desks").fetchone() == (0,)
     connection.close()
+
+
+def test_a_full_database_changes_nothing_says_so_and_goes_on(tmp_path: Path) -> None:
+    connection = open_database(tmp_path / "a.sqlite")
+    migrate(connection, "desks", [FIRST])
+    connection.execute("PRAGMA max_page_count = 8")
+
+    with pytest.raises(sqlite3.OperationalError) as refused, transaction(connection):
+        connection.execute("INSERT INTO desks VALUES ('fraud')")
+        connection.execute("INSERT INTO desks VALUES (?)", ["x" * 100_000])
+
+    told = storage_error(refused.value, "a.sqlite")
+    assert isinstance(told, StorageFull)
+    assert told.retry_safe
+    assert not connection.in_transaction
+    connection.execute("PRAGMA max_page_count = 100")
+    assert connection.execute("SELECT count(*) FROM desks").fetchone() == (0,)
+    with transaction(connection):
+        connection.execute("INSERT INTO desks VALUES ('fraud')")
+    connection.close()
+
+
+def test_a_database_that_another_holds_is_busy(tmp_path: Path) -> None:
+    one, other = open_database(tmp_path / "a.sqlite"), open_database(tmp_path / "a.sqlite")
+    other.execute("PRAGMA busy_timeout = 0")
+
+    with transaction(one), pytest.raises(StorageBusy):
+        migrate(other, "desks", [FIRST])
+
+    one.close()
+    other.close()
+
+
+def test_a_database_that_is_damaged_inside_is_an_error_with_what_to_do(tmp_path: Path) -> None:
+    connection = open_database(tmp_path / "a.sqlite")
+    migrate(connection, "desks", [FIRST])
+    connection.close()
+    with (tmp_path / "a.sqlite").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 8192)
+    connection = open_database(tmp_path / "a.sqlite")
+
+    with pytest.raises(StorageFailed, match="restore the file from a backup"):
+        migrate(connection, "desks", [FIRST])
+
+    connection.close()
+
+
+def test_tables_at_their_format_are_found_so_while_another_writes(tmp_path: Path) -> None:
+    one, other = open_database(tmp_path / "a.sqlite"), open_database(tmp_path / "a.sqlite")
+    migrate(one, "desks", [FIRST])
+    other.execute("PRAGMA busy_timeout = 0")
+
+    with transaction(one):
+        migrate(other, "desks", [FIRST])
+
+    one.close()
+    other.close()
+
+
+def test_a_file_is_made_anew_for_everybody_who_reads_it(tmp_path: Path) -> None:
+    one, other = open_database(tmp_path / "a.sqlite"), open_database(tmp_path / "a.sqlite")
+    migrate(one, "desks", [FIRST])
+    one.execute("INSERT INTO desks VALUES ('fraud')")
+    assert other.execute("SELECT count(*) FROM desks").fetchone() == (1,)
+
+    make_anew(one, {"desks": [FIRST, SECOND], "chairs": ["CREATE TABLE chairs (name TEXT) STRICT"]})
+
+    assert other.execute("SELECT * FROM desks").fetchall() == []
+    found = other.execute("SELECT owner, version FROM format ORDER BY owner").fetchall()
+    assert found == [("chairs", 1), ("desks", 2)]
+    one.close()
+    other.close()
