@@ -8,6 +8,8 @@ __all__ = [
     "BadKeyRequest",
     "KeyStoreFailed",
     "MissingScope",
+    "SessionOver",
+    "SessionStoreFailed",
     "UnknownKey",
 ]
 
@@ -84,3 +86,29 @@ class KeyStoreFailed(KingpostError):
 
     def __str__(self) -> str:
         return f"the API keys cannot be reached ({self.reason}); check the disk, then try again"
+
+
+class SessionOver(KingpostError):
+    """There is no session, or it is over; which one is not told."""
+
+    code = "session_over"
+
+    def __str__(self) -> str:
+        return "the session is over; sign in again"
+
+
+class SessionStoreFailed(KingpostError):
+    """The sessions could not be read or written.
+
+    Safe to retry: nobody was signed in or out.
+    """
+
+    code = "session_store_failed"
+    retry_safe = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the sessions cannot be reached ({self.reason}); check the disk, then try again"

@@ -70,7 +70,7 @@ class KeyRing:
         fresh_ns = FRESH_NS
         if key.expires_us is not None:
             fresh_ns = min(fresh_ns, (key.expires_us - now_us) * 1000)
-        principal = Principal(key.id, key.tenant, frozenset(key.scopes))
+        principal = Principal(key.id, key.tenant, frozenset(key.scopes), key.name)
         return _Held(principal, self._clock.monotonic_ns() + fresh_ns)
 
 

@@ -14,13 +14,13 @@ from kingpost.access.errors import BadKeyRequest, UnknownKey
 from kingpost.access.store import ApiKey, KeyStore
 from kingpost.core import Clock
 
-__all__ = ["SCOPES", "NewKey", "create_key", "revoke_key"]
+__all__ = ["SCOPES", "NewKey", "create_key", "is_scope", "revoke_key"]
 
-SCOPES = ("decide", "ingest", "records", "metrics", "admin")
-"""What a key can be let do; `decide:<decision>` narrows the first to one decision."""
+SCOPES = ("decide", "ingest", "records", "review", "metrics", "admin")
+"""What a key can be let do; `decide:<decision>` is one decision, `review:<queue>` one queue."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_NARROWED = re.compile(r"decide:[a-z][a-z0-9_-]{0,63}")
+_NARROWED = re.compile(r"(?:decide|review):[a-z][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class NewKey:
 
     key: ApiKey
     secret: str = field(repr=False)
+
+
+def is_scope(text: str) -> bool:
+    """Tell whether this is a scope: one of `SCOPES`, whole or narrowed."""
+    return text in SCOPES or _NARROWED.fullmatch(text) is not None
 
 
 def create_key(
@@ -43,7 +48,7 @@ def create_key(
     """Make a key and store its hash.
 
     Args:
-        scopes: Of `SCOPES`, or `decide:<decision>`.
+        scopes: Of `SCOPES`, or `decide:<decision>`, or `review:<queue>`.
         name: For people, such as who holds it.
         expires_us: When it stops being valid, microseconds UTC; None is never.
 
@@ -57,10 +62,11 @@ def create_key(
             f"tenant {tenant!r} cannot be one",
             "use 1 to 64 lower-case letters, digits, '_' and '-', beginning with one of the former",
         )
-    unknown = [scope for scope in scopes if scope not in SCOPES and not _NARROWED.fullmatch(scope)]
+    unknown = [scope for scope in scopes if not is_scope(scope)]
     if unknown or not scopes:
         problem = f"unknown scope {unknown[0]!r}" if unknown else "a key needs a scope"
-        raise BadKeyRequest(problem, f"scopes are {', '.join(SCOPES)} and decide:<decision>")
+        known = f"scopes are {', '.join(SCOPES)}, decide:<decision> and review:<queue>"
+        raise BadKeyRequest(problem, known)
     if len(name) > 200 or not (name.isprintable() or not name):
         raise BadKeyRequest("the name is too long or not printable", "use 200 characters at most")
     now_us = clock.now_us()

@@ -15,15 +15,28 @@ class Principal:
         id: Id of the API key; stands in every record the principal causes.
         tenant: Whose data it reaches, and none other's.
         scopes: What it may do; `decide:fraud` is `decide` for that one decision.
+        name: What people call it: the key's name, or a person's address.
     """
 
     id: str
     tenant: str
     scopes: frozenset[str]
+    name: str = ""
+
+    @property
+    def by(self) -> str:
+        """How it stands under what it did: its name, or its id where it has none."""
+        return self.name or self.id
 
     def may(self, scope: str, name: str = "") -> bool:
         """Tell whether it has a scope, whole or narrowed to a name."""
         return scope in self.scopes or (bool(name) and f"{scope}:{name}" in self.scopes)
+
+    def narrowed(self, scope: str) -> tuple[str, ...]:
+        """Return the names that a scope is narrowed to, as the queues of `review:<queue>`."""
+        prefix = f"{scope}:"
+        found = (one.removeprefix(prefix) for one in self.scopes if one.startswith(prefix))
+        return tuple(sorted(found))
 
     def require(self, scope: str, name: str = "") -> None:
         """Let it pass when it has a scope.

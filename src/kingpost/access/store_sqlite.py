@@ -26,6 +26,20 @@ MIGRATIONS: Sequence[str] = (
         secret_sha256 BLOB NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE sessions (
+        digest BLOB PRIMARY KEY,
+        principal TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        name TEXT NOT NULL,
+        key TEXT NOT NULL,
+        csrf TEXT NOT NULL,
+        created_us INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL,
+        seen_us INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
 )
 """One statement each; format n is what the first n of them made."""
 

@@ -1,6 +1,8 @@
 """Models: trained, judged on later periods, described by a card, served as ONNX."""
 
-from kingpost.models.card import CardTable, DataSummary, ModelCard, render_card
+from kingpost.models.card import render_card
+from kingpost.models.card_facts import CardTable, DataSummary, ModelCard
+from kingpost.models.card_html import card_page, card_style, render_card_html, render_card_page
 from kingpost.models.dataset import Provenance, TrainingSet, model_input
 from kingpost.models.errors import (
     BadModel,
@@ -9,9 +11,11 @@ from kingpost.models.errors import (
     ExportDiffers,
     ExtraMissing,
     HistoryTooShort,
+    NothingToCompare,
     OneClassOnly,
 )
 from kingpost.models.evaluation import Evaluation, Slice, evaluate
+from kingpost.models.explain import Contributions, contributions
 from kingpost.models.fitted import Choice, FittedModel, HeldOut, Progress, Trial, quiet
 from kingpost.models.folds import (
     Fold,
@@ -26,6 +30,7 @@ from kingpost.models.measures import (
     Calibration,
     CostOutcome,
     Costs,
+    CurvePoint,
     EntityPrecision,
     ReliabilityBin,
     average_precision,
@@ -33,6 +38,7 @@ from kingpost.models.measures import (
     cheapest_threshold,
     cost_at,
     entity_precision,
+    precision_recall_curve,
     roc_auc,
 )
 from kingpost.models.onnx import OnnxScorer, check_export
@@ -46,8 +52,10 @@ __all__ = [
     "Calibration",
     "CardTable",
     "Choice",
+    "Contributions",
     "CostOutcome",
     "Costs",
+    "CurvePoint",
     "DataSummary",
     "EntityPrecision",
     "Evaluation",
@@ -62,6 +70,7 @@ __all__ = [
     "LightGbmParameters",
     "LightGbmTrainer",
     "ModelCard",
+    "NothingToCompare",
     "OneClassOnly",
     "OnnxScorer",
     "OutOfTimeSplit",
@@ -76,16 +85,22 @@ __all__ = [
     "UnknownEntities",
     "average_precision",
     "calibration",
+    "card_page",
+    "card_style",
     "cheapest_threshold",
     "check_export",
+    "contributions",
     "cost_at",
     "entity_precision",
     "evaluate",
     "every_row",
     "lightgbm_scores",
     "model_input",
+    "precision_recall_curve",
     "quiet",
     "render_card",
+    "render_card_html",
+    "render_card_page",
     "roc_auc",
     "train_lightgbm",
 ]

@@ -9,6 +9,7 @@ __all__ = [
     "ExportDiffers",
     "ExtraMissing",
     "HistoryTooShort",
+    "NothingToCompare",
     "OneClassOnly",
 ]
 
@@ -68,6 +69,22 @@ class OneClassOnly(KingpostError):
         return (
             f"{self.what} needs rows of both classes, and {self.positives} of {self.rows} rows "
             "are positive; take a longer period"
+        )
+
+
+class NothingToCompare(KingpostError):
+    """Reference rows that a score cannot be explained against."""
+
+    code = "nothing_to_compare"
+
+    def __init__(self, shape: tuple[int, ...], features: int) -> None:
+        super().__init__(shape, features)
+        self.shape, self.features = shape, features
+
+    def __str__(self) -> str:
+        return (
+            f"reference rows of shape {self.shape} cannot explain a row of {self.features} "
+            f"features; expected (rows, {self.features}) with one row at least"
         )
 
 

@@ -16,11 +16,13 @@ from kingpost.models.measures import (
     Calibration,
     CostOutcome,
     Costs,
+    CurvePoint,
     EntityPrecision,
     average_precision,
     calibration,
     cost_at,
     entity_precision,
+    precision_recall_curve,
     roc_auc,
 )
 
@@ -51,6 +53,7 @@ class Evaluation:
     Attributes:
         entity_precision: None where rows name no entities.
         at_threshold: What the threshold would have cost; None where none was given.
+        precision_recall: Precision by recall, at 200 thresholds at the most.
     """
 
     rows: int
@@ -61,6 +64,7 @@ class Evaluation:
     calibration: Calibration
     at_threshold: CostOutcome | None
     slices: tuple[Slice, ...]
+    precision_recall: tuple[CurvePoint, ...]
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers by name, as a model version records them."""
@@ -117,6 +121,7 @@ def evaluate(
         slices=tuple(
             _slice(name, data.y[rows], scores[rows]) for name, rows in (slices or {}).items()
         ),
+        precision_recall=precision_recall_curve(data.y, scores),
     )
 
 

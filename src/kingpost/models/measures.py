@@ -18,6 +18,7 @@ __all__ = [
     "Calibration",
     "CostOutcome",
     "Costs",
+    "CurvePoint",
     "EntityPrecision",
     "ReliabilityBin",
     "average_precision",
@@ -25,6 +26,7 @@ __all__ = [
     "cheapest_threshold",
     "cost_at",
     "entity_precision",
+    "precision_recall_curve",
     "roc_auc",
 ]
 
@@ -59,6 +61,54 @@ def average_precision(y: NDArray[np.float64], scores: NDArray[np.float64]) -> fl
     caught, alarms = _from_above(y, scores)
     recall_gained = np.diff(caught, prepend=0) / positives
     return float(np.sum(recall_gained * caught / alarms))
+
+
+class CurvePoint(NamedTuple):
+    """What alarms from a score on would have caught.
+
+    Attributes:
+        threshold: A score that some row has.
+        recall: Which share of the positive rows scores so high.
+        precision: Which share of the rows that score so high is positive.
+    """
+
+    threshold: float
+    recall: float
+    precision: float
+
+
+def precision_recall_curve(
+    y: NDArray[np.float64], scores: NDArray[np.float64], *, points: int = 200
+) -> tuple[CurvePoint, ...]:
+    """Return precision by recall, from the highest score down to the lowest.
+
+    A curve of more points is thinned evenly along the recall. The first, the last and the
+    first that catches every positive row stay, and each point is one of the full curve.
+
+    Args:
+        points: The most to return, 3 at least.
+
+    Raises:
+        OneClassOnly: All rows are positive, or none.
+
+    Source: scikit-learn's `precision_recall_curve`, without its added point at recall 0.
+    """
+    positives = _both_classes("a precision-recall curve", y)
+    caught, alarms = _from_above(y, scores)
+    kept = np.arange(len(caught))
+    if len(kept) > points:
+        levels = np.linspace(float(caught[0]), positives, points - 1, dtype=np.float64)
+        kept = np.unique(np.append(np.searchsorted(caught, levels), len(caught) - 1))
+    thresholds = np.unique(scores)[::-1]
+    return tuple(
+        CurvePoint(*point)
+        for point in zip(
+            thresholds[kept].tolist(),
+            (caught[kept] / positives).tolist(),
+            (caught[kept] / alarms[kept]).tolist(),
+            strict=True,
+        )
+    )
 
 
 class EntityPrecision(NamedTuple):

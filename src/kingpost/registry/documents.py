@@ -29,11 +29,16 @@ class ModelArtefacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         native: The model in its library's own format; empty where it has none.
+        card: The model card in Markdown.
+        card_html: The same with plots, an HTML fragment; empty in versions made before it.
+        profile: The training reference of monitors and explanations, in JSON; empty too.
     """
 
     onnx: Filled
     native: str
     card: Filled
+    card_html: str = ""
+    profile: str = ""
 
 
 class DataVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -208,3 +208,26 @@ def test_errors_survive_pickling() -> None:
     for error in (ApiKeyMissing(), ApiKeyRefused(), MissingScope("decide"), UnknownKey("a1")):
         again = pickle.loads(pickle.dumps(error))
         assert str(again) == str(error)
+
+
+def test_a_key_may_be_for_the_reviews_of_one_queue(store: CountingKeys, clock: FakeClock) -> None:
+    made = create_key(
+        store,
+        clock,
+        tenant="acme",
+        scopes=["review:leads", "review:fraud-desk", "decide:fraud"],
+        name="ann",
+    )
+
+    principal = KeyRing(store, clock).check(f"Bearer {made.secret}".encode())
+
+    assert principal.narrowed("review") == ("fraud-desk", "leads")
+    assert principal.narrowed("records") == ()
+    assert principal.may("review", "leads")
+    assert not principal.may("review")
+    assert not principal.may("review", "operations")
+
+
+def test_somebody_stands_under_what_they_did_by_their_name() -> None:
+    assert Principal("a1", "acme", frozenset(), "ann").by == "ann"
+    assert Principal("a1", "acme", frozenset()).by == "a1"

@@ -19,6 +19,7 @@ from kingpost.models import (
     cheapest_threshold,
     cost_at,
     entity_precision,
+    precision_recall_curve,
     roc_auc,
 )
 
@@ -53,10 +54,39 @@ def test_average_precision_is_that_of_scikit_learn(rows: list[tuple[bool, int]])
     assert average_precision(y, scores) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("measure", [roc_auc, average_precision])
+@given(rows=scored)
+def test_a_precision_recall_curve_is_that_of_scikit_learn(rows: list[tuple[bool, int]]) -> None:
+    y, scores = columns(rows)
+
+    found = precision_recall_curve(y, scores)
+
+    precision, recall, thresholds = metrics.precision_recall_curve(y, scores)
+    assert [point.threshold for point in found] == thresholds[::-1].tolist()
+    assert [point.recall for point in found] == pytest.approx(recall[-2::-1].tolist())
+    assert [point.precision for point in found] == pytest.approx(precision[-2::-1].tolist())
+
+
+def test_a_thinned_curve_keeps_its_ends_and_only_points_of_the_full_one() -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.random(20_000)
+    y = (rng.random(20_000) < scores**3).astype(np.float64)
+
+    full = precision_recall_curve(y, scores, points=20_000)
+    thin = precision_recall_curve(y, scores)
+
+    assert len(full) == 20_000
+    assert 190 <= len(thin) <= 200
+    assert set(thin) <= set(full)
+    assert (thin[0], thin[-1]) == (full[0], full[-1])
+    assert next(point for point in full if point.recall == 1) in thin
+    assert thin == precision_recall_curve(y, scores)
+    assert max(np.diff([point.recall for point in thin])) < 0.011
+
+
+@pytest.mark.parametrize("measure", [roc_auc, average_precision, precision_recall_curve])
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_a_ranking_of_one_class_is_refused(
-    measure: Callable[[NDArray[np.float64], NDArray[np.float64]], float], label: float
+    measure: Callable[[NDArray[np.float64], NDArray[np.float64]], object], label: float
 ) -> None:
     with pytest.raises(OneClassOnly, match="of 3 rows"):
         measure(np.full(3, label), np.array([0.1, 0.2, 0.3]))

@@ -81,6 +81,23 @@ def test_a_model_version_is_read_back_as_registered() -> None:
     assert (version.registered_at_us, version.by) == (NOON, "ada")
 
 
+def test_a_version_registered_before_cards_had_plots_is_still_read() -> None:
+    made = parts()
+    body = b"""{"artefacts":{"card":"3","native":"2","onnx":"1"},"by":"ada","code":"6",
+        "data":{"digest":"4","known_until_us":null,"position":"data:70","rows":60,"tenant":"acme"},
+        "environment":{"packages":{},"platform":"linux","python":"3.11"},"features":"5",
+        "format":1,"metrics":{},"name":"fraud","number":1,"parameters":{},"registered_at_us":1,
+        "seed":7,"threshold":0.5}"""
+    journal = Journal.open(DIRECTORY, disk=made["disk"], clock=made["clock"])
+    journal.append([Entry("model", "", "fraud", body)])
+    journal.close()
+
+    (version,) = ControlLog(DIRECTORY, **made).models("fraud")
+
+    assert version.artefacts == ModelArtefacts(onnx="1", native="2", card="3")
+    assert (version.artefacts.card_html, version.artefacts.profile) == ("", "")
+
+
 def test_an_empty_log_has_no_models_bundles_or_approvals() -> None:
     log = new_log()
 
