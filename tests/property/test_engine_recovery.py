@@ -1,5 +1,7 @@
 """Whatever was asked and in whichever order: a restart changes no bit and no verdict."""
 
+import copy
+import errno
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kingpost.contracts import batch_of, contract_of
-from kingpost.core import KingpostError
+from kingpost.core import KingpostError, id_text
 from kingpost.decisions import Ask, Engine, Reply
 from kingpost.features import Histories, Requests, feature_matrix
 from kingpost.journal import scan
@@ -21,6 +23,7 @@ from tests.tiny_app import FakeClock, Payment, open_engine, payment, served
 
 DATA = Path("/journal/data")
 CONTRACT = contract_of(Payment)
+PASSING = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES]
 
 
 class Arrival(NamedTuple):
@@ -53,7 +56,7 @@ probes = [Arrival(tenant, f"probe-{card}", 20.0, card, 2, is_request=True)
 def feed(engine: Engine, batch: Sequence[Arrival]) -> list[Reply]:
     """Hand a batch over: its events first, then its requests together."""
     asks: list[Ask] = []
-    waits: list[Event] = []
+    waits: list[Landing] = []
     for one in batch:
         event = CONTRACT.decode(one.body)
         if one.is_request:
@@ -66,14 +69,26 @@ def feed(engine: Engine, batch: Sequence[Arrival]) -> list[Reply]:
     replies, has_written = engine.decide(asks, hear)
     waits += [wait] if has_written else []
     assert all(wait.wait(10) for wait in waits)
+    if any(wait.error for wait in waits):
+        raise NotDurable
     return replies
 
 
+class NotDurable(Exception):
+    """What was handed over did not reach the disk."""
+
+
+class Landing(Event):
+    """Set when a group has landed; `error` says why it is not durable."""
+
+    error: KingpostError | None = None
+
+
 def waiting():
-    landed = Event()
+    landed = Landing()
 
     def hear(error: KingpostError | None) -> None:
-        assert error is None
+        landed.error = error
         landed.set()
 
     return hear, landed
@@ -106,6 +121,36 @@ def test_a_restart_between_any_two_batches_changes_nothing(
         assert verdicts(feed(lasting, batch)) == verdicts(feed(restarted, batch))
     assert lasting.events_held() == restarted.events_held()
     lasting.close()
+    restarted.close()
+
+
+@given(before=batches, after=batches, fails_in=st.integers(0, 12), number=st.sampled_from(PASSING))
+def test_an_engine_that_recovers_is_as_one_that_is_started_again(
+    before: list[list[Arrival]], after: list[list[Arrival]], fails_in: int, number: int
+) -> None:
+    disk, clock = SimulatedDisk(), FakeClock()
+    engine = open_engine(DATA, disk=disk, clock=clock)
+    disk.fails = {disk.steps + fails_in: number}
+    acknowledged: list[tuple[str, DecisionRecord]] = []
+    for batch in before:
+        try:
+            replies = feed(engine, batch)
+        except (KingpostError, NotDurable):
+            break
+        acknowledged += [(r.record.tenant, r.record) for r in replies if r.record is not None]
+
+    disk.fails = {}
+    engine.recover()
+
+    for tenant, record in acknowledged:
+        stored = engine.record(tenant, id_text(record.id))
+        assert stored is not None
+        assert stored.record == record
+    restarted = open_engine(DATA, disk=copy.deepcopy(disk).after_kill(), clock=clock)
+    for batch in (*after, probes):
+        assert verdicts(feed(engine, batch)) == verdicts(feed(restarted, batch))
+    assert engine.events_held() == restarted.events_held()
+    engine.close()
     restarted.close()
 
 

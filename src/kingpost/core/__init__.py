@@ -1,7 +1,14 @@
 """What every floor stands on: errors, ids, time, the disk. Standard library only."""
 
 from kingpost.core.clock import Clock, SystemClock
-from kingpost.core.config import BadSetting, Settings, read_settings
+from kingpost.core.config import (
+    SECRET_SETTINGS,
+    BadSetting,
+    CheckedSettings,
+    Settings,
+    check_settings,
+    read_settings,
+)
 from kingpost.core.disk import Disk, DiskFile, DiskLock, SystemDisk
 from kingpost.core.durations import BadDuration, duration_text, duration_us
 from kingpost.core.errors import KingpostError
@@ -9,8 +16,10 @@ from kingpost.core.ids import TimeOrderedIds, id_text, parse_id
 from kingpost.core.places import Place, caller_place
 
 __all__ = [
+    "SECRET_SETTINGS",
     "BadDuration",
     "BadSetting",
+    "CheckedSettings",
     "Clock",
     "Disk",
     "DiskFile",
@@ -22,6 +31,7 @@ __all__ = [
     "SystemDisk",
     "TimeOrderedIds",
     "caller_place",
+    "check_settings",
     "duration_text",
     "duration_us",
     "id_text",

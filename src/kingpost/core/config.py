@@ -1,18 +1,30 @@
 """The settings of one installation: `kingpost.toml`, then `KINGPOST_*`, read once.
 
 Library code takes values; only a composition root reads this. An unknown key is an error,
-so that a misspelt setting is never silently the default.
+so that a misspelt setting is never silently the default. A secret is never part of a
+message or of a `repr`.
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from kingpost.core.durations import BadDuration, duration_us
 from kingpost.core.errors import KingpostError
 
-__all__ = ["BadSetting", "Settings", "read_settings"]
+__all__ = [
+    "SECRET_SETTINGS",
+    "BadSetting",
+    "CheckedSettings",
+    "Settings",
+    "check_settings",
+    "read_settings",
+]
+
+_LONGEST_SHOWN = 60
 
 
 class BadSetting(KingpostError):
@@ -30,7 +42,7 @@ class BadSetting(KingpostError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What an installation may choose.
+    """What an installation may choose; an empty text means none.
 
     Attributes:
         data_dir: Where the journal, the artefacts and the keys lie.
@@ -40,6 +52,22 @@ class Settings:
         max_body_bytes: The largest request to a decision.
         drain: How long a stopping server waits for requests in flight.
         threads: Threads for backfills and training.
+        public_url: What people's browsers call the server, as `https://kingpost.example`;
+            links in alerts and the address to return to after signing in begin with it.
+        alert_webhook: URL that is told of incidents; a secret too, since chat services
+            let in whoever knows it.
+        alert_webhook_secret: Signs what is sent there.
+        alert_smtp: Mail server for incidents, as `mail.example:587`.
+        alert_smtp_user: Name to sign in to it with.
+        alert_smtp_password: Its password.
+        alert_from: Address that such mail comes from.
+        alert_to: Addresses that it goes to, separated by commas.
+        oidc_issuer: Whose accounts people sign in with, as `https://login.example/realm`.
+        oidc_client_id: What the console is called there.
+        oidc_client_secret: Its secret there.
+        oidc_roles: What a role may do, as `ml-ops=records,review;viewer=records`.
+        oidc_role_claim: The claim that lists a person's roles.
+        oidc_tenant: The tenant of everybody who signs in that way; `tenant` when empty.
     """
 
     data_dir: Path = Path(".kingpost")
@@ -49,6 +77,20 @@ class Settings:
     max_body_bytes: int = 256 * 1024
     drain: str = "10s"
     threads: int = 2
+    public_url: str = ""
+    alert_webhook: str = field(default="", repr=False)
+    alert_webhook_secret: str = field(default="", repr=False)
+    alert_smtp: str = ""
+    alert_smtp_user: str = ""
+    alert_smtp_password: str = field(default="", repr=False)
+    alert_from: str = ""
+    alert_to: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_roles: str = ""
+    oidc_role_claim: str = "roles"
+    oidc_tenant: str = ""
 
     @property
     def drain_s(self) -> float:
@@ -56,11 +98,33 @@ class Settings:
         return duration_us(self.drain) / 1e6
 
 
-_PATHS, _TEXTS, _NUMBERS = (
-    ("data_dir",),
-    ("tenant", "host", "drain"),
-    ("port", "max_body_bytes", "threads"),
+class CheckedSettings(NamedTuple):
+    """Settings as far as they could be read, and everything that is wrong with them.
+
+    Attributes:
+        sources: Where each setting that is not the default comes from, by its name.
+        problems: In the order they were met; `settings` may be used when there is none.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+    problems: tuple[BadSetting, ...]
+
+
+SECRET_SETTINGS = frozenset(one.name for one in fields(Settings) if not one.repr)
+"""Settings that are shown to nobody."""
+
+_NAMES = tuple(one.name for one in fields(Settings))
+_PATHS = ("data_dir",)
+_NUMBERS = {"port": (0, 65535), "max_body_bytes": (1, 1 << 40), "threads": (1, 4096)}
+_REQUIRED = ("data_dir", "tenant", "host", "drain")
+_URLS = ("public_url", "alert_webhook", "oidc_issuer")
+_NEEDS = (
+    ("alert_smtp", ("alert_from", "alert_to")),
+    ("oidc_issuer", ("oidc_client_id",)),
 )
+_NO_SETTINGS = ("KINGPOST_API_KEY", "KINGPOST_URL", "KINGPOST_CHROMIUM")
+"""Variables for clients of a server, and for what looks at its pages."""
 
 
 def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -69,41 +133,103 @@ def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     Args:
         file: A TOML file; None when there is none.
         environment: As `os.environ`; names `KINGPOST_<SETTING>` count, and those of the
-            test suite (`KINGPOST_TEST_…`) do not.
+            test suite (`KINGPOST_TEST_…`) and of clients do not.
 
     Raises:
-        BadSetting: A key is unknown, or a value is not of its kind.
+        BadSetting: A key is unknown, or a value is not of its kind; the first of them.
     """
+    checked = check_settings(file, environment)
+    if checked.problems:
+        raise checked.problems[0]
+    return checked.settings
+
+
+def check_settings(file: Path | None, environment: Mapping[str, str]) -> CheckedSettings:
+    """Read as `read_settings` does, and go on after what is wrong, to tell all of it."""
     settings = Settings()
+    sources: dict[str, str] = {}
+    problems: list[BadSetting] = []
+    for source, key, value in _found(file, environment, problems):
+        try:
+            settings = replace(settings, **{key: _parsed(source, key, value)})
+        except BadSetting as problem:
+            problems.append(problem)
+        else:
+            sources[key] = source
+    problems += _missing(settings, sources)
+    return CheckedSettings(settings, sources, tuple(problems))
+
+
+def _found(
+    file: Path | None, environment: Mapping[str, str], problems: list[BadSetting]
+) -> Iterator[tuple[str, str, object]]:
     if file is not None:
         try:
-            table = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadSetting(str(file), "(file)", f"cannot be read as TOML: {error}") from error
-        for key, value in table.items():
-            settings = _with(settings, str(file), key, value)
+            # an editor may have put a byte order mark in front
+            table = tomllib.loads(file.read_text("utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            problems.append(BadSetting(str(file), "(file)", f"cannot be read as TOML: {error}"))
+        else:
+            for key, value in table.items():
+                yield str(file), key, value
     for name, value in environment.items():
-        if name.startswith("KINGPOST_") and not name.startswith("KINGPOST_TEST_"):
+        is_test = name.startswith("KINGPOST_TEST_") or name in _NO_SETTINGS
+        if name.startswith("KINGPOST_") and not is_test:
             key = name.removeprefix("KINGPOST_").lower()
-            settings = _with(settings, f"environment variable {name}", key, value)
-    return settings
+            yield f"environment variable {name}", key, value
 
 
-def _with(settings: Settings, source: str, key: str, value: object) -> Settings:
+def _parsed(source: str, key: str, value: object) -> str | int | Path:
+    if key not in _NAMES:
+        raise BadSetting(source, key, f"is unknown; known are {', '.join(_NAMES)}")
+    shown = "a value that is not shown" if key in SECRET_SETTINGS else repr(value)
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     if key in _NUMBERS:
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise BadSetting(source, key, f"expected a whole number from 0, found {value!r}")
-        return replace(settings, **{key: value})
-    if key not in (*_PATHS, *_TEXTS):
-        known = ", ".join(field.name for field in fields(settings))
-        raise BadSetting(source, key, f"is unknown; known are {known}")
-    if not isinstance(value, str) or not value:
-        raise BadSetting(source, key, f"expected a text, as a path, found {value!r}")
+        return _number(source, key, value, shown)
+    if not isinstance(value, str) or (key in _REQUIRED and not value):
+        kind = "a path as a text" if key in _PATHS else "a text"
+        raise BadSetting(source, key, f"expected {kind}, found {shown}")
+    if not value.isprintable():
+        raise BadSetting(source, key, "has characters that are no text, as line ends")
     if key == "drain":
         try:
             duration_us(value)
         except BadDuration as error:
             raise BadSetting(source, key, str(error)) from error
-    return replace(settings, **{key: Path(value) if key in _PATHS else value})
+    if key in _URLS and value and not _is_url(value):
+        raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
+    if key == "alert_smtp" and value and not _is_host_and_port(value):
+        raise BadSetting(source, key, f"expected a host and a port, as mail:587, found {shown}")
+    return Path(value) if key in _PATHS else value
+
+
+def _number(source: str, key: str, value: object, shown: str) -> int:
+    lowest, highest = _NUMBERS[key]
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise BadSetting(
+            source, key, f"expected a whole number from {lowest} to {highest}, found {shown}"
+        )
+    return value
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # reading it checks it
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+
+
+def _is_host_and_port(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536
+
+
+def _missing(settings: Settings, sources: Mapping[str, str]) -> Iterator[BadSetting]:
+    for key, others in _NEEDS:
+        for other in others:
+            if getattr(settings, key) and not getattr(settings, other):
+                yield BadSetting(sources[key], key, f"needs {other}, which is not set")

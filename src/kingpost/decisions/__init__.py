@@ -1,6 +1,13 @@
 """Decisions: declared, bundled, approved, run, recorded and replayed."""
 
-from kingpost.decisions.answer import Verdict, judge
+from kingpost.decisions.answer import (
+    PlacedRule,
+    Verdict,
+    judge,
+    matching_rule,
+    otherwise_of,
+    placed_rules,
+)
 from kingpost.decisions.application import Application, load_application
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.data_directory import DataDirectory
@@ -10,6 +17,7 @@ from kingpost.decisions.declare import (
     Gate,
     Model,
     Otherwise,
+    Rule,
     Trainer,
     budget,
     decision,
@@ -18,6 +26,7 @@ from kingpost.decisions.declare import (
     model,
     refuse,
     review,
+    rule,
 )
 from kingpost.decisions.engine import Ask, Engine, Ingested, Reply
 from kingpost.decisions.errors import (
@@ -28,8 +37,12 @@ from kingpost.decisions.errors import (
     IdempotencyKeyReused,
     NoModel,
     NotApproved,
+    NotExplainable,
     WrongDecision,
 )
+from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
+from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.reference import profile_of
 from kingpost.decisions.replay import (
     ReplayReport,
     Verification,
@@ -52,6 +65,10 @@ __all__ = [
     "Engine",
     "EngineStopped",
     "EventConflict",
+    "Explainer",
+    "Explanation",
+    "ExplanationLine",
+    "FoundRecord",
     "Gate",
     "IdempotencyKeyReused",
     "Ingested",
@@ -60,9 +77,12 @@ __all__ = [
     "Model",
     "NoModel",
     "NotApproved",
+    "NotExplainable",
     "Otherwise",
+    "PlacedRule",
     "ReplayReport",
     "Reply",
+    "Rule",
     "Scorer",
     "ServedDecision",
     "Trained",
@@ -75,17 +95,24 @@ __all__ = [
     "budget",
     "check_bundle",
     "decision",
+    "explain_record",
     "fallback",
+    "find_record",
     "gate",
     "judge",
     "learn",
     "load_application",
+    "matching_rule",
     "model",
+    "otherwise_of",
+    "placed_rules",
+    "profile_of",
     "read_bundle",
     "read_histories",
     "refuse",
     "replay_record",
     "review",
+    "rule",
     "train_decision",
     "training_set",
     "verify_records",

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import Contract, ContractViolation, Event, batch_of
 from kingpost.core import Disk, KingpostError, id_text
-from kingpost.decisions.answer import judge
+from kingpost.decisions.answer import judge, matching_rule, placed_rules
 from kingpost.decisions.bundle import Bundle
-from kingpost.decisions.declare import Decision
+from kingpost.decisions.declare import Decision, Rule
 from kingpost.decisions.served import Scorer
 from kingpost.features import Histories, History, Requests, feature_matrix
 from kingpost.journal import Commit, Entry, Position, scan
@@ -237,9 +237,10 @@ def _compare_rows(
     values = _compare_features(decision, histories, whole, found)
     answered = np.array([not _is_failed(row.record) for row in whole], np.bool_)
     scores = _scores(scorer, model_input(values[answered]))
+    matched = _matched_rules(decision, values[answered])
     judged = (row.record for row in whole if not _is_failed(row.record))
-    for record, score in zip(judged, scores, strict=True):
-        _compare_answer(decision, bundle, record, score, found)
+    for record, score, rule in zip(judged, scores, matched, strict=True):
+        _compare_answer(decision, bundle, record, score, rule, found)
 
 
 def _is_failed(record: DecisionRecord) -> bool:
@@ -285,10 +286,24 @@ def _scores(scorer: Scorer, rows: NDArray[np.float32]) -> list[float]:
     return scores
 
 
+def _matched_rules(decision: Decision, values: NDArray[np.float64]) -> Sequence[Rule | None]:
+    rules = placed_rules(decision.gate, decision.features.names)
+    if not rules:
+        return [None] * len(values)
+    return [matching_rule(rules, row) for row in values.tolist()]
+
+
 def _compare_answer(
-    decision: Decision, bundle: Bundle, record: DecisionRecord, score: float, found: _Findings
+    decision: Decision,
+    bundle: Bundle,
+    record: DecisionRecord,
+    score: float,
+    rule: Rule | None,
+    found: _Findings,
 ) -> None:
-    verdict = judge(score, label=bundle.label, threshold=bundle.threshold, gate=decision.gate)
+    verdict = judge(
+        score, label=bundle.label, threshold=bundle.threshold, gate=decision.gate, rule=rule
+    )
     answer = record.answer
     if answer != verdict.answer:
         found.differs(record, "answer", _text(answer), f"{_text(verdict.answer)} (score {score!r})")

@@ -3,6 +3,9 @@
 journal/data      events, requests and decision records
 journal/control   models, bundles and approvals
 artefacts/        models, cards and sources, by digest
+access.sqlite     API keys and sessions
+observed.sqlite   the search of records and the monitors; may be deleted, and is made anew
+tasks.sqlite      what waits for people, and who has it
 """
 
 from dataclasses import dataclass
@@ -33,6 +36,21 @@ class DataDirectory:
     def control(self) -> Path:
         """The partition of models, bundles and approvals."""
         return self.root / "journal" / "control"
+
+    @property
+    def access(self) -> Path:
+        """The database of API keys and sessions."""
+        return self.root / "access.sqlite"
+
+    @property
+    def observed(self) -> Path:
+        """The database that is derived from the data partition."""
+        return self.root / "observed.sqlite"
+
+    @property
+    def tasks(self) -> Path:
+        """The database of the inbox."""
+        return self.root / "tasks.sqlite"
 
     def artefacts(self, *, disk: Disk) -> ArtefactStore:
         """Open the artefacts."""

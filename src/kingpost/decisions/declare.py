@@ -13,10 +13,13 @@ A wrong declaration is an error at import that names the line.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import UNSET, UnsetType
 
 from kingpost.contracts import Contract, Event, contract_of
 from kingpost.core import BadDuration, Place, caller_place, duration_us
@@ -31,6 +34,7 @@ __all__ = [
     "Gate",
     "Model",
     "Otherwise",
+    "Rule",
     "Trainer",
     "budget",
     "decision",
@@ -39,6 +43,7 @@ __all__ = [
     "model",
     "refuse",
     "review",
+    "rule",
 ]
 
 Trainer = Callable[[TrainingSet], FittedModel]
@@ -49,19 +54,51 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 class Otherwise:
     """What happens to a request that does not pass the gate.
 
+    What is unset is left out of a bundle's document, so that one made before it could be
+    said keeps its digest.
+
     Attributes:
         queue: For a review, the desk whose people look at it.
         positive: For a fallback, the answer given instead.
+        within_us: For a review, how long the desk may take.
+        escalate_to: For a review, the queue that it moves to when it is late.
     """
 
     outcome: Outcome
     queue: str = ""
     positive: bool = False
+    within_us: int | UnsetType = UNSET
+    escalate_to: str | UnsetType = UNSET
 
 
-def review(queue: str) -> Otherwise:
-    """Send it to people: the answer stands as a proposal until they decide."""
-    return Otherwise(Outcome.REVIEW, queue=queue)
+def review(
+    queue: str, *, within: str | timedelta | None = None, escalate_to: str = ""
+) -> Otherwise:
+    """Send it to people: the answer stands as a proposal until they decide.
+
+    Args:
+        queue: The desk whose people look at it.
+        within: How long they may take, as `"4h"`; without it there is no deadline.
+        escalate_to: The queue that it moves to when they took longer.
+
+    Raises:
+        WrongDecision: A name cannot be one, the length is none, or nothing can be late.
+    """
+    place = caller_place()
+    _checked_name("queue", queue, place)
+    if escalate_to:
+        _checked_name("queue", escalate_to, place)
+        if within is None:
+            raise WrongDecision(
+                f"escalate_to is {escalate_to!r}, and nothing says when a review is late",
+                "say how long it may take, as within='4h'",
+                place,
+            )
+    try:
+        within_us = UNSET if within is None else duration_us(within)
+    except BadDuration as error:
+        raise WrongDecision(str(error), "write it so", place) from error
+    return Otherwise(Outcome.REVIEW, queue, within_us=within_us, escalate_to=escalate_to or UNSET)
 
 
 def refuse() -> Otherwise:
@@ -75,19 +112,82 @@ def fallback(*, positive: bool) -> Otherwise:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What happens to a request whose feature lies beyond a bound, however sure the model is.
+
+    With both bounds it speaks of what lies between them. A feature that could not be
+    computed lies nowhere.
+    """
+
+    feature: str
+    above: float | None
+    below: float | None
+    then: Otherwise
+
+
+def rule(
+    feature: str, *, above: float | None = None, below: float | None = None, then: Otherwise
+) -> Rule:
+    """Say what happens when a feature is above a bound, below one, or between two.
+
+    Args:
+        feature: The name of one of the decision's features.
+        above: The rule speaks of values greater than this.
+        below: The rule speaks of values less than this.
+        then: As from `review`, `refuse` or `fallback`.
+
+    Raises:
+        WrongDecision: No value can meet it, or every value does.
+    """
+    place = caller_place()
+    bounds = [float(bound) for bound in (above, below) if bound is not None]
+    if not bounds or not all(map(math.isfinite, bounds)):
+        raise WrongDecision(
+            f"the rule for {feature!r} has no bound that is a number",
+            "say above=… or below=…",
+            place,
+        )
+    if above is not None and below is not None and above >= below:
+        raise WrongDecision(
+            f"no {feature!r} is above {above:g} and below {below:g}",
+            "say the lower bound in above=… and the higher one in below=…",
+            place,
+        )
+    return Rule(
+        feature,
+        None if above is None else float(above),
+        None if below is None else float(below),
+        then,
+    )
+
+
+@dataclass(frozen=True)
 class Gate:
-    """How sure the model must be.
+    """How sure the model must be, and what is not left to it.
 
     Attributes:
         min_confidence: The least probability of the likelier class, 0.5 to 1.
+        rules: Looked at first, in their order; the first that speaks of a request says
+            what happens to it. Unset where there are none.
     """
 
     min_confidence: float = 0.5
     otherwise: Otherwise = field(default_factory=refuse)
+    rules: tuple[Rule, ...] | UnsetType = UNSET
 
 
-def gate(*, min_confidence: float, otherwise: Otherwise) -> Gate:
-    """Ask for a confidence, and say what happens below it.
+def gate(
+    *,
+    min_confidence: float = 0.5,
+    otherwise: Otherwise | None = None,
+    rules: Sequence[Rule] = (),
+) -> Gate:
+    """Ask for a confidence, and say what happens below it; first of all look at rules.
+
+    Args:
+        min_confidence: The least probability of the likelier class; 0.5 lets all pass.
+        otherwise: What happens below it; a refusal by default.
+        rules: As from `rule`; the first that speaks of a request says what happens to it.
 
     Raises:
         WrongDecision: The confidence is not a probability from 0.5 to 1.
@@ -98,7 +198,7 @@ def gate(*, min_confidence: float, otherwise: Otherwise) -> Gate:
             "it is the probability of the likelier of two classes: 0.5 to 1",
             caller_place(),
         )
-    return Gate(min_confidence, otherwise)
+    return Gate(min_confidence, otherwise or refuse(), tuple(rules) or UNSET)
 
 
 @dataclass(frozen=True)
@@ -213,7 +313,7 @@ def decision(
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
-        WrongDecision: The name cannot be one.
+        WrongDecision: The name cannot be one, or a rule speaks of no feature.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -227,6 +327,7 @@ def decision(
             place,
         )
     resolved = FeatureSet(contract, features, place)
+    _check_rules(gate or Gate(), resolved, place)
     if label.stream.contract.name == contract.name:
         raise LeakingLabel(
             f"the label {label.field!r} is a field of the request itself",
@@ -247,6 +348,16 @@ def decision(
 def source_of(trainer: Trainer) -> str:
     """Return the source of a trainer, or of its class where it is an object."""
     return inspect.getsource(trainer if inspect.isfunction(trainer) else type(trainer))
+
+
+def _check_rules(gate: Gate, features: FeatureSet, place: Place) -> None:
+    for one in gate.rules or ():
+        if one.feature not in features.names:
+            raise WrongDecision(
+                f"a rule speaks of {one.feature!r}, which is no feature of this decision",
+                f"name one of {', '.join(features.names)}",
+                place,
+            )
 
 
 def _checked_name(kind: str, name: str, place: Place) -> str:

@@ -8,12 +8,14 @@ answer never depends on the others in it.
 The engine is synchronous and belongs to one thread; waiting is the shell's work: `decide`
 and `ingest` return at once, and `landed` is called when what they wrote is durable. What
 goes wrong with one request fails that request. What goes wrong between applying an event
-and writing it stops the engine: memory would be ahead of the journal.
+and writing it stops the engine: memory would be ahead of the journal. Where the cause
+passes, such as a full disk, `recover` reads memory back from the journal.
 """
 
 import hashlib
+import threading
 from array import array
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
@@ -25,13 +27,22 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import Event, batch_of
 from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
-from kingpost.decisions.answer import Verdict, judge
+from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.application import Application
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.tenant_state import Answered, Recovery, TenantState, empty_state
-from kingpost.journal import Entry, Journal, Landed, Lookup, scan
+from kingpost.journal import (
+    GROUP_BYTES,
+    Entry,
+    Journal,
+    JournalClosed,
+    Landed,
+    Lookup,
+    is_passing,
+    scan,
+)
 from kingpost.models import model_input
 from kingpost.records import (
     RECORD_FORMAT,
@@ -114,23 +125,30 @@ class Engine:
     def __init__(
         self,
         journal: Journal,
-        lookup: Lookup,
+        disk: Disk,
         clock: Clock,
         application: Application,
         served: Mapping[str, ServedDecision],
-        index: RecordIndex,
-        tenants: dict[str, TenantState],
+        recovery: Recovery,
     ) -> None:
         self.application = application
         self.served = served
-        self._journal, self._lookup, self._clock = journal, lookup, clock
-        self._index = index
-        self._tenants = tenants
-        self._ids = TimeOrderedIds(clock, after=index.last)
+        self._journal, self._disk, self._clock = journal, disk, clock
+        self._lookup = Lookup(journal.directory, disk=disk)
+        self._index: RecordIndex = recovery.index
+        self._tenants: dict[str, TenantState] = recovery.tenants()
+        self._ids = TimeOrderedIds(clock, after=self._index.last)
         self._key_of = {
             name: attrgetter(contract.key.name) for name, contract in application.streams.items()
         }
+        self._event_time_of = {
+            name: attrgetter(f"{contract.event_time.name}.us")
+            for name, contract in application.streams.items()
+        }
         self._failure: EngineStopped | None = None
+        self._may_recover = True
+        self._is_closed = False
+        self._reopening = threading.Lock()
         self._complaints = Complaints(clock)
 
     @staticmethod
@@ -150,26 +168,61 @@ class Engine:
 
         Raises:
             IncompatibleContract: Stored events do not fit the contracts declared now.
-            JournalInUse, JournalCorrupt, JournalFull, JournalFailed: See `Journal.open`.
+            JournalInUse, JournalCorrupt, JournalFull, JournalReadOnly, JournalFailed: See
+                `Journal.open`.
         """
         journal = Journal.open(directory, disk=disk, clock=clock)
         try:
-            recovery = Recovery(application, served)
-            for commit in scan(directory, disk=disk):
-                recovery.add(commit)
-            if changed := recovery.changed_contracts():
-                journal.append(changed)
-            tenants = recovery.tenants()
+            recovery = _read_back(journal, application, served, disk=disk)
+            return Engine(journal, disk, clock, application, served, recovery)
         except BaseException:
             journal.close()
             raise
-        lookup = Lookup(directory, disk=disk)
-        return Engine(journal, lookup, clock, application, served, recovery.index, tenants)
 
     def close(self) -> None:
         """Wait until everything accepted is durable, then release the partition."""
-        self._journal.close()
-        self._lookup.close()
+        self._is_closed = True
+        with self._reopening:
+            self._journal.close()
+            self._lookup.close()
+
+    def recover(self) -> None:
+        """Open the partition again after a failure that passes, and rebuild memory from it.
+
+        What was acknowledged is there; of the rest, whole commits may be. For any thread,
+        but until it returns nothing may be decided or taken in; records can be read.
+
+        Raises:
+            JournalFull, JournalReadOnly, JournalInUse: Not yet; call it again later.
+            EngineStopped: What stopped the engine does not pass.
+            JournalClosed: It was closed meanwhile.
+            KingpostError: The partition cannot be opened, see `open`.
+        """
+        if not self._may_recover:
+            raise EngineStopped(*(self._failure.args if self._failure else ("",)))
+        directory = self._journal.directory
+        with self._reopening:
+            self._journal.close()
+            self._refuse_when_closed()
+            self._tenants = {}  # room for those that are read back
+            journal = Journal.open(
+                directory, disk=self._disk, clock=self._clock, room_bytes=GROUP_BYTES
+            )
+            try:
+                recovery = _read_back(
+                    journal,
+                    self.application,
+                    self.served,
+                    disk=self._disk,
+                    each=self._refuse_when_closed,
+                )
+                self._tenants = recovery.tenants()
+            except BaseException:
+                journal.close()
+                raise
+            self._index = recovery.index
+            self._journal = journal
+            self._failure = None
 
     def decide(self, asks: Sequence[Ask], landed: Landed) -> tuple[list[Reply], bool]:
         """Decide a batch of requests.
@@ -216,6 +269,18 @@ class Engine:
         with self._writing():
             return self._ingest(tenant, stream, events, landed, beside)
 
+    def append(self, entries: Sequence[Entry], landed: Landed) -> None:
+        """Write entries that change nothing of what is in memory, such as a person's review.
+
+        Args:
+            landed: As in `decide`; always called.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        with self._writing():
+            self._journal.submit([entries], landed)
+
     def record(self, tenant: str, identifier: str) -> StoredRecord | None:
         """Read a durable record by its id; None when the tenant has none of that id."""
         parsed = parse_id(identifier)
@@ -251,7 +316,12 @@ class Engine:
             yield
         except BaseException as error:
             self._failure = EngineStopped(type(error).__name__)
+            self._may_recover = is_passing(error)
             raise
+
+    def _refuse_when_closed(self) -> None:
+        if self._is_closed:
+            raise JournalClosed(self._journal.directory)
 
     def _entry_at(self, offset: int) -> Entry | None:
         if offset >= self._journal.durable_offset:
@@ -399,7 +469,9 @@ class Engine:
         row = draft.lane_row
         if row >= 0:
             width = len(served.decision.features)
-            features = lanes[ask.decision].values[row * width : (row + 1) * width].tobytes()
+            values = lanes[ask.decision].values
+            features = values[row * width : (row + 1) * width].tobytes()
+            rules = served.rules
             score = scores[ask.decision][row]
             if score is None:
                 reason = "model_error"
@@ -409,6 +481,7 @@ class Engine:
                     label=served.decision.model.label.field,
                     threshold=served.threshold,
                     gate=served.decision.gate,
+                    rule=matching_rule(rules, values, row * width) if rules else None,
                 )
                 reason = verdict.reason
         if verdict.outcome is Outcome.FAILED:
@@ -438,6 +511,7 @@ class Engine:
             outcome=verdict.outcome,
             reason=reason,
             stages=Stages((started_ns - ask.arrived_ns) // 1000, *stages, 0),
+            event_time_us=self._event_time_of[served.decision.request.name](ask.event),
         )
 
     def _ingest(
@@ -470,6 +544,28 @@ class Engine:
         if entries:
             self._journal.submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
+
+
+def _read_back(
+    journal: Journal,
+    application: Application,
+    served: Mapping[str, ServedDecision],
+    *,
+    disk: Disk,
+    each: Callable[[], None] = lambda: None,
+) -> Recovery:
+    """Read a partition from its first commit on, and write what contracts have changed.
+
+    Args:
+        each: Called before each commit; what it raises ends the reading.
+    """
+    recovery = Recovery(application, served)
+    for commit in scan(journal.directory, disk=disk):
+        each()
+        recovery.add(commit)
+    if changed := recovery.changed_contracts():
+        journal.append(changed)
+    return recovery
 
 
 def _commit(draft: _Draft, record: DecisionRecord) -> Sequence[Entry]:

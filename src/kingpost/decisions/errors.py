@@ -10,6 +10,7 @@ __all__ = [
     "IdempotencyKeyReused",
     "NoModel",
     "NotApproved",
+    "NotExplainable",
     "NothingToLearn",
     "RecordNotFound",
     "ReplayFailed",
@@ -182,6 +183,19 @@ class RecordNotFound(KingpostError):
             f"{self.directory} holds no decision record {self.identifier!r}; give the id that came "
             "with the answer, 36 characters, and the data directory of the server that gave it"
         )
+
+
+class NotExplainable(KingpostError):
+    """A record whose score cannot be explained."""
+
+    code = "not_explainable"
+
+    def __init__(self, record: str, problem: str, mend: str) -> None:
+        super().__init__(record, problem, mend)
+        self.record, self.problem, self.mend = record, problem, mend
+
+    def __str__(self) -> str:
+        return f"record {self.record} cannot be explained: {self.problem}; {self.mend}"
 
 
 class ReplayFailed(KingpostError):

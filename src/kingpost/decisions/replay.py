@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from kingpost.core import SystemClock, SystemDisk, id_text, parse_id
+from kingpost.core import SystemClock, SystemDisk, id_text
 from kingpost.decisions.bundle import Bundle, read_bundle
 from kingpost.decisions.comparison import Comparison, Difference
 from kingpost.decisions.data_directory import DataDirectory
@@ -30,11 +30,12 @@ from kingpost.decisions.environment import (
     environment_differences,
     present_environment,
 )
-from kingpost.decisions.errors import NotApproved, RecordNotFound, ReplayFailed
+from kingpost.decisions.errors import NotApproved, ReplayFailed
+from kingpost.decisions.find import find_record
 from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
 from kingpost.decisions.sources import unpack_sources
 from kingpost.journal import scan
-from kingpost.records import DecisionRecord, decode_record
+from kingpost.records import decode_record
 
 __all__ = ["FeatureValue", "ReplayReport", "Verification", "replay_record", "verify_records"]
 
@@ -129,7 +130,7 @@ def replay_record(
         JournalCorrupt: Events or records were altered.
         ReplayFailed: The recorded source does not run, or is not what the bundle says.
     """
-    record, stop = _find(identifier, where, tenant)
+    record, stop = find_record(identifier, where, tenant=tenant)
     bundle = _bundle(where, record.decision, record.bundle.hex())
     comparison = _run(where, bundle, stop, only=record.id)
     if comparison.records != 1:
@@ -206,18 +207,6 @@ def _add(whole: Comparison, part: Comparison) -> None:
     whole.reads += part.reads
     whole.reads_different += part.reads_different
     whole.shown += part.shown
-
-
-def _find(identifier: str, where: DataDirectory, tenant: str | None) -> tuple[DecisionRecord, int]:
-    wanted = parse_id(identifier)
-    if wanted is not None:
-        for commit in scan(where.data, disk=SystemDisk()):
-            for entry in commit.entries:
-                if entry.kind == "record" and wanted in entry.body:
-                    record = decode_record(entry.body)
-                    if record.id == wanted and tenant in (None, record.tenant):
-                        return record, commit.next_offset
-    raise RecordNotFound(identifier, str(where.root))
 
 
 def _groups(where: DataDirectory) -> Sequence[_Group]:

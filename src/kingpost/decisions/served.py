@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.decisions.answer import PlacedRule, placed_rules
 from kingpost.decisions.declare import Decision
 
 __all__ = ["Scorer", "ServedDecision"]
@@ -35,3 +37,8 @@ class ServedDecision:
     model: bytes
     scorer: Scorer
     threshold: float
+
+    @cached_property
+    def rules(self) -> tuple[PlacedRule, ...]:
+        """The gate's rules, ready to be looked at; as a rule there are none."""
+        return placed_rules(self.decision.gate, self.decision.features.names)

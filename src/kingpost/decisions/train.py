@@ -23,6 +23,7 @@ from kingpost.decisions.training import Learned, TrainingPlan, learn
 from kingpost.features import Histories
 from kingpost.journal import Position, Scan
 from kingpost.models import Progress, quiet
+from kingpost.monitoring import encode_profile
 from kingpost.registry import DataVersion, ModelArtefacts, ModelDraft, ModelVersion
 
 __all__ = ["Trained", "read_histories", "train_decision"]
@@ -109,6 +110,8 @@ def train_decision(
                 onnx=store.put(model.onnx),
                 native=store.put(model.native) if model.native else "",
                 card=store.put(learned.card.encode()),
+                card_html=store.put(learned.card_html.encode()),
+                profile=store.put(encode_profile(learned.profile).encode()),
             ),
             data=DataVersion(
                 position=str(position),

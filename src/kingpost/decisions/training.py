@@ -44,7 +44,9 @@ from kingpost.models import (
     model_input,
     quiet,
     render_card,
+    render_card_html,
 )
+from kingpost.monitoring import Profile, build_profile
 
 __all__ = ["Learned", "MistakeCosts", "Slicer", "TrainingPlan", "learn", "training_set"]
 
@@ -114,6 +116,9 @@ class Learned(NamedTuple):
         rows: Labelled requests in all, learned from, judged on or neither.
         data: Digest over their keys, positions, labels and features.
         card: The model card in Markdown.
+        card_html: The same with plots, as a fragment; see `card_page`.
+        profile: What monitors and explanations compare with: the rows from the first one
+            learned from to the end of the test.
     """
 
     model: FittedModel
@@ -122,6 +127,8 @@ class Learned(NamedTuple):
     rows: int
     data: str
     card: str
+    card_html: str
+    profile: Profile
 
 
 def training_set(
@@ -193,11 +200,13 @@ def learn(
     model = _call(decision.model.trainer, training, progress)
     scorer = _checked(model, decision)
     threshold = _threshold(model, training, labelled.requests.events.take(learned), plan.costs)
-    progress("evaluate", 0, 1)
+    progress("evaluate", 0, 2)
+    unseen = np.setdiff1d(_period(data, split), learned)
+    scores = _scores(scorer, data, np.union1d(unseen, judged))
     test, asked = data.take(judged), labelled.requests.events.take(judged)
     evaluation = evaluate(
         test,
-        scorer.scores(test.x),
+        scores[judged],
         threshold=threshold,
         costs=None if plan.costs is None else plan.costs.of(asked),
         slices=None if plan.slices is None else plan.slices(asked),
@@ -216,8 +225,19 @@ def learn(
         environment=environment or {},
         limits=plan.limits,
     )
-    progress("evaluate", 1, 1)
-    return Learned(model, threshold, evaluation, len(data), data.provenance.data, render_card(card))
+    progress("evaluate", 1, 2)
+    profile = _profile(decision, data, scores, split, threshold)
+    progress("evaluate", 2, 2)
+    return Learned(
+        model=model,
+        threshold=threshold,
+        evaluation=evaluation,
+        rows=len(data),
+        data=data.provenance.data,
+        card=render_card(card),
+        card_html=render_card_html(card),
+        profile=profile,
+    )
 
 
 def _rows(
@@ -316,3 +336,39 @@ def _threshold(
     return cheapest_threshold(
         training.y[rows], model.held_out.scores, costs.of(requests.take(rows))
     ).threshold
+
+
+def _scores(scorer: OnnxScorer, data: TrainingSet, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Score some rows, NaN for all others: those that the model learned from, or too old."""
+    scores = np.full(len(data), np.nan)
+    scores[rows] = scorer.scores(data.x[rows])
+    return scores
+
+
+def _profile(
+    decision: Decision,
+    data: TrainingSet,
+    scores: NDArray[np.float64],
+    split: OutOfTimeSplit,
+    threshold: float,
+) -> Profile:
+    rows, otherwise = _period(data, split), decision.gate.otherwise
+    return build_profile(
+        decision.name,
+        data.feature_names,
+        data.x[rows],
+        data.event_time_us[rows],
+        scores=scores[rows],
+        labels=data.y[rows],
+        threshold=threshold,
+        min_confidence=decision.gate.min_confidence,
+        below_gate=otherwise.outcome,
+        fallback_positive=otherwise.positive,
+        inputs=[name for name, _ in decision.features.field_slots],
+    )
+
+
+def _period(data: TrainingSet, split: OutOfTimeSplit) -> NDArray[np.int64]:
+    """Return the rows from the beginning of the training to the end of the test."""
+    start = None if split.train_from is None else microseconds(split.train_from)
+    return data.rows_between(start, split.test_us[1])

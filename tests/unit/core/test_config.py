@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from kingpost.core import BadSetting, Settings, read_settings
+from kingpost.core import (
+    SECRET_SETTINGS,
+    BadSetting,
+    Settings,
+    check_settings,
+    read_settings,
+)
 
 
 def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
@@ -43,3 +49,72 @@ def test_a_wrong_setting_is_an_error_that_names_it(
 def test_an_unknown_variable_is_an_error() -> None:
     with pytest.raises(BadSetting, match="KINGPOST_PROT"):
         read_settings(None, {"KINGPOST_PROT": "1"})
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "kingpost.toml"
+    file.write_text('port = 70000\nprot = 1\ntenant = "shop"\nalert_smtp = "mail:587"\n')
+
+    checked = check_settings(file, {"KINGPOST_DRAIN": "soon", "KINGPOST_HOST": "::1"})
+
+    assert [problem.key for problem in checked.problems] == [
+        "port", "prot", "drain", "alert_smtp", "alert_smtp",
+    ]  # fmt: skip
+    assert checked.settings.tenant == "shop"
+    assert checked.sources["host"] == "environment variable KINGPOST_HOST"
+    assert checked.sources["tenant"] == str(file)
+
+
+@pytest.mark.parametrize("key", sorted(SECRET_SETTINGS))
+def test_a_secret_is_never_shown(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "kingpost.toml"
+    file.write_text(f'{key} = ["hunter2"]\n')
+
+    problems = check_settings(file, {f"KINGPOST_{key.upper()}": "hunter2\n"}).problems
+    settings = read_settings(None, {f"KINGPOST_{key.upper()}": "https://hunter2.example"})
+
+    assert len(problems) == 2
+    assert "hunter2" not in "".join(map(str, problems))
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xff\xfep\x00o\x00r\x00t\x00", "TOML"),
+        (b'tenant = "\xe9"', "TOML"),
+        (b"port = " + b"9" * 5000, "TOML"),
+        (b"a = " + b"[" * 100_000, "TOML"),
+        (b'tenant = "a\\u0000b"', "no text"),
+        (b'public_url = "kingpost.example"', "expected a URL"),
+        (b'public_url = "http://[::1"', "expected a URL"),
+        (b'alert_smtp = "mail"', "host and a port"),
+        (b"threads = 0", "from 1"),
+        (b'oidc_issuer = "https://login.example"', "needs oidc_client_id"),
+    ],
+)
+def test_a_file_in_a_bad_state_is_an_error_that_says_so(
+    content: bytes, expected: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "kingpost.toml"
+    file.write_bytes(content)
+
+    with pytest.raises(BadSetting, match=expected):
+        read_settings(file, {})
+
+
+def test_a_file_that_is_missing_or_a_directory_is_an_error(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.toml"):
+        with pytest.raises(BadSetting, match="cannot be read"):
+            read_settings(path, {})
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "kingpost.toml"
+    file.write_bytes(b"\xef\xbb\xbfport = 1")
+
+    assert read_settings(file, {}).port == 1
+
+
+def test_variables_for_clients_of_a_server_are_no_settings() -> None:
+    assert read_settings(None, {"KINGPOST_URL": "x", "KINGPOST_API_KEY": "y"}) == Settings()

@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kingpost.decisions import Gate, Otherwise, Verdict, fallback, gate, judge, refuse, review
+from kingpost.decisions import (
+    Gate,
+    Otherwise,
+    Verdict,
+    fallback,
+    gate,
+    judge,
+    matching_rule,
+    otherwise_of,
+    placed_rules,
+    refuse,
+    review,
+    rule,
+)
 from kingpost.records import Outcome
 
 NO_GATE = Gate()
@@ -75,3 +88,67 @@ def test_an_answer_reads_back_as_it_was_judged(score: float, threshold: float) -
     assert msgspec.json.decode(verdict.answer) == {'f"é': score >= threshold, "score": score}
     assert verdict.confidence == max(score, 1 - score)
     assert verdict.outcome is Outcome.DECIDED
+
+
+def test_a_rule_goes_before_the_gate_and_says_why() -> None:
+    large = rule("amount", above=1000, then=review("leads"))
+
+    verdict = judge(0.9, label="fraud", threshold=0.5, gate=gate(rules=[large]), rule=large)
+
+    assert verdict == Verdict(
+        b'{"fraud":true,"score":0.9}', 0.9, Outcome.REVIEW, "amount above 1000; review by leads"
+    )
+
+
+def test_a_rule_cannot_make_an_answer_of_no_score() -> None:
+    large = rule("amount", above=1000, then=fallback(positive=True))
+
+    verdict = judge(math.nan, label="fraud", threshold=0.5, gate=gate(rules=[large]), rule=large)
+
+    assert verdict == Verdict(b"null", 0.0, Outcome.FAILED, "no_score")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1001.0, "above"),
+        (math.inf, "above"),
+        (1000.0, None),
+        (50.0, "between"),
+        (10.0, None),
+        (100.0, None),
+        (-1.0, "below"),
+        (-math.inf, "below"),
+        (math.nan, None),
+    ],
+)
+def test_the_first_rule_that_speaks_of_a_request_counts(value: float, expected: str | None) -> None:
+    rules = placed_rules(
+        gate(
+            rules=[
+                rule("amount", above=1000, then=review("above")),
+                rule("amount", above=10, below=100, then=review("between")),
+                rule("amount", below=0, then=review("below")),
+                rule("amount", above=2000, then=review("never")),
+            ]
+        ),
+        ["count", "amount"],
+    )
+
+    found = matching_rule(rules, [9.0, 9.0, 5000.0, value], 2)
+
+    assert (found.then.queue if found else None) == expected
+    assert placed_rules(NO_GATE, ["amount"]) == ()
+
+
+def test_a_reason_tells_what_of_the_gate_gave_it() -> None:
+    large = rule("amount", above=1000, then=review("leads", within="1h"))
+    middle = rule("amount", above=0.5, below=1e9, then=review("desk", within="4h"))
+    whole = gate(min_confidence=0.75, otherwise=review("desk"), rules=[large, middle])
+
+    assert otherwise_of(whole, "amount above 1000; review by leads") == large.then
+    assert otherwise_of(whole, "amount above 0.5 and below 1000000000; review by desk") == (
+        middle.then
+    )
+    assert otherwise_of(whole, "confidence below 0.75; review by desk") == whole.otherwise
+    assert otherwise_of(whole, "confidence below 0.8; review by desk") is None

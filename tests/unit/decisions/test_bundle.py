@@ -18,7 +18,7 @@ from kingpost.decisions.bundle import (
     make_bundle,
     read_bundle,
 )
-from kingpost.decisions.declare import Decision, fallback, gate
+from kingpost.decisions.declare import Decision, fallback, gate, review, rule
 from kingpost.decisions.errors import BundleMismatch, NoModel, NotApproved
 from kingpost.decisions.sources import code_digest, pack_sources, unpack_sources
 from kingpost.registry import (
@@ -137,6 +137,37 @@ def test_a_bundle_is_what_its_document_says_to_the_last_byte(bundle: Bundle) -> 
     assert read == bundle
     assert bundle_document(read) == document
     assert read.digest == bundle.digest == digest_of(document)
+
+
+def test_a_bundle_made_before_rules_keeps_its_document(bundle: Bundle) -> None:
+    before = (
+        b'"gate":{"min_confidence":1.0,"otherwise":{"outcome":"refused","positive":false,'
+        b'"queue":""}}'
+    )
+
+    document = bundle_document(bundle)
+
+    assert before in document
+    assert bundle_document(msgspec.json.decode(document, type=Bundle)) == document
+
+
+def test_rules_and_deadlines_are_part_of_what_is_approved(
+    application: Application, store: ArtefactStore, version: ModelVersion
+) -> None:
+    late = review("desk", within="4h", escalate_to="leads")
+    ruled = replace(
+        decision_of(application),
+        gate=gate(otherwise=late, rules=[rule("amount", above=1000, then=late)]),
+    )
+    made = make_bundle(application, ruled, version, store)
+    easier = replace(ruled, gate=gate(otherwise=late, rules=[rule("amount", above=9, then=late)]))
+
+    check_bundle(made, application, ruled, store)
+
+    assert b'"escalate_to":"leads"' in bundle_document(made)
+    assert b'"within_us":14400000000' in bundle_document(made)
+    with pytest.raises(BundleMismatch, match="gate differ"):
+        check_bundle(made, application, easier, store)
 
 
 def test_a_bundle_holds_the_application_and_the_modules_it_imports(

@@ -3,6 +3,7 @@
 import hashlib
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -112,7 +113,7 @@ class Scorer:
         return (1 / (1 + rows[:, -1].astype(np.float64) / 50)).tolist()
 
 
-def live(disk: SimulatedDisk) -> list[DecisionRecord]:
+def live(disk: SimulatedDisk, decision: Decision = decision) -> list[DecisionRecord]:
     """Serve a dozen payments of two tenants: a late one, and one that was ingested before."""
     application = Application(
         Path("/app"),
@@ -157,7 +158,9 @@ def live(disk: SimulatedDisk) -> list[DecisionRecord]:
     return records
 
 
-def compared(disk: SimulatedDisk, *, only: bytes | None = None) -> Comparison:
+def compared(
+    disk: SimulatedDisk, *, only: bytes | None = None, decision: Decision = decision
+) -> Comparison:
     past = read_past(DATA, decision, bytes.fromhex(bundle.digest), disk=disk, only=only)
     return compare(decision, bundle, Scorer(), past, partition="data")
 
@@ -197,6 +200,26 @@ def test_every_record_comes_out_as_it_was_made() -> None:
     assert {record.outcome for record in records} == {Outcome.DECIDED, Outcome.REVIEW}
     assert (found.records, found.different, found.failed) == (12, 0, 0)
     assert (found.reads, found.reads_different, found.shown) == (12 * 6, 0, [])
+
+
+def test_a_rule_says_the_same_again() -> None:
+    disk = SimulatedDisk()
+    rules = [
+        kp.rule("amount", above=100, then=kp.review("leads")),
+        kp.rule("share", below=0.1, then=kp.fallback(positive=False)),
+    ]
+    ruled = replace(decision, gate=kp.gate(rules=rules))
+    records = live(disk, ruled)
+
+    found = compared(disk, decision=ruled)
+
+    assert {record.outcome for record in records} == {
+        Outcome.DECIDED,
+        Outcome.REVIEW,
+        Outcome.FALLBACK,
+    }
+    assert (found.records, found.different, found.shown) == (12, 0, [])
+    assert compared(disk).different > 0
 
 
 def test_a_request_whose_event_was_held_before_is_read_at_its_own_position() -> None:

@@ -2,11 +2,13 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+import kingpost as kp
 from kingpost.contracts import IncompatibleContract, contract_of
 from kingpost.core import KingpostError, id_text
 from kingpost.decisions import (
@@ -22,7 +24,16 @@ from kingpost.decisions.tenant_state import Answered
 from kingpost.journal import Commit, Entry, Journal, JournalFailed, scan
 from kingpost.records import DecisionRecord, Outcome
 from tests.simulated_disk import SimulatedDisk
-from tests.tiny_app import BUNDLE, FakeClock, Payment, open_engine, payment
+from tests.tiny_app import (
+    APPLICATION,
+    BUNDLE,
+    FakeClock,
+    Payment,
+    fraud,
+    open_engine,
+    payment,
+    served,
+)
 
 DATA = Path("/journal/data")
 DECODE = contract_of(Payment).decode
@@ -93,6 +104,13 @@ def test_a_decision_and_the_event_that_asked_are_one_commit(
     assert record.event_offset == last.offset
     assert record.position == f"data:{last.offset}"
     assert (record.outcome, record.bundle) == (Outcome.DECIDED, BUNDLE)
+
+
+def test_a_record_says_when_its_event_happened(engine: Engine) -> None:
+    record = record_of(*decide(engine, ask(payment("p1", minute=7))))
+
+    assert record.event_time_us == 1_533_124_800_000_000 + 7 * 60_000_000
+    assert record.format == 2
 
 
 def test_a_record_is_found_by_its_id_and_by_its_offset(engine: Engine) -> None:
@@ -307,6 +325,50 @@ def test_entries_beside_the_events_are_in_their_commit(engine: Engine, disk: Sim
 
     kinds = [[entry.kind for entry in commit.entries] for commit in commits(disk)[-2:]]
     assert kinds == [["event", "quarantine"], ["quarantine"]]
+
+
+def test_what_a_person_said_is_written_beside_the_decisions(
+    engine: Engine, disk: SimulatedDisk
+) -> None:
+    landed = Event()
+    said = Entry("review", "acme", "fraud", b"[]")
+
+    engine.append([said], lambda _: landed.set())
+
+    assert landed.wait(10)
+    assert commits(disk)[-1].entries == (said,)
+    engine.close()
+    assert open_engine(DATA, disk=disk, clock=FakeClock()).events_held() == {}
+
+
+def test_a_rule_decides_what_happens_whatever_the_model_says(disk: SimulatedDisk) -> None:
+    rules = [
+        kp.rule("amount", above=500, then=kp.review("leads")),
+        kp.rule("card_count_1d", above=1, then=kp.refuse()),
+    ]
+    ruled = replace(fraud, gate=kp.gate(rules=rules))
+    one = {"fraud": replace(served()["fraud"], decision=ruled)}
+    engine = Engine.open(DATA, APPLICATION, one, disk=disk, clock=FakeClock())
+
+    replies = decide(
+        engine,
+        ask(payment("p1", 900)),
+        ask(payment("p2", 20)),
+        ask(payment("p3", 20, card="c2")),
+        ask(payment("p4", 13, card="c3")),
+        ask(payment("p5", 404, card="c4")),
+    )
+    engine.close()
+
+    assert [(one.outcome.value, one.reason) for one in map(record_of, replies)] == [
+        ("review", "amount above 500; review by leads"),
+        ("refused", "card_count_1d above 1; refused"),
+        ("decided", ""),
+        ("failed", "feature_error"),
+        ("failed", "no_score"),
+    ]
+    assert record_of(replies[0]).answer == b'{"fraud":true,"score":0.8999999761581421}'
+    assert record_of(replies[1]).answer == b"null"
 
 
 def test_a_tenant_sees_nothing_of_another(engine: Engine) -> None:

@@ -204,8 +204,35 @@ def test_the_same_inputs_give_the_same_model_digest_and_card() -> None:
     other = learn(decision_with(ByAmount()), THREE_WEEKS, LAST_WEEK, code="c0de")
 
     assert (one.model.onnx, one.data, one.card) == (other.model.onnx, other.data, other.card)
+    assert (one.card_html, one.profile) == (other.card_html, other.profile)
     assert one.data in one.card
     assert "c0de" in one.card
+
+
+def test_the_reference_is_of_training_and_test_and_its_scores_of_rows_not_learned_from() -> None:
+    decision = replace(
+        decision_with(ByAmount()), gate=kp.gate(min_confidence=0.9, otherwise=kp.refuse())
+    )
+    weeks = history([(f"p{at}", at / 24, 20.0 + at, at % 5 == 0, 2) for at in range(504)])
+
+    profile = learn(decision, weeks, LAST_WEEK).profile
+    shorter = replace(LAST_WEEK, split=OutOfTimeSplit(day(14), day(14), day(20), day(7)))
+    part = learn(decision, weeks, shorter).profile
+
+    # labels take two days: rows of the last two days of training were not learned from either
+    assert (profile.rows, part.rows) == (21 * 24, 13 * 24)
+    assert profile.precision is not None
+    assert profile.recall_rows == sum(at % 5 == 0 for at in range(12 * 24, 504))
+    assert (profile.threshold, profile.min_confidence) == (0.5, 0.9)
+    assert [column.name for column in profile.features] == ["amount", "card_n_7d", "card_mean_7d"]
+
+
+def test_the_card_is_told_with_plots_too() -> None:
+    learned = learn(decision_with(ByAmount()), THREE_WEEKS, LAST_WEEK, code="c0de")
+
+    assert learned.card_html.startswith('<article class="model-card"')
+    assert learned.data in learned.card_html
+    assert "plot-precision-recall" in learned.card_html
 
 
 @pytest.mark.parametrize(
