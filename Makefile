@@ -29,10 +29,12 @@ ARGUMENTS = set --; \
 	fi
 
 .PHONY: help setup demo evaluate bench test check check-style check-types check-imports \
-	check-tests api-snapshot format clean
+	check-tests api-snapshot reference format clean install
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+install: $(RUN_READY)  ## make .venv with what a user needs: the command, training, sign-in
 
 setup: $(DEV_READY)  ## make .venv with everything a developer needs
 
@@ -68,6 +70,9 @@ check-style: $(DEV_READY)
 
 check-imports: $(DEV_READY)
 	@$(BIN)/lint-imports --no-logo --no-cache
+
+reference: $(DEV_READY)  ## write docs/reference anew from the code
+	@$(BIN)/python -m tools.reference
 
 format: $(DEV_READY)  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix-only

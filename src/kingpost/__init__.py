@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import model as model
     from kingpost.decisions import refuse as refuse
     from kingpost.decisions import review as review
+    from kingpost.decisions import rule as rule
     from kingpost.features import count as count
     from kingpost.features import feature as feature
     from kingpost.features import field as field
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
-    "decisions": "budget decision fallback gate model refuse review",
+    "decisions": "budget decision fallback gate model refuse review rule",
     "features": "count feature field last max mean min stream sum",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
@@ -68,6 +69,7 @@ __all__ = [
     "model",
     "refuse",
     "review",
+    "rule",
     "stream",
     "sum",
 ]

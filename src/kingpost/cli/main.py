@@ -7,16 +7,16 @@ a wrong call with code 2.
 
 import os
 import sys
-from dataclasses import replace
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from kingpost.core import KingpostError, Settings, read_settings
+from kingpost.cli.chosen import SettingsPlace
+from kingpost.core import KingpostError
 
-__all__ = ["main"]
+__all__ = ["command_line", "main"]
 
 # command -> (module, what it does); the text is here so that `--help` loads no command
 _COMMANDS = {
@@ -28,10 +28,18 @@ _COMMANDS = {
     "models": ("models", "List trained models, bundles and approvals."),
     "approve": ("models", "Approve a bundle, so that it may run."),
     "run": ("serve", "Serve an application's decisions."),
+    "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
     "keys": ("serve", "Create, list and revoke API keys."),
+    "review": ("review", "List, claim and answer what waits for people."),
+    "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),
     "verify": ("records", "Recompute every record and count what differs."),
+    "config": ("config", "Show the settings, or check them."),
+    "doctor": ("doctor", "Examine this machine and installation, and say what to do."),
 }
+
+_READ_THEMSELVES = ("config", "doctor")
+"""Commands that have something to say of settings that cannot be read."""
 
 
 class _Commands(click.Group):
@@ -54,30 +62,27 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
     help="Settings file; kingpost.toml in this directory when it exists.",
 )
 @click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Where the journal and the models lie."
+    "--data-dir",
+    type=click.Path(path_type=Path, readable=False),
+    help="Where the journal and the models lie.",
 )
 @click.version_option(metadata.version("kingpost"), prog_name="kingpost")
 @click.pass_context
-def _kingpost(ctx: click.Context, config: Path | None, data_dir: Path | None) -> None:
+def command_line(ctx: click.Context, config: Path | None, data_dir: Path | None) -> None:
     """Declare a decision once; serve it, record it, prove it."""
-    ctx.obj = _settings(config, data_dir)
-
-
-def _settings(config: Path | None, data_dir: Path | None) -> Settings:
-    default = Path("kingpost.toml")
-    file = config or (default if default.is_file() else None)
-    settings = read_settings(file, os.environ)
-    return settings if data_dir is None else replace(settings, data_dir=data_dir)
+    place = SettingsPlace(config, data_dir)
+    reads_itself = ctx.invoked_subcommand in _READ_THEMSELVES
+    ctx.obj = place if reads_itself else place.read(os.environ)
 
 
 def main() -> NoReturn:
     """Run the command line of this process, and exit."""
     try:
-        code = _kingpost.main(standalone_mode=False)
+        code = command_line.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except KingpostError as error:
         click.echo(f"error [{error.code}]: {error}", err=True)
@@ -91,3 +96,8 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        # a path that no part of Kingpost expected to be refused
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error [system_refused]: {where}{error.strerror or error}", err=True)
+        sys.exit(1)

@@ -5,10 +5,13 @@ gate and model byte for byte does not start, whatever any setting says.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kingpost.access import MIGRATIONS, KeyRing, SqliteKeys
+from kingpost.cli.observer_process import ObserverProcess
+from kingpost.cli.pages import open_pages
+from kingpost.cli.stores import open_review_sources
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -44,7 +47,6 @@ class NothingToServe(KingpostError):
 
 def open_keys(settings: Settings) -> SqliteKeys:
     """Open the API keys of an installation, and make the file when there is none."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = open_database(settings.data_dir / "access.sqlite")
     migrate(connection, "access", MIGRATIONS)
     return SqliteKeys(connection)
@@ -63,23 +65,53 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
     where = DataDirectory(settings.data_dir)
     served = _served(application, where)
     keys = KeyRing(open_keys(settings), clock)
+    sources = open_review_sources(where)
     engine = Engine.open(where.data, application, served, disk=disk, clock=clock)
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
-    return build_app(engine, keys, limits, clock, feature_names=_feature_names(where))
+    app = build_app(
+        engine,
+        keys,
+        limits,
+        clock,
+        feature_names=_feature_names(where),
+        sources=sources,
+    )
+    assert app.desk is not None  # it has sources
+    app.mount(open_pages(settings, where, served, app.desk, disk=disk, clock=clock))
+    return app
 
 
-def run_server(settings: Settings, path: Path, ready: Callable[[str], None]) -> None:
+def run_server(
+    settings: Settings,
+    path: Path,
+    ready: Callable[[str], None],
+    *,
+    observer: Sequence[str] = (),
+) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
     Args:
         ready: Told the URL once requests are taken.
+        observer: A command that observes what is decided, run beside the server; none
+            where something else does.
 
     Raises:
         PortInUse, BadAddress: The address cannot be listened on.
         KingpostError: See `build_server`.
     """
     app = build_server(settings, path)
-    serve(app, settings.host, settings.port, settings.drain_s, ready=ready)
+    beside: list[ObserverProcess] = []
+
+    def started(url: str) -> None:
+        if observer:
+            beside.append(ObserverProcess(observer))
+        ready(url)
+
+    try:
+        serve(app, settings.host, settings.port, settings.drain_s, ready=started)
+    finally:
+        for process in beside:
+            process.close()
 
 
 def _served(application: Application, where: DataDirectory) -> Mapping[str, ServedDecision]:

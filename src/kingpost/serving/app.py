@@ -10,6 +10,8 @@ it is closed.
 import logging
 from collections.abc import Sequence
 
+from starlette.types import ASGIApp
+
 from kingpost.access import KeyRing
 from kingpost.core import Clock
 from kingpost.decisions import Engine
@@ -19,16 +21,23 @@ from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.metrics import Metrics
+from kingpost.serving.review_desk import ReviewDesk
+from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
 
 __all__ = ["ServingApp", "build_app"]
 
 _log = logging.getLogger(__name__)
+_API = ("/v1/", "/health/", "/metrics", "/openapi.json", "/docs")
 
 
 class ServingApp:
-    """An ASGI 3 application; made by `build_app`."""
+    """An ASGI 3 application; made by `build_app`.
+
+    Attributes:
+        desk: What people may do; None without sources.
+    """
 
     def __init__(
         self,
@@ -37,6 +46,7 @@ class ServingApp:
         settings: ServingSettings,
         clock: Clock,
         feature_names: FeatureNames,
+        sources: ReviewSources | None,
     ) -> None:
         self.metrics = Metrics(engine.served)
         self._engine = engine
@@ -47,9 +57,19 @@ class ServingApp:
         events = EventsRoute(
             engine.application.streams, self._shell, bodies, self.metrics, settings
         )
+        self.desk = None if sources is None else ReviewDesk(self._shell, sources, clock)
         self._control = control_plane(
-            engine, keys, events, self._health, self.metrics, feature_names
+            engine,
+            keys,
+            events,
+            self._health,
+            self.metrics,
+            feature_names,
+            self.desk,
+            bodies,
+            clock,
         )
+        self._pages: ASGIApp | None = None
         self._decisions = {
             f"/v1/decisions/{name}": DecisionRoute(
                 served, self._shell, keys, bodies, self.metrics, clock, settings
@@ -67,6 +87,10 @@ class ServingApp:
                 await self._serve_other(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+
+    def mount(self, pages: ASGIApp) -> None:
+        """Let an application of pages answer every path that is not the API's."""
+        self._pages = pages
 
     def begin_drain(self) -> None:
         """Say from now on that requests should go elsewhere; those that come are answered."""
@@ -86,7 +110,10 @@ class ServingApp:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
         scope[TRACE_ID] = trace_id
         try:
-            await self._control(scope, receive, send)
+            if self._pages is None or scope["path"].startswith(_API):
+                await self._control(scope, receive, send)
+            else:
+                await self._pages(scope, receive, send)
         except Disconnected:
             return
         except Exception:  # noqa: BLE001  answered already; here it is only logged
@@ -110,12 +137,15 @@ def build_app(
     clock: Clock,
     *,
     feature_names: FeatureNames | None = None,
+    sources: ReviewSources | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
     Args:
         feature_names: Finds the feature names of an earlier bundle, for the records it
             made; without it only those of the bundles that run now are known.
+        sources: The inbox, the search and the monitors; without them their routes answer
+            that they are not configured, and records stand without reviews and labels.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -124,4 +154,4 @@ def build_app(
             return served.decision.features.names
         return None if feature_names is None else feature_names(decision, bundle)
 
-    return ServingApp(engine, keys, settings, clock, names_of)
+    return ServingApp(engine, keys, settings, clock, names_of, sources)

@@ -1,4 +1,4 @@
-"""Everything beside the hot path: events, records, what runs, health, metrics, docs.
+"""Everything beside the hot path: events, records, people, what runs, health, metrics, docs.
 
 A FastAPI application. Its routes are thin: who asks is found first, then the work is done
 by the module that owns it. Errors of any kind leave as problem documents.
@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from kingpost.access import KeyRing, Principal
-from kingpost.core import KingpostError
+from kingpost.core import Clock, KingpostError
 from kingpost.decisions import Engine
 from kingpost.serving.decisions_list import render_decisions
 from kingpost.serving.docs_page import docs_file
@@ -23,11 +23,13 @@ from kingpost.serving.errors import (
 )
 from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.health import Health
-from kingpost.serving.http import HttpAnswer
+from kingpost.serving.http import BodyReader, HttpAnswer
 from kingpost.serving.metrics import MEDIA_TYPE, Metrics
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import problem_answer
 from kingpost.serving.rendering import render_record
+from kingpost.serving.review_desk import ReviewDesk
+from kingpost.serving.review_routes import ReviewRoutes
 
 __all__ = ["TRACE_ID", "FeatureNames", "control_plane"]
 
@@ -49,6 +51,9 @@ def control_plane(
     health: Health,
     metrics: Metrics,
     feature_names: FeatureNames,
+    desk: ReviewDesk | None,
+    bodies: BodyReader,
+    clock: Clock,
 ) -> FastAPI:
     """Build the application."""
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -77,6 +82,9 @@ def control_plane(
         headers: dict[bytes, bytes] = dict(request.scope["headers"])
         return _response(await events.take(principal, stream, headers, request.receive))
 
+    review = ReviewRoutes(engine, desk, let_in, bodies, clock)
+    review.add_to(api)
+
     @api.get("/v1/records/{identifier}")
     async def read_record(request: Request, identifier: str) -> Response:
         principal = let_in(request)
@@ -86,8 +94,11 @@ def control_plane(
             raise RecordNotFound
         record = stored.record
         names = feature_names(record.decision, record.bundle)
-        body = render_record(record, names, engine.request_of(record))
-        return _response(HttpAnswer(200, (_JSON, _PRIVATE), body))
+        body = engine.request_of(record)
+        line = await review.line_of(record.tenant, record.id)
+        return _response(
+            HttpAnswer(200, (_JSON, _PRIVATE), render_record(record, names, body, line))
+        )
 
     @api.get("/metrics")
     async def scrape(request: Request) -> Response:

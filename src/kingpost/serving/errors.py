@@ -4,14 +4,19 @@ from kingpost.core import KingpostError
 
 __all__ = [
     "BadAddress",
+    "BadBody",
     "BadHeader",
+    "BadParameter",
+    "BadReason",
     "BodyTimeout",
     "BodyTooLarge",
     "DecisionFailed",
     "DecisionNotFound",
+    "IncidentNotFound",
     "InternalError",
     "MalformedRequest",
     "MethodNotAllowed",
+    "NotConfigured",
     "NotReady",
     "Overloaded",
     "PortInUse",
@@ -21,6 +26,7 @@ __all__ = [
     "StreamNotFound",
     "TooManyEvents",
     "UnsupportedMediaType",
+    "WrongTaskKind",
 ]
 
 
@@ -106,6 +112,82 @@ class RecordNotFound(KingpostError):
 
     def __str__(self) -> str:
         return "there is no record with this id"
+
+
+class NotConfigured(KingpostError):
+    """A part of the API that this server was started without."""
+
+    code = "not_configured"
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+    def __str__(self) -> str:
+        return f"this server was started without {self.part}; `kingpost run` starts it with it"
+
+
+class IncidentNotFound(KingpostError):
+    """An incident that this tenant does not have."""
+
+    code = "incident_not_found"
+
+    def __str__(self) -> str:
+        return "there is no incident with this id; GET /v1/incidents lists them"
+
+
+class WrongTaskKind(KingpostError):
+    """A task that cannot be answered in this way."""
+
+    code = "wrong_task_kind"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        if self.kind == "incident":
+            return "this task is an incident; it is acknowledged, not approved or overridden"
+        return "this task is a review; it is approved or overridden, not acknowledged"
+
+
+class BadReason(KingpostError):
+    """A person's reason that cannot be kept."""
+
+    code = "bad_reason"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the reason cannot be kept: {self.problem}; write 1 to 2,000 printable characters"
+
+
+class BadParameter(KingpostError):
+    """A query parameter that is unknown, or has a value it cannot have."""
+
+    code = "bad_parameter"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}; GET /openapi.json says what each parameter takes"
+
+
+class BadBody(KingpostError):
+    """A body that is no JSON, or not the object that the path takes."""
+
+    code = "bad_body"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}; GET /openapi.json says what this path takes"
 
 
 class BodyTimeout(KingpostError):

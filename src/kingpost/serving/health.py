@@ -32,9 +32,11 @@ class Health:
         """Answer that requests may be sent here.
 
         Raises:
-            NotReady: They should go elsewhere: it is shutting down, or a failure has
-                ended all work.
+            NotReady: They should go elsewhere: it is shutting down, or nothing can be
+                recorded, for now or until it is started again.
         """
+        if self._shell.is_recovering:
+            raise NotReady("the journal cannot be written; it goes on by itself once it can")
         if self._shell.failure is not None:
             raise NotReady("a failure has ended all work; start it again")
         if self.is_draining:

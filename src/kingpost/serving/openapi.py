@@ -15,6 +15,7 @@ from kingpost.decisions import Application, ServedDecision
 from kingpost.serving.decisions_list import DecisionsDocument
 from kingpost.serving.events_route import EventsDocument
 from kingpost.serving.health import HealthDocument
+from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
 from kingpost.serving.rendering import AnswerDocument, RecordDocument
 
@@ -23,7 +24,14 @@ __all__ = ["describe_api", "example_event"]
 _REF = "#/components/schemas/{name}"
 _ID = id_text(bytes.fromhex("0199f2a07c007000800000000000002a"))
 _ALWAYS = ("api_key_missing", "api_key_refused", "missing_scope", "key_store_failed")
-_STOPPED = ("journal_failed", "journal_full", "journal_closed", "engine_stopped", "internal_error")
+_STOPPED = (
+    "journal_failed",
+    "journal_full",
+    "journal_read_only",
+    "journal_closed",
+    "engine_stopped",
+    "internal_error",
+)
 _BODY = ("body_timeout", "body_too_large", "unsupported_media_type", "contract_violation")
 
 Json = dict[str, object]
@@ -38,6 +46,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         HealthDocument,
         ProblemDocument,
         RecordDocument,
+        *REVIEW_DOCUMENTS,
     )
     _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
     contracts = application.streams.values()
@@ -61,6 +70,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
                 "Whether it takes work", "HealthDocument", codes=("not_ready",), tag="server"
             ),
             "/metrics": _metrics(),
+            **_review_paths(),
         },
         "components": {
             "schemas": schemas | {one.type.__name__: one.json_schema() for one in contracts},
@@ -130,7 +140,8 @@ def _decide(served: ServedDecision) -> Json:
     operation["parameters"] = [
         _header("Idempotency-Key", "A retry under the same key gets the same answer"),
         _header("Kingpost-Session", "Kept in the record"),
-        _header("traceparent", "W3C trace context; its trace id is kept in the record"),
+        _header("traceparent", "W3C trace context, as 00-…; its trace id is kept in the record")
+        | {"schema": {"type": "string"}},  # one that is not valid counts as absent
     ]
     operation["requestBody"] = _request({"application/json": _schema_of(contract)})
     return {"post": operation}
@@ -162,13 +173,49 @@ def _record() -> Json:
     described = _get(
         "Read a decision record of your tenant",
         "RecordDocument",
-        codes=(*_ALWAYS, "record_not_found"),
+        codes=(*_ALWAYS, "record_not_found", "record_search_failed"),
         tag="records",
     )
     described["parameters"] = [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     ]
     return described
+
+
+def _review_paths() -> dict[str, Json]:
+    return {one.path: {one.method: _described(one)} for one in REVIEW_OPERATIONS}
+
+
+def _described(one: Described) -> Json:
+    operation = _operation(
+        one.summary, one.answer.__name__, codes=(*_ALWAYS, *one.codes), tag=one.tag
+    )
+    parameters = [*_path_parameters(one.path), *_query_parameters(one.query)]
+    if parameters:
+        operation["parameters"] = parameters
+    if one.body is not None:
+        schema = {"schema": {"$ref": _REF.format(name=one.body.__name__)}}
+        operation["requestBody"] = _request({"application/json": schema}) | {
+            "required": one.needs_body
+        }
+    return operation
+
+
+def _path_parameters(path: str) -> list[Json]:
+    if "{id}" not in path:
+        return []
+    return [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+
+
+def _query_parameters(query: type[msgspec.Struct] | None) -> list[Json]:
+    if query is None:
+        return []
+    described = msgspec.json.schema(query)["$defs"][query.__name__]
+    required = described["required"]
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in described["properties"].items()
+    ]
 
 
 def _metrics() -> Json:
@@ -234,5 +281,5 @@ def _header(name: str, description: str) -> Json:
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     }

@@ -6,6 +6,7 @@ internal error, and is logged.
 """
 
 import logging
+import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,18 +14,22 @@ import msgspec
 
 from kingpost.contracts import ContractViolation
 from kingpost.core import KingpostError
+from kingpost.journal import JournalFull, JournalReadOnly
 from kingpost.serving.errors import (
     DecisionFailed,
     InternalError,
     MethodNotAllowed,
+    NotReady,
     Overloaded,
 )
 from kingpost.serving.http import HttpAnswer
+from kingpost.storage import storage_error
 
 __all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_answer"]
 
 _TYPE = "urn:kingpost:problem:"
 _LONGEST_FIELD = 100
+_RETRY_AFTER_S = 5
 _MEDIA_TYPE = (b"content-type", b"application/problem+json")
 _CLOSE = (b"connection", b"close")
 _encode = msgspec.json.Encoder().encode
@@ -45,6 +50,9 @@ class Problem(NamedTuple):
 
 
 _STOPPED = "nothing can be recorded, so nothing is decided; an operator has to look at the server"
+_STORE = "nothing was changed; an operator has to look at the server's disk"
+_RETRY = "retry; nothing was changed"
+_WAITS = "nothing can be recorded, so nothing is decided until the server's disk takes it; retry"
 
 PROBLEMS: Mapping[str, Problem] = {
     "malformed_request": Problem(400, "Not a valid HTTP request"),
@@ -56,24 +64,44 @@ PROBLEMS: Mapping[str, Problem] = {
     "decision_not_found": Problem(404, "Unknown decision"),
     "stream_not_found": Problem(404, "Unknown stream"),
     "record_not_found": Problem(404, "Unknown record"),
+    "task_not_found": Problem(404, "Unknown task"),
+    "incident_not_found": Problem(404, "Unknown incident"),
+    "not_configured": Problem(404, "Not part of this server"),
     "method_not_allowed": Problem(405, "Method not allowed"),
     "body_timeout": Problem(408, "Body too slow"),
     "event_conflict": Problem(409, "Another event has this key"),
     "idempotency_key_reused": Problem(409, "Idempotency key used for another body"),
+    "not_explainable": Problem(409, "The record cannot be explained"),
+    "task_claimed": Problem(409, "Somebody else has this task"),
+    "task_closed": Problem(409, "This task is closed"),
+    "task_not_claimed": Problem(409, "You do not hold this task"),
+    "wrong_task_kind": Problem(409, "A task of another kind"),
     "body_too_large": Problem(413, "Body too large"),
     "too_many_events": Problem(413, "Too many events"),
     "unsupported_media_type": Problem(415, "Unsupported media type"),
     "contract_violation": Problem(422, "The body breaks its contract"),
+    "bad_body": Problem(422, "The body is not what this path takes"),
+    "bad_parameter": Problem(422, "A query parameter is not valid"),
+    "bad_reason": Problem(422, "The reason cannot be kept"),
     "request_head_too_large": Problem(431, "Request head too large"),
     "internal_error": Problem(500, "Internal error"),
+    "database_newer": Problem(503, "The store cannot be read", _STORE),
+    "database_unreadable": Problem(503, "The store cannot be opened", _STORE),
     "decision_failed": Problem(503, "The decision failed"),
     "engine_stopped": Problem(503, "The server has stopped deciding", _STOPPED),
     "journal_closed": Problem(503, "The server is shutting down", "retry on another server"),
     "journal_failed": Problem(503, "The journal failed", _STOPPED),
-    "journal_full": Problem(503, "The journal is full", _STOPPED),
+    "journal_full": Problem(503, "The journal is full", _WAITS),
+    "journal_read_only": Problem(503, "The journal cannot be written", _WAITS),
     "key_store_failed": Problem(503, "Keys cannot be checked", "retry; nobody was let in"),
     "not_ready": Problem(503, "Not ready"),
     "overloaded": Problem(503, "Too many requests waiting"),
+    "monitor_store_failed": Problem(503, "The monitors cannot be reached", _RETRY),
+    "record_search_failed": Problem(503, "The search cannot be reached", _RETRY),
+    "task_store_failed": Problem(503, "The inbox cannot be reached", _RETRY),
+    "storage_busy": Problem(503, "The store is busy", "nothing was changed; retry"),
+    "storage_failed": Problem(503, "The store cannot be used", _STORE),
+    "storage_full": Problem(503, "The store is full", _STORE),
 }
 
 
@@ -97,6 +125,9 @@ def problem_answer(error: Exception, trace_id: str) -> HttpAnswer:
 
     Anything that is not in the table is logged here and answered as an internal error.
     """
+    if isinstance(error, sqlite3.Error):  # of a store that leaves it to its caller
+        _log.error("store_failed", exc_info=error, extra={"trace_id": trace_id})
+        error = storage_error(error, "a store")
     if not isinstance(error, KingpostError) or error.code not in PROBLEMS:
         _log.error("unexpected_error", exc_info=error, extra={"trace_id": trace_id})
         error = InternalError()
@@ -129,6 +160,8 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
             headers += ((b"allow", error.allowed.encode()),)
         case Overloaded():
             headers += ((b"retry-after", b"%d" % error.retry_after_s),)
+        case JournalFull() | JournalReadOnly() | NotReady():
+            headers += ((b"retry-after", b"%d" % _RETRY_AFTER_S),)
         case DecisionFailed():
             headers += ((b"kingpost-record", error.record.encode()),)
         case _:

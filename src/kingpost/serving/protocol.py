@@ -2,7 +2,8 @@
 
 uvicorn bounds neither the size of a request's head nor how long a caller takes to send
 it; without these bounds one caller could hold memory and connections for nothing. It
-sends an answer's head and body one by one; together they cost one system call less.
+sends an answer's head and body one by one; together they cost one system call less. It
+drops a request whose caller closes its sending half behind it, which is no reason to.
 """
 
 import asyncio
@@ -33,7 +34,9 @@ class _WholeAnswers:
         self._head = b""
 
     def write(self, data: bytes) -> None:
-        if self._head:
+        if self._transport.is_closing():  # the caller is gone: nobody is left to tell
+            self._head = b""
+        elif self._head:
             self._transport.write(self._head + data)
             self._head = b""
         elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
@@ -42,9 +45,9 @@ class _WholeAnswers:
             self._transport.write(data)
 
     def flush(self) -> None:
-        if self._head:
+        if self._head and not self._transport.is_closing():
             self._transport.write(self._head)
-            self._head = b""
+        self._head = b""
 
     def close(self) -> None:
         self.flush()
@@ -64,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _is_in_head = True
     _head_bytes = 0
+    _has_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as in uvicorn
         self._whole_answers = _WholeAnswers(transport)
@@ -82,9 +86,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         super().on_headers_complete()
 
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]  as in asyncio
+        """Answer what came whole before the caller closed its half; True while that lasts."""
+        self._has_ended = True
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]  None before the first request
+            return False
+        return bool(self.pipeline) or not cycle.more_body
+
     def on_response_complete(self) -> None:
         self._whole_answers.flush()
+        is_last = not self.pipeline or self.pipeline[-1][0].more_body
         super().on_response_complete()
+        if self._has_ended and is_last:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -13,7 +13,13 @@ import numpy as np
 
 from kingpost.contracts import EPOCH
 from kingpost.core import id_text
-from kingpost.records import DecisionRecord
+from kingpost.records import DecisionRecord, RecordLine
+from kingpost.serving.review_documents import (
+    LabelDocument,
+    ReviewDocument,
+    label_document,
+    review_document,
+)
 
 __all__ = ["AnswerDocument", "RecordDocument", "render_answer", "render_record"]
 
@@ -52,10 +58,14 @@ class StagesDocument(msgspec.Struct):
 
 
 class RecordDocument(msgspec.Struct):
-    """A whole record; `features` maps names to values, null where there was none."""
+    """A whole record; `features` maps names to values, null where there was none.
+
+    `answer` is what was answered; where a person reviewed it, `review` has what stands.
+    """
 
     id: str
     at: str
+    event_time: str
     decision: str
     outcome: str
     answer: msgspec.Raw
@@ -73,6 +83,8 @@ class RecordDocument(msgspec.Struct):
     features: dict[str, float]
     unavailable: tuple[str, ...]
     stages_us: StagesDocument
+    review: ReviewDocument | None
+    label: LabelDocument | None
 
 
 def render_answer(record: DecisionRecord) -> bytes:
@@ -91,13 +103,19 @@ def render_answer(record: DecisionRecord) -> bytes:
     )
 
 
-def render_record(record: DecisionRecord, names: Sequence[str] | None, body: bytes | None) -> bytes:
+def render_record(
+    record: DecisionRecord,
+    names: Sequence[str] | None,
+    body: bytes | None,
+    line: RecordLine | None = None,
+) -> bytes:
     """Render a whole record.
 
     Args:
         names: The features' names in the order of the record's bundle; None when the
             bundle is not known here, and then they are numbered.
         body: The request that asked; None when it is not kept.
+        line: What the search knows of it; None when it knows nothing.
     """
     values = np.frombuffer(record.features, "<f8").tolist()
     if names is None or len(names) != len(values):
@@ -107,6 +125,7 @@ def render_record(record: DecisionRecord, names: Sequence[str] | None, body: byt
         RecordDocument(
             id=id_text(record.id),
             at=_moment(record.at_us),
+            event_time=_moment(record.event_time_us),
             decision=record.decision,
             outcome=record.outcome,
             answer=msgspec.Raw(record.answer),
@@ -129,6 +148,8 @@ def render_record(record: DecisionRecord, names: Sequence[str] | None, body: byt
             features=dict(zip(names, values, strict=True)),
             unavailable=record.unavailable,
             stages_us=StagesDocument(*msgspec.structs.astuple(record.stages)),
+            review=review_document(line),
+            label=label_document(line),
         )
     )
 

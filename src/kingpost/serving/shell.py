@@ -3,7 +3,8 @@
 The rule: nothing leaves before the group that wrote it is durable. What arrives in one
 tick of the event loop is decided together; what wrote nothing itself (a retry, a list of
 duplicates) repeats what others wrote, so it waits for everything handed over before it.
-After a failed write nothing leaves at all: the server must be started again.
+After a failed write nothing leaves at all until the engine has recovered, where what went
+wrong can pass; else the server must be started again.
 """
 
 import asyncio
@@ -16,10 +17,11 @@ from typing import NamedTuple, TypeVar
 from kingpost.contracts import Event
 from kingpost.core import Clock, KingpostError
 from kingpost.decisions import Ask, Engine, EngineStopped, Ingested, Reply
-from kingpost.journal import Entry
+from kingpost.journal import Entry, is_passing
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import InternalError
 from kingpost.serving.metrics import Metrics
+from kingpost.serving.recovery import Pause, recovered
 
 __all__ = ["Settled", "Shell"]
 
@@ -57,14 +59,26 @@ class Shell:
 
     Args:
         max_batch: The most requests decided together.
+        pause: Waits for so many seconds, between attempts to recover.
 
     Attributes:
-        failure: Why nothing is decided any more; None while all is well.
+        failure: Why nothing is decided now; None while all is well.
+        is_recovering: Whether that may pass by itself.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, *, max_batch: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        max_batch: int,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         self.engine = engine
         self.failure: KingpostError | None = None
+        self._pause = pause
+        self._recovering: asyncio.Task[None] | None = None
         self._clock, self._metrics, self._max_batch = clock, metrics, max_batch
         self._arrived: list[tuple[Ask, _Waiting]] = []
         self._is_due = False
@@ -115,6 +129,25 @@ class Shell:
         if error is not None:
             raise _anew(error)
         return ingested
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Write entries that change nothing of what is decided, and return when they are durable.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        waiting: asyncio.Future[KingpostError | None] = asyncio.get_running_loop().create_future()
+        group = _Group(partial(_tell, waiting))
+        self._refuse_after_failure()
+        try:
+            self.engine.append(entries, self._landing(group))
+        except Exception as error:
+            self._stop(error)
+            raise
+        self._hand_over(group, has_written=True)
+        error = await waiting
+        if error is not None:
+            raise _anew(error)
 
     async def idle(self) -> None:
         """Return once everything that arrived is settled."""
@@ -207,12 +240,28 @@ class Shell:
         if self.failure is not None:
             raise _anew(self.failure)
 
+    @property
+    def is_recovering(self) -> bool:
+        return self._recovering is not None
+
     def _stop(self, error: Exception) -> None:
-        """Decide nothing any more; the first reason is logged and kept."""
+        """Decide nothing until it has recovered, if it can; the first reason is kept."""
         if self.failure is None:
             _log.error("serving_stopped", exc_info=error)
             is_known = isinstance(error, KingpostError)
             self.failure = error if is_known else EngineStopped(type(error).__name__)
+            if is_passing(error):
+                self._recovering = asyncio.get_running_loop().create_task(self._recover())
+
+    async def _recover(self) -> None:
+        stopped_ns = self._clock.monotonic_ns()
+        self.failure = await recovered(self.engine, self._pause)
+        self._recovering = None
+        if self.failure is None:
+            # the old journal told every group its end before it was closed
+            assert not self._flying
+            stopped_s = round((self._clock.monotonic_ns() - stopped_ns) / 1e9, 1)
+            _log.warning("serving_recovered", extra={"stopped_s": stopped_s})
 
 
 def _tell(waiting: asyncio.Future[T], result: T) -> None:

@@ -231,7 +231,7 @@ def test_the_json_schema_says_what_the_contract_checks() -> None:
         "title": "Payment",
         "description": "A card is used.",
         "properties": {
-            "id": {"type": "integer"},
+            "id": {"type": "integer", "minimum": -(2**53), "maximum": 2**53},
             "at": {"type": "string", "format": "date-time"},
             "amount": {
                 "type": "number",

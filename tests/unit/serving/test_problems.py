@@ -4,14 +4,15 @@ import inspect
 import json
 import pickle
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from kingpost import access, decisions, journal, serving
+from kingpost import access, decisions, journal, monitoring, records, serving, storage, tasks
 from kingpost.contracts import ContractViolation
 from kingpost.core import KingpostError
-from kingpost.journal import JournalFailed
+from kingpost.journal import JournalFailed, JournalFull, JournalReadOnly
 from kingpost.serving import PROBLEMS
 from kingpost.serving.errors import (
     BadHeader,
@@ -29,7 +30,7 @@ from kingpost.serving.errors import (
 from kingpost.serving.problems import problem_answer
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
-NOT_OVER_HTTP = {"PortInUse", "BadAddress"}
+NOT_OVER_HTTP = {"PortInUse", "BadAddress", "ObserverStoreFailed"}
 TRACE = "0" * 31 + "1"
 RAISED = [
     BadHeader("Idempotency-Key", "visible"),
@@ -61,7 +62,8 @@ def test_every_error_of_serving_has_its_status() -> None:
 
 
 def test_every_code_of_the_table_is_some_errors_code() -> None:
-    errors = [one for each in (serving, access, decisions, journal) for one in errors_of(each)]
+    packages = (serving, access, decisions, journal, monitoring, records, storage, tasks)
+    errors = [one for each in packages for one in errors_of(each)]
 
     assert set(PROBLEMS) <= {one.code for one in errors} | {ContractViolation.code}
 
@@ -107,3 +109,21 @@ def test_a_violation_of_the_whole_body_names_no_field() -> None:
     document = json.loads(answer.body)
     assert document["field"] == ""
     assert document["detail"] == "body: expected valid JSON, found truncated"
+
+
+@pytest.mark.parametrize(
+    "error", [JournalFull(Path("/srv")), JournalReadOnly(Path("/srv"), "EROFS"), NotReady("full")]
+)
+def test_what_passes_says_when_to_come_back(error: KingpostError) -> None:
+    answer = problem_answer(error, TRACE)
+
+    assert answer.status == 503
+    assert (b"retry-after", b"5") in answer.headers
+    assert b"/srv" not in answer.body
+
+
+def test_a_store_that_fails_is_no_internal_error() -> None:
+    answer = problem_answer(sqlite3.OperationalError("disk I/O error at /srv/x"), TRACE)
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "storage_failed")
+    assert b"/srv" not in answer.body

@@ -149,3 +149,42 @@ def test_every_kind_of_answer_leaves_whole(request_line: bytes, end: bytes) -> N
         connection.protocol.connection_lost(None)
 
     run(scene)
+
+
+def test_a_caller_that_closes_its_half_still_gets_its_answers() -> None:
+    async def scene() -> None:
+        connection = Connection()
+        connection.protocol.data_received(REQUEST * 3)
+        assert connection.protocol.eof_received()
+        await connection.wire.closed.wait()
+        assert b"".join(connection.wire.written).count(b"whole") == 3
+        connection.protocol.connection_lost(None)
+
+    run(scene)
+
+
+def test_what_did_not_come_whole_is_not_waited_for_behind_it() -> None:
+    async def scene() -> None:
+        half = b"POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\nx"
+        for sent, answers in ((half, 0), (REQUEST + half, 1), (REQUEST + REQUEST[:9], 1), (b"", 0)):
+            connection = Connection()
+            connection.protocol.data_received(sent)
+            if connection.protocol.eof_received():
+                await connection.wire.closed.wait()
+            assert b"".join(connection.wire.written).count(b"whole") == answers
+            connection.protocol.connection_lost(None)
+
+    run(scene)
+
+
+def test_nothing_is_written_to_a_caller_that_is_gone() -> None:
+    async def scene() -> None:
+        connection = Connection()
+        connection.protocol.data_received(REQUEST)
+        connection.wire.close()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert connection.wire.written == []
+        connection.protocol.connection_lost(None)
+
+    run(scene)

@@ -1,6 +1,7 @@
 """Nothing leaves before the disk has it; what arrives together is decided together."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kingpost.contracts import contract_of
-from kingpost.core import KingpostError
+from kingpost.core import KingpostError, id_text
 from kingpost.decisions import Ask, Engine, EngineStopped, IdempotencyKeyReused
-from kingpost.journal import JournalFailed
+from kingpost.journal import JournalClosed, JournalFailed, JournalFull, JournalReadOnly
 from kingpost.serving.errors import InternalError
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.shell import Settled, Shell
@@ -41,7 +42,18 @@ class House:
         self.disk, self.model, clock = HeldDisk(), ByAmount(), FakeClock()
         self.engine: Engine = open_engine(DATA, self.model, disk=self.disk, clock=clock)
         self.metrics = Metrics(self.engine.served)
-        self.shell = Shell(self.engine, clock, self.metrics, max_batch=max_batch)
+        self.may_go_on = asyncio.Event()
+        self.pauses: list[float] = []
+        self.pauses_left = 0
+        self.shell = Shell(self.engine, clock, self.metrics, max_batch=max_batch, pause=self.pause)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait until the scene lets recovery go on; after some pauses for ever."""
+        self.pauses.append(seconds)
+        await self.may_go_on.wait()
+        if not self.pauses_left:
+            await asyncio.Event().wait()
+        self.pauses_left -= 1
 
     def ask(self, body: bytes, *, key: str | None = None) -> "asyncio.Task[Settled]":
         asked = Ask("fraud", "acme", "k", DECODE(body), body, "0" * 32, None, key, 0)
@@ -178,6 +190,81 @@ def test_after_a_failed_write_nothing_leaves_any_more() -> None:
         for late in (house.ask(payment("p3")), house.ask(payment("p0")), house.ingest()):
             with pytest.raises(JournalFailed):
                 await late
+
+    run(scene)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_what_passes_is_tried_until_it_has_passed_and_nothing_acknowledged_is_lost(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(house: House) -> None:
+        kept = await house.ask(payment("p0"))
+        house.disk.fails = {house.disk.steps + at: number for at in range(3)}
+        house.pauses_left = 0
+        with pytest.raises((JournalFull, JournalReadOnly)):
+            await house.ask(payment("p1"))
+        assert house.shell.is_recovering
+        with pytest.raises((JournalFull, JournalReadOnly)):
+            await house.ask(payment("p0"))
+
+        house.pauses_left = 100
+        house.may_go_on.set()
+        while house.shell.is_recovering:
+            await asyncio.sleep(0.001)
+
+        assert house.shell.failure is None
+        assert await house.ask(payment("p0")) == Settled(kept.record, is_repeat=True)
+        assert (await house.ask(payment("p2"))).record.event_key == "p2"
+        found = house.engine.record("acme", id_text(kept.record.id))
+        assert found is not None
+        assert found.record == kept.record
+
+    house = run(scene)
+
+    assert house.pauses[:3] == [0.5, 1.0, 2.0]
+    told = [record.message for record in caplog.records if record.name.startswith("kingpost.serv")]
+    assert told == ["serving_stopped", "serving_recovery_waits", "serving_recovered"]
+
+
+def test_a_disk_that_stays_full_is_asked_ever_less_often() -> None:
+    async def scene(house: House) -> None:
+        house.disk.is_full = True
+        with pytest.raises(JournalFull):
+            for at in range(5000):
+                await house.ask(payment(f"p{at}"))
+        house.pauses_left = 6
+        house.may_go_on.set()
+        while house.pauses_left:
+            await asyncio.sleep(0.001)
+        assert isinstance(house.shell.failure, JournalFull)
+
+    assert run(scene).pauses[:6] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+def test_after_a_bug_nothing_is_recovered() -> None:
+    async def scene(house: House) -> None:
+        asked = Ask("no such", "acme", "k", DECODE(payment("p1")), b"", "0", None, None, 0)
+        with pytest.raises(InternalError):
+            await house.shell.decide(asked)
+        assert not house.shell.is_recovering
+        with pytest.raises(EngineStopped):
+            house.engine.recover()
+
+    run(scene)
+
+
+def test_a_house_that_closes_while_it_recovers_does_close() -> None:
+    async def scene(house: House) -> None:
+        house.disk.fails = {house.disk.steps: errno.ENOSPC}
+        with pytest.raises(JournalFull):
+            await house.ask(payment("p1"))
+        house.engine.close()
+        house.pauses_left = 5
+        house.may_go_on.set()
+        while house.shell.is_recovering:
+            await asyncio.sleep(0.001)
+        assert isinstance(house.shell.failure, JournalClosed)
 
     run(scene)
 

@@ -19,12 +19,13 @@ from kingpost.decisions import (
     read_bundle,
     train_decision,
 )
-from kingpost.models import OutOfTimeSplit
-from kingpost.registry import Approval, ModelVersion
+from kingpost.models import OutOfTimeSplit, card_page
+from kingpost.registry import Approval, ArtefactStore, ModelVersion
 
 __all__ = ["approve", "models", "train"]
 
 _SHORTEST_DIGEST = 8
+_PAGES = (".html", ".htm")
 
 
 @click.command()
@@ -38,7 +39,11 @@ _SHORTEST_DIGEST = 8
     "--missed-cost", help="What a missed positive costs: a number, or the field that says."
 )
 @click.option("--false-alarm-cost", type=float, help="What a false alarm costs.")
-@click.option("--card", type=click.Path(path_type=Path), help="Write the model card here too.")
+@click.option(
+    "--card",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the model card here too: Markdown, or a page with plots if it ends in .html.",
+)
 @click.option("--by", help="Who trains; the name of this account by default.")
 @click.option("--tenant", help="Whose events; the configured tenant by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -83,7 +88,10 @@ def train(
             progress=lambda stage, done, total: show(done, total, stage),
         )
     if card is not None:
-        card.write_text(trained.learned.card)
+        learned, name = trained.learned, trained.version.name
+        is_page = card.suffix.lower() in _PAGES
+        text = card_page(name, learned.card_html) if is_page else learned.card
+        card.write_text(text, encoding="utf-8")
     result: dict[str, object] = {
         "decision": trained.bundle.decision,
         "model": trained.version.name,
@@ -134,12 +142,26 @@ def _costs(missed: str | None, false_alarm: float | None) -> MistakeCosts | None
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("decision", required=False)
 @click.option("--card", "card_of", type=int, metavar="VERSION", help="Print this one's card.")
+@click.option("--html", is_flag=True, help="The card as a page with plots, not in Markdown.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the card to this file instead.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def models(
-    settings: Settings, app: Path, decision: str | None, card_of: int | None, as_json: bool
+    settings: Settings,
+    app: Path,
+    decision: str | None,
+    card_of: int | None,
+    html: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """List the models, bundles and approvals of APP's DECISION: what runs, who approved it."""
+    if card_of is None and (html or out is not None):
+        raise click.UsageError("--html and --out go with --card")
     application = load_application(app)
     chosen = chosen_decision(application, decision)
     where = DataDirectory(settings.data_dir)
@@ -149,7 +171,11 @@ def models(
         found = [version for version in versions if version.number == card_of]
         if not found:
             raise click.BadParameter(f"there is no version {card_of}", param_hint="--card")
-        click.echo(where.artefacts(disk=SystemDisk()).get(found[0].artefacts.card).decode())
+        card = _card(found[0], where.artefacts(disk=SystemDisk()), html=html)
+        if out is None:
+            click.echo(card, nl=False)
+        else:
+            out.write_text(card, encoding="utf-8")
         return
     try:
         running = approved_bundle(control, chosen.name).digest
@@ -176,6 +202,31 @@ def models(
         },
         as_json=as_json,
     )
+
+
+class NoCardPage(KingpostError):
+    """A model version that was registered before cards had plots."""
+
+    code = "no_card_page"
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(name, number)
+        self.name, self.number = name, number
+
+    def __str__(self) -> str:
+        return (
+            f"version {self.number} of model {self.name!r} has no card with plots; "
+            "leave out --html for its Markdown, or train it again"
+        )
+
+
+def _card(version: ModelVersion, store: ArtefactStore, *, html: bool) -> str:
+    made = version.artefacts
+    if not html:
+        return store.get(made.card).decode()
+    if not made.card_html:
+        raise NoCardPage(version.name, version.number)
+    return card_page(version.name, store.get(made.card_html).decode())
 
 
 def _version(version: ModelVersion) -> dict[str, object]:

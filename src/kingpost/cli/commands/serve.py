@@ -1,6 +1,7 @@
 """`kingpost run` and `kingpost keys`."""
 
-import logging
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 import msgspec
 
 from kingpost.access import SCOPES, ApiKey, create_key, revoke_key
+from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
 from kingpost.cli.run import open_keys, run_server
 from kingpost.contracts import Instant
@@ -20,15 +22,23 @@ __all__ = ["keys", "run"]
 @click.argument("app", type=click.Path(path_type=Path))
 @click.option("--host", help="Address to listen on; 127.0.0.1 by default.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
+@click.option("--no-watch", is_flag=True, help="`kingpost watch` runs elsewhere.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready.")
 @click.pass_obj
-def run(settings: Settings, app: Path, host: str | None, port: int | None, as_json: bool) -> None:
+def run(
+    settings: Settings,
+    app: Path,
+    host: str | None,
+    port: int | None,
+    no_watch: bool,
+    as_json: bool,
+) -> None:
     """Serve APP's decisions until SIGTERM or Ctrl-C.
 
     Every decision needs an approved bundle that matches the code as it is; see `kingpost
-    train` and `kingpost approve`.
+    train` and `kingpost approve`. What was decided is observed in a process beside it.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     chosen = replace(
         settings,
         host=settings.host if host is None else host,
@@ -41,7 +51,15 @@ def run(settings: Settings, app: Path, host: str | None, port: int | None, as_js
         else:
             click.echo(f"serving at {url}   API: {url}/docs   stop with Ctrl-C")
 
-    run_server(chosen, app, ready)
+    run_server(chosen, app, ready, observer=() if no_watch else _observer_command(settings, app))
+
+
+def _observer_command(settings: Settings, app: Path) -> Sequence[str]:
+    config = click.get_current_context().find_root().params["config"]
+    chosen = () if config is None else ("--config", str(config))
+    data_dir = ("--data-dir", str(settings.data_dir))
+    command = (sys.executable, "-m", "kingpost.cli", *chosen, *data_dir)
+    return (*command, "watch", str(app), "--follow-parent")
 
 
 @click.group()
@@ -56,8 +74,8 @@ def keys() -> None:
     "scopes",
     multiple=True,
     metavar="SCOPE",
-    help=f"What it may do: {', '.join(SCOPES)}, or decide:<decision>. As often as needed; "
-    "decide, ingest and records by default.",
+    help=f"What it may do: {', '.join(SCOPES)}, or decide:<decision>, or review:<queue>. "
+    "As often as needed; decide, ingest and records by default.",
 )
 @click.option("--name", default="", help="For people, such as who holds it.")
 @click.option("--expires", help="How long it is valid, as 90d; for ever by default.")

@@ -62,7 +62,7 @@ def server(handle: Handler) -> Generator[LoadClient]:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
                 status, value = handle(head.split()[1], await reader.readexactly(length))
-                body = json.dumps(value).encode()
+                body = json.dumps(value, separators=(",", ":")).encode()
                 start = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n"
                 writer.write(start.encode() + body)
         writer.close()
@@ -165,3 +165,20 @@ def test_a_refused_request_ends_the_replay_with_what_the_server_said() -> None:
         replay(client, transactions([NINE, NINE + 1]), verdicts([]))
 
     assert failed.value.failures == 2
+
+
+def test_a_decision_that_failed_is_asked_for_again_and_takes_its_place() -> None:
+    recorder = Recorder()
+    failures = [1, 1]
+
+    def handle(path: str, body: bytes) -> tuple[int, object]:
+        if failures and path != "/v1/events/verdict" and json.loads(body)["id"] == 1:
+            failures.pop()
+            return 503, {"code": "decision_failed"}
+        return recorder(path, body)
+
+    with server(handle) as client:
+        replayed = replay(client, transactions([NINE, NINE + 1, NINE + 2]), verdicts([]))
+
+    assert [one.record for one in replayed.decided] == ["r0", "r1", "r2"]
+    assert replayed.retried == 2

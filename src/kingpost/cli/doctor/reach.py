@@ -1,0 +1,94 @@
+"""What the installation talks to, where it is configured: webhook, mail, sign-in.
+
+Nothing is sent: a webhook's host is connected to, a mail server is greeted, an issuer's
+public description is read.
+"""
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+import msgspec
+
+from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
+from kingpost.core import Settings
+
+__all__ = ["reach_checks"]
+
+_TIMEOUT_S = 5.0
+_DISCOVERY = "/.well-known/openid-configuration"
+
+
+class _Description(msgspec.Struct):
+    issuer: str
+
+
+def reach_checks(settings: Settings) -> Mapping[str, Check]:
+    """Return the checks of what is configured, by name."""
+    checks: dict[str, Check] = {}
+    if settings.alert_webhook:
+        checks["alert webhook"] = lambda: _webhook(settings)
+    if settings.alert_smtp:
+        checks["alert mail"] = lambda: _mail(settings)
+    if settings.oidc_issuer:
+        checks["sign-in"] = lambda: _sign_in(settings)
+    return checks
+
+
+def _webhook(settings: Settings) -> Iterator[Result]:
+    parts = urlsplit(settings.alert_webhook)
+    host, is_tls = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    try:
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as plain:
+            if is_tls:
+                ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
+    except OSError as error:
+        yield failed(f"{host}, port {port}: {error}", "check alert_webhook and the network")
+        return
+    if not settings.alert_webhook_secret:
+        mend = "set alert_webhook_secret, so that the receiver can tell that it is you"
+        yield warned(f"{host}, port {port} answers; nothing is signed", mend)
+    else:
+        yield ok(f"{host}, port {port} answers")
+
+
+def _mail(settings: Settings) -> Iterator[Result]:
+    host, _, port = settings.alert_smtp.rpartition(":")
+    try:
+        with smtplib.SMTP(host.strip("[]"), int(port), timeout=_TIMEOUT_S) as server:
+            server.ehlo()
+            has_tls = server.has_extn("starttls")
+    except (OSError, smtplib.SMTPException) as error:
+        yield failed(f"{settings.alert_smtp}: {error}", "check alert_smtp and the network")
+        return
+    if settings.alert_smtp_password and not has_tls:
+        mend = "use a mail server or a port with STARTTLS"
+        yield warned(f"{settings.alert_smtp} answers; it would take the password in clear", mend)
+    else:
+        yield ok(f"{settings.alert_smtp} answers{', with STARTTLS' if has_tls else ''}")
+
+
+def _sign_in(settings: Settings) -> Iterator[Result]:
+    import httpx  # 0.1 s to import: only where sign-in is configured
+
+    if find_spec("authlib") is None:
+        yield failed("the extra is not installed", "pip install 'kingpost[oidc]'")
+    if not settings.public_url:
+        mend = "set public_url to the address that people's browsers use"
+        yield warned("public_url is not set", mend)
+    issuer = settings.oidc_issuer.rstrip("/")
+    try:
+        answer = httpx.get(issuer + _DISCOVERY, timeout=_TIMEOUT_S, follow_redirects=True)
+        answer.raise_for_status()
+        said = msgspec.json.decode(answer.content, type=_Description).issuer.rstrip("/")
+    except (httpx.HTTPError, msgspec.DecodeError) as error:
+        yield failed(f"{issuer}: {error}", "check oidc_issuer and the network")
+        return
+    if said != issuer:
+        yield failed(f"it calls itself {said!r}", "set oidc_issuer to exactly that")
+    else:
+        yield ok(f"{issuer} answers")

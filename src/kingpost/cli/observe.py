@@ -1,0 +1,178 @@
+"""The composition root of the observer: one process per data directory that watches it.
+
+The rule: two observers never run over one data directory at a time; a lock file keeps the
+second one away. The lock goes with the process that holds it.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
+from kingpost.decisions import Application, DataDirectory, load_application, profile_of
+from kingpost.monitoring import (
+    AlertSettings,
+    Limits,
+    Notifier,
+    Profile,
+    SqliteMonitors,
+    Watch,
+)
+from kingpost.records import SqliteRecords
+from kingpost.serving import OBSERVED_MIGRATIONS, Observer
+from kingpost.storage import migrate, open_database
+from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
+
+__all__ = ["AlreadyObserved", "open_observer"]
+
+_CACHE_KIB = 64 * 1024
+_LOCK_POLL_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+class AlreadyObserved(KingpostError):
+    """Another process observes the data directory.
+
+    Safe to retry: nothing was changed.
+    """
+
+    code = "already_observed"
+    retry_safe = True
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return (
+            f"another process observes {self.directory}: `kingpost run` starts one by itself "
+            "unless it is called with --no-watch"
+        )
+
+
+@contextmanager
+def open_observer(
+    settings: Settings, path: Path, *, wait: threading.Event | None = None
+) -> Generator[Observer, None, None]:
+    """Open the observer of an installation, and close all of it after use.
+
+    Args:
+        path: The application's file.
+        wait: Wait for another observer to end, until this is set; else that is an error.
+
+    Raises:
+        AlreadyObserved: Another process observes the same directory.
+        ApplicationError: The application cannot be loaded.
+        DatabaseUnreadable, DatabaseNewer, StorageFull, StorageBusy, StorageFailed: See
+            `open_database` and `migrate`.
+    """
+    application = load_application(path)
+    where, disk, clock = DataDirectory(settings.data_dir), SystemDisk(), SystemClock()
+    notifier = Notifier(alert_settings(settings))
+    with _alone(where, disk, wait), _observed(where) as observed, _inbox(where) as inbox:
+        monitors = SqliteMonitors(observed)
+        observer = Observer(
+            where,
+            application,
+            SqliteRecords(observed),
+            lambda: Watch(monitors, profiles(where), _limits(application)),
+            SqliteTasks(inbox),
+            observed,
+            disk=disk,
+            clock=clock,
+            on_incident=notifier.tell,
+        )
+        try:
+            yield observer
+        finally:
+            observer.close()
+            notifier.close()
+
+
+def alert_settings(settings: Settings) -> AlertSettings:
+    """Pick what says where alerts go."""
+    return AlertSettings(
+        webhook=settings.alert_webhook,
+        webhook_secret=settings.alert_webhook_secret,
+        smtp=settings.alert_smtp,
+        smtp_user=settings.alert_smtp_user,
+        smtp_password=settings.alert_smtp_password,
+        sender=settings.alert_from,
+        to=settings.alert_to,
+        public_url=settings.public_url,
+    )
+
+
+def profiles(where: DataDirectory) -> Callable[[str, bytes], Profile | None]:
+    """Find the training reference of any bundle, each read once; None when it cannot be read."""
+    disk = SystemDisk()
+    control = where.control_log(disk=disk, clock=SystemClock())
+    store = where.artefacts(disk=disk)
+    known: dict[bytes, Profile | None] = {}
+
+    def profile(decision: str, bundle: bytes) -> Profile | None:
+        if bundle not in known:
+            try:
+                known[bundle] = profile_of(control, store, decision, bundle)
+            except KingpostError:
+                _log.exception("profile_unreadable", extra={"bundle": bundle.hex()})
+                known[bundle] = None
+        return known[bundle]
+
+    return profile
+
+
+def _limits(application: Application) -> Callable[[str], Limits]:
+    def limits(decision: str) -> Limits:
+        declared = application.decisions.get(decision)
+        if declared is None:
+            return Limits()
+        budget = declared.budget
+        return Limits(budget.total_us, budget.features_us, budget.model_us)
+
+    return limits
+
+
+@contextmanager
+def _alone(
+    where: DataDirectory, disk: Disk, wait: threading.Event | None
+) -> Generator[None, None, None]:
+    disk.make_directory(where.root)
+    while True:
+        try:
+            lock = disk.lock(where.root / "observer.lock")
+            break
+        except BlockingIOError as error:
+            if wait is None or wait.wait(_LOCK_POLL_S):
+                raise AlreadyObserved(where.root) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _observed(where: DataDirectory) -> Generator[sqlite3.Connection, None, None]:
+    connection = open_database(where.observed)
+    try:
+        # all of it follows from the journal: after a power cut the last commits are made again
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        for owner, migrations in OBSERVED_MIGRATIONS.items():
+            migrate(connection, owner, migrations)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _inbox(where: DataDirectory) -> Generator[sqlite3.Connection, None, None]:
+    connection = open_database(where.tasks)
+    try:
+        migrate(connection, "tasks", TASK_MIGRATIONS)
+        yield connection
+    finally:
+        connection.close()

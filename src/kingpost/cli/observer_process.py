@@ -1,0 +1,91 @@
+"""The observer beside a server: a child process, started again when it dies.
+
+The rule: the server never waits for it, and it never outlives the server. It holds the
+reading end of a pipe from the server, which closes however the server ends.
+"""
+
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+
+__all__ = ["ObserverProcess"]
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 60.0
+_STEADY_S = 60.0
+"""After so long a life, the next death counts as the first one."""
+_PATIENCE_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class ObserverProcess:
+    """Keeps a command running in the background until it is closed.
+
+    Args:
+        command: What to run. It ends by itself when its standard input does.
+        pause_s: How long to wait before the first restart; twice as long before each
+            further one.
+    """
+
+    def __init__(self, command: Sequence[str], *, pause_s: float = _FIRST_PAUSE_S) -> None:
+        self._command, self._pause_s = command, pause_s
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="observer", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now; None between two of them."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def close(self, patience_s: float = _PATIENCE_S) -> None:
+        """Let the command end, and see to it when it does not within some seconds."""
+        with self._lock:
+            self._stopped.set()
+            process = self._process
+            if process is not None:
+                _close_pipe(process)
+        self._thread.join(patience_s)
+        if self._thread.is_alive() and process is not None:
+            _log.warning("observer_killed", extra={"pid": process.pid})
+            process.kill()
+            self._thread.join()
+
+    def _keep(self) -> None:
+        pause_s = self._pause_s
+        while (process := self._start()) is not None:
+            started_s = time.monotonic()
+            code = process.wait()
+            with self._lock:
+                if self._stopped.is_set():
+                    return
+                _close_pipe(process)
+            if time.monotonic() - started_s >= _STEADY_S:
+                pause_s = self._pause_s
+            _log.warning("observer_ended", extra={"code": code, "restart_in_s": pause_s})
+            self._stopped.wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _start(self) -> "subprocess.Popen[bytes] | None":
+        with self._lock:
+            if self._stopped.is_set():
+                return None
+            # its own session: Ctrl-C is for the server, which then closes the pipe
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            return self._process
+
+
+def _close_pipe(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        process.stdin.close()

@@ -1,0 +1,47 @@
+"""The databases of an installation, opened for the threads of a server.
+
+The rule: their tables are brought to the present format once, before anybody asks; then
+each thread has a connection of its own.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kingpost.core import SystemClock, SystemDisk
+from kingpost.decisions import DataDirectory, Explainer
+from kingpost.monitoring import MONITOR_MIGRATIONS, SqliteMonitors
+from kingpost.records import RECORD_MIGRATIONS, SqliteRecords
+from kingpost.serving import ReviewSources
+from kingpost.storage import ThreadConnections, migrate, open_database
+from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
+
+__all__ = ["open_review_sources"]
+
+
+def open_review_sources(where: DataDirectory) -> ReviewSources:
+    """Open the inbox and what was observed, and make them where there is nothing yet.
+
+    Raises:
+        DatabaseUnreadable, DatabaseNewer: A file is no database, or a later version's.
+        StorageFull, StorageBusy, StorageFailed: The disk refused.
+    """
+    _prepare(where.tasks, ("tasks", TASK_MIGRATIONS))
+    _prepare(where.observed, ("records", RECORD_MIGRATIONS), ("monitoring", MONITOR_MIGRATIONS))
+    tasks, observed = ThreadConnections(where.tasks), ThreadConnections(where.observed)
+    disk, clock = SystemDisk(), SystemClock()
+    explainer = Explainer(where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk))
+    return ReviewSources(
+        tasks=lambda: SqliteTasks(tasks.get()),
+        records=lambda: SqliteRecords(observed.get()),
+        monitors=lambda: SqliteMonitors(observed.get()),
+        explain=explainer.explain,
+    )
+
+
+def _prepare(path: Path, *owners: tuple[str, Sequence[str]]) -> None:
+    connection = open_database(path)
+    try:
+        for owner, migrations in owners:
+            migrate(connection, owner, migrations)
+    finally:
+        connection.close()

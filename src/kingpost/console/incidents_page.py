@@ -1,0 +1,227 @@
+"""Incidents: what the monitors found, what it touches, who has looked at it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from kingpost.console.charts import Chart
+from kingpost.console.decision_charts import incident_marks, series_charts
+from kingpost.console.decision_page import Chosen
+from kingpost.console.error_pages import status_of
+from kingpost.console.errors import PageNotFound
+from kingpost.console.feature_page import column_charts
+from kingpost.console.forms import form_of
+from kingpost.console.running import decision_names, label_of, last_event_us
+from kingpost.console.series import SPANS, read_series
+from kingpost.console.visit import Console, Visit
+from kingpost.core import KingpostError, id_text
+from kingpost.monitoring import HOUR_US, Incident, Monitor
+from kingpost.records import RecordLine
+from kingpost.tasks import Task
+
+__all__ = ["incidents_routes"]
+
+_PAGE = 50
+_LONGEST_ID = 64
+_CHART_OF: Mapping[Monitor, str] = {
+    "positive_rate": "positives",
+    "latency": "latency",
+    "failures": "volume",
+    "overrides": "overrides",
+    "quality": "quality",
+}
+_STEPS: Mapping[Monitor, Sequence[str]] = {
+    "drift": (
+        "Open the worst feature below and see where its values have gone.",
+        "Ask whoever sends it: a changed unit, a new source and a broken field look like this.",
+        "If the input is wrong, have it mended; decisions made from it can be corrected here.",
+        "If the world has changed, train a new model on recent data and approve it.",
+    ),
+    "missing": (
+        "See which sender leaves the field out, and since when.",
+        "Have it mended; decisions made without it can be corrected here.",
+    ),
+    "latency": (
+        "See which stage takes longer below.",
+        "Compare it with the load of the server at that time.",
+    ),
+    "failures": (
+        "Open a failed record below: it says why.",
+        "Look at the server's log under its trace id.",
+    ),
+    "overrides": (
+        "Read the reasons that reviewers gave: search the overridden records.",
+        "If they are right, the model or its gate needs another look.",
+    ),
+    "quality": (
+        "See in the model card whether a slice has grown on which the model is weak.",
+        "Train a new model on recent data, and compare before you approve it.",
+    ),
+}
+
+
+class _Row(NamedTuple):
+    incident: Incident
+    task: Task | None
+
+
+@dataclass(frozen=True)
+class _List:
+    rows: Sequence[_Row]
+    decisions: Sequence[str]
+    decision: str
+    is_open_only: bool
+    more: str
+
+
+class _Touched(NamedTuple):
+    id: str
+    line: RecordLine
+
+
+@dataclass(frozen=True)
+class _IncidentView:
+    incident: Incident
+    task: Task | None
+    may_acknowledge: bool
+    is_others: bool
+    charts: Sequence[Chart]
+    touched: Sequence[_Touched]
+    steps: Sequence[str]
+    label: str
+    is_column: bool
+    done: bool
+    problem: str
+    reason: str
+
+
+def incidents_routes(console: Console) -> Sequence[Route]:
+    """Return the list of incidents, the page of one, and what its form does."""
+
+    def incidents(request: Request) -> Response:
+        visit = console.visit(request)
+        return visit.page("incidents.html", _list(visit), title="Incidents", section="incidents")
+
+    def incident(request: Request) -> Response:
+        visit = console.visit(request, "records", "review")
+        return _page(visit, request.path_params["incident"])
+
+    async def acknowledge(request: Request) -> Response:
+        form = form_of(await request.body())
+        identifier, reason = request.path_params["incident"], form.get("reason", "")
+        visit = await run_in_threadpool(console.visit, request, "review")
+        try:
+            await visit.sources.desk.acknowledge(visit.principal, identifier, reason)
+        except KingpostError as error:
+            said, status = str(error), status_of(error)
+            if status in (403, 404, 500):
+                raise
+            return await run_in_threadpool(
+                lambda: _page(visit, identifier, problem=said, status=status, reason=reason)
+            )
+        return RedirectResponse(f"/incidents/{identifier}?done=acknowledged", 303)
+
+    return [
+        Route("/incidents", incidents),
+        Route("/incidents/{incident}", incident),
+        Route("/incidents/{incident}/acknowledge", acknowledge, methods=["POST"]),
+    ]
+
+
+def _list(visit: Visit) -> _List:
+    names = decision_names(visit)
+    decision = visit.asked("decision")
+    is_open_only = visit.asked("state") == "open"
+    found = visit.monitors.incidents(
+        visit.tenant,
+        open_only=is_open_only,
+        decision=decision if decision in names else None,
+        limit=_PAGE + 1,
+        before=_place(visit.asked("before")),
+    )
+    narrowed = {
+        **({"decision": decision} if decision in names else {}),
+        **({"state": "open"} if is_open_only else {}),
+    }
+    more = ""
+    if len(found) > _PAGE:
+        last = found[_PAGE - 1]
+        more = f"/incidents?{urlencode({**narrowed, 'before': f'{last.opened_us}:{last.id}'})}"
+    return _List(
+        [_Row(one, visit.tasks.get(visit.tenant, one.id)) for one in found[:_PAGE]],
+        names,
+        decision if decision in names else "",
+        is_open_only,
+        more,
+    )
+
+
+def _place(text: str) -> tuple[int, str] | None:
+    opened_us, _, identifier = text.partition(":")
+    if not opened_us.isascii() or not opened_us.isdigit() or len(opened_us) > 18:
+        return None
+    return int(opened_us), identifier[:_LONGEST_ID]
+
+
+def _page(
+    visit: Visit, identifier: str, *, problem: str = "", status: int = 200, reason: str = ""
+) -> Response:
+    incident = visit.monitors.incident(visit.tenant, identifier[:_LONGEST_ID])
+    task = None if incident is None else visit.tasks.get(visit.tenant, incident.id)
+    if incident is None or not visit.may_see(task.queue if task else None):
+        raise PageNotFound("incident")
+    waits = task is not None and task.closed_us is None
+    is_others = (
+        task is not None and task.is_held(visit.now_us) and task.claimed_by != visit.principal.by
+    )
+    is_column = incident.kind not in _CHART_OF
+    view = _IncidentView(
+        incident=incident,
+        task=task,
+        may_acknowledge=waits and task is not None and visit.may_review(task.queue),
+        is_others=is_others,
+        charts=_charts(visit, incident),
+        touched=list(_touched(visit, incident)),
+        steps=_STEPS.get(incident.kind, _STEPS["drift"]),
+        label=label_of(visit, incident.decision),
+        is_column=is_column,
+        done=visit.asked("done") == "acknowledged",
+        problem=problem,
+        reason=reason,
+    )
+    return visit.page(
+        "incident.html", view, title=incident.title, section="incidents", status=status
+    )
+
+
+def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
+    found = (visit.records.get(visit.tenant, bytes.fromhex(one)) for one in incident.records)
+    return [_Touched(id_text(line.id), line) for line in found if line is not None]
+
+
+def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:
+    """Draw what was beyond its limit, from half a day before it began."""
+    last = last_event_us(visit, incident.decision) or incident.opened_us
+    end_us = min(last, incident.opened_us + 12 * HOUR_US)
+    is_recent = last - incident.breach_since_us < 2 * HOUR_US
+    span = SPANS[0] if is_recent else SPANS[1]
+    series = read_series(visit.monitors, visit.tenant, incident.decision, span, end_us)
+    bundle = bytes.fromhex(incident.bundle)
+    profile = visit.sources.profile_of(incident.decision, bundle)
+    chosen = Chosen(incident.decision, span, series, bundle, "", (), profile, last)
+    if incident.kind in _CHART_OF:
+        marks = incident_marks([incident], series)
+        drawn = series_charts(series, profile, label_of(visit, incident.decision), marks)
+        return [one for one in drawn if one.id == _CHART_OF[incident.kind]]
+    try:
+        name = incident.columns[0] if incident.columns else incident.kind
+        index, distribution, missing = column_charts(chosen, name, [incident])
+    except PageNotFound:
+        return ()
+    return [missing] if incident.kind == "missing" else [index, distribution]

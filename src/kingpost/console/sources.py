@@ -1,0 +1,47 @@
+"""Where the pages read: stores, the journal, what was approved, what runs.
+
+The rule: a page writes nothing. What people do goes through the desk. A store is asked for
+in the thread that uses it, since a connection belongs to its thread.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kingpost.console.kept import KeptRecords
+from kingpost.decisions import Bundle, Explanation, ServedDecision
+from kingpost.monitoring import MonitorStore, Profile
+from kingpost.records import DecisionRecord, RecordSearch
+from kingpost.registry import ArtefactStore, ControlLog
+from kingpost.serving import ReviewDesk
+from kingpost.tasks import TaskStore
+
+__all__ = ["ConsoleSources"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleSources:
+    """All that the console reads.
+
+    Attributes:
+        served: What runs here.
+        records, monitors, tasks: Give this thread's store.
+        desk: Does what people decide.
+        kept: Reads whole records and requests.
+        control: Models, bundles, approvals.
+        artefacts: Model cards.
+        bundle_of: Finds the bundle of a digest; None when it cannot be read.
+        profile_of: Finds the training reference of a bundle; None when it has none.
+        explain: Explains a record's score; called in any thread.
+    """
+
+    served: Mapping[str, ServedDecision]
+    records: Callable[[], RecordSearch]
+    monitors: Callable[[], MonitorStore]
+    tasks: Callable[[], TaskStore]
+    desk: ReviewDesk
+    kept: KeptRecords
+    control: ControlLog
+    artefacts: ArtefactStore
+    bundle_of: Callable[[str, bytes], Bundle | None]
+    profile_of: Callable[[str, bytes], Profile | None]
+    explain: Callable[[DecisionRecord], Explanation] | None = None

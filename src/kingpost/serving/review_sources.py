@@ -1,0 +1,35 @@
+"""What people work with: the inbox, the search, the monitors, and explanations.
+
+Each store is asked for in the thread that uses it, since a connection belongs to its
+thread; an explanation takes long enough to be made in a thread of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kingpost.decisions import Explanation
+from kingpost.monitoring import MonitorStore
+from kingpost.records import DecisionRecord, RecordSearch
+from kingpost.tasks import TaskStore
+
+__all__ = ["Explain", "ReviewSources"]
+
+Explain = Callable[[DecisionRecord], Explanation]
+"""Says why a record's score is what it is; called in any thread."""
+
+
+@dataclass(frozen=True)
+class ReviewSources:
+    """Where the API reads what was observed, and keeps what people do.
+
+    Attributes:
+        tasks: Gives this thread's inbox.
+        records: Gives this thread's search.
+        monitors: Gives this thread's monitors.
+        explain: Explains a record; without it nothing is explained.
+    """
+
+    tasks: Callable[[], TaskStore]
+    records: Callable[[], RecordSearch]
+    monitors: Callable[[], MonitorStore]
+    explain: Explain | None = None

@@ -1,0 +1,99 @@
+"""A doctor: what is wrong is told with what to do, and nothing is changed."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kingpost.cli.doctor import (
+    Finding,
+    examine,
+    installation_checks,
+    machine_checks,
+    reach_checks,
+    worst,
+)
+from kingpost.cli.doctor.findings import Check, Result, ok, warned
+from kingpost.core import Settings, SystemClock, SystemDisk
+from kingpost.journal import Entry, Journal, JournalClosed
+from tests.stopped_clock import StoppedClock
+
+LATER_US = 4_000_000_000_000_000
+
+
+def found(checks: Mapping[str, Check], name: str) -> Finding:
+    (finding,) = examine({name: checks[name]})
+    return finding
+
+
+def machine(directory: Path, **settings: object) -> Mapping[str, Check]:
+    chosen = Settings(data_dir=directory, **settings)  # pyright: ignore[reportArgumentType]  by name
+    return machine_checks(chosen, SystemClock())
+
+
+def test_a_good_machine_is_well_and_stays_as_it_was(tmp_path: Path) -> None:
+    findings = list(examine(machine(tmp_path, port=0)))
+
+    assert {finding.state for finding in findings} <= {"ok", "warn"}
+    assert len(findings) == 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_failure_says_what_to_do(tmp_path: Path) -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    file = tmp_path / "file"
+    file.write_text("")
+
+    failures = [
+        found(machine(tmp_path, port=taken.getsockname()[1]), "port"),
+        found(machine(tmp_path, host="300.1.1.1"), "port"),
+        found(machine(file), "data directory"),
+        found(machine_checks(Settings(data_dir=tmp_path), StoppedClock(1)), "clock"),
+        found(reach_checks(Settings(alert_webhook="http://127.0.0.1:1/x")), "alert webhook"),
+        found(reach_checks(Settings(alert_smtp="127.0.0.1:1")), "alert mail"),
+        found(installation_checks(Settings(), file, SystemClock()), "application"),
+    ]
+    taken.close()
+
+    for finding in failures:
+        assert finding.state == "fail", finding
+        assert finding.mend, finding
+
+
+def test_a_journal_ahead_of_the_clock_is_a_warning(tmp_path: Path) -> None:
+    data = tmp_path / "journal" / "data"
+    with Journal.open(data, disk=SystemDisk(), clock=StoppedClock(LATER_US)) as journal:
+        journal.append([Entry("event", "acme", "t", b"{}")])
+
+    assert found(machine(tmp_path), "clock").state == "warn"
+    checks = installation_checks(Settings(data_dir=tmp_path), None, SystemClock())
+    assert found(checks, "journal").found.startswith("1 entries")
+
+
+def test_a_damaged_key_file_is_found_and_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "access.sqlite"
+    path.write_bytes(b"no database" * 1000)
+
+    checks = installation_checks(Settings(data_dir=tmp_path), None, SystemClock())
+
+    assert found(checks, "keys").state == "fail"
+    assert path.read_bytes() == b"no database" * 1000
+
+
+def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:
+    def known() -> Iterator[Result]:
+        yield ok("so far")
+        raise JournalClosed(Path("x"))
+
+    def unknown() -> Iterator[Result]:
+        raise ZeroDivisionError
+        yield ok("never")
+
+    def fine() -> Iterator[Result]:
+        yield warned("slow", "hurry")
+
+    findings = list(examine({"known": known, "unknown": unknown, "fine": fine}))
+
+    assert [finding.state for finding in findings] == ["ok", "fail", "fail", "warn"]
+    assert "journal_closed" in findings[1].found
+    assert worst(findings) == "fail"
+    assert worst([]) == "ok"
