@@ -91,6 +91,8 @@ def loss_per_fraud(terminal_loss_7d: float, terminal_risk_7d: float) -> float:
 # two weeks lie between what is learned and what is judged: labels take one, the model another
 trainer = LightGbmTrainer(weeks=PastWeeks(Folds(count=4, length="7d", gap="14d")))
 
+desk = kp.review("fraud-desk", within="4h", escalate_to="fraud-leads")
+
 fraud = kp.decision(
     "fraud",
     request=Transaction,
@@ -100,6 +102,8 @@ fraud = kp.decision(
         *(risk_before, risk_long_before, risk_past, loss, loss_per_fraud),
     ],
     model=kp.model("fraud", trainer=trainer, label=verdicts.label("fraud")),
-    gate=kp.gate(min_confidence=0.75, otherwise=kp.review("fraud-desk")),
-    budget=kp.budget(total="250ms", features="2ms", model="10ms"),
+    gate=kp.gate(
+        min_confidence=0.75, otherwise=desk, rules=[kp.rule("amount", above=20_000, then=desk)]
+    ),
+    budget=kp.budget(total="1s", features="20ms", model="50ms"),
 )

@@ -1,10 +1,12 @@
 """From raw events to a governed live answer, with nothing left out: `make demo`.
 
 Five months of card transactions are simulated (or read), ingested, turned into features,
-learned from, judged, registered, approved and served; then the last week is replayed as
-live traffic, with verdicts coming in between, and every record is proved: each answer that
-a client received has its record, and each record comes out the same when it is decided
-again from the journal.
+learned from, judged, registered, approved and served; then the last three weeks are
+replayed as live traffic, with verdicts coming in between. In the last two days a fault is
+put in, which the monitors have to find; doubtful payments go to the fraud desk's inbox, and
+a script answers some of them. At the end every record is proved: each answer that a client
+received has its record, and each record comes out the same when it is decided again from
+the journal. The console is left open.
 
     python -m solutions.fraud.demo [--data PATH] [--once]
 """
@@ -16,7 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -45,9 +47,11 @@ from kingpost.records import decode_record
 from kingpost.storage import migrate, open_database
 from solutions.fraud import app as declared
 from solutions.fraud.data import TransactionFiles
+from solutions.fraud.drift import amounts_in_cents, drift_start
 from solutions.fraud.memory import MemoryWatch
 from solutions.fraud.progress import Stages
 from solutions.fraud.replay import Replayed, replay
+from solutions.fraud.reviews import Desk, DeskWork, Incident
 from solutions.fraud.server import Server
 from solutions.fraud.simulator import Simulation, simulate, write_parquet
 from solutions.fraud.training import PLAN
@@ -56,7 +60,10 @@ __all__ = ["main"]
 
 APP = Path(__file__).with_name("app.py")
 TENANT = "demo"
-LIVE_DAYS = 7
+LIVE_DAYS = 21
+WEEK = timedelta(days=7)
+REVIEWS_ANSWERED = 150
+ALERT_WITHIN_S = 120
 CONNECTIONS = 32
 THREADS = 2
 
@@ -102,16 +109,16 @@ def _files(directory: Path, data: Path | None) -> TransactionFiles:
             data = directory / "transactions.parquet"
             write_parquet(simulate(Simulation()), data)
         files = TransactionFiles.find(data)
-        if (files.last_day - files.first_day).days < 10 * LIVE_DAYS:
+        if files.last_day - files.first_day < 13 * WEEK:
             raise DemoFailed(
-                f"{files.path} holds {files.first_day} to {files.last_day}, less than ten weeks"
+                f"{files.path} holds {files.first_day} to {files.last_day}, less than 13 weeks"
             )
         facts += [f"{files.rows:,} transactions", f"{files.first_day} to {files.last_day}"]
     return files
 
 
 def _ingest(where: DataDirectory, files: TransactionFiles, live: date) -> Ingested:
-    """Take all that was known when the live week began."""
+    """Take all that was known when the live weeks began."""
     streams = [contract_of(declared.Transaction), contract_of(declared.Verdict)]
     rows, seconds = 0, 0.0
     with (
@@ -145,12 +152,11 @@ def _backfill(where: DataDirectory, application: Application) -> float:
 
 
 def _train(where: DataDirectory, application: Application, live: date) -> Trained:
-    """Learn from what was known a week before the live one, and judge on that week."""
-    midnight = datetime.combine(live, time_of_day(), UTC)
-    labelled = midnight - timedelta(days=LIVE_DAYS)
+    """Learn from what was known when the live weeks began, and judge on the last such week."""
+    labelled = datetime.combine(live, time_of_day(), UTC) - WEEK
     split = OutOfTimeSplit(
-        train_until=labelled - timedelta(days=2 * LIVE_DAYS),
-        test_from=labelled - timedelta(days=LIVE_DAYS),
+        train_until=labelled - 2 * WEEK,
+        test_from=labelled - WEEK,
         test_to=labelled,
     )
     with _stage("train") as facts:
@@ -191,8 +197,8 @@ def _key(where: DataDirectory) -> str:
             SqliteKeys(connection),
             SystemClock(),
             tenant=TENANT,
-            scopes=("decide", "ingest", "records", "metrics"),
-            name="demonstration",
+            scopes=("decide", "ingest", "records", "review", "metrics"),
+            name="demo",
         )
         return made.secret
     finally:
@@ -204,7 +210,10 @@ def _replay(server: Server, secret: str, files: TransactionFiles, live: date) ->
         client = LoadClient(
             server.host, server.port, {"authorization": f"Bearer {secret}"}, CONNECTIONS
         )
-        transactions = [chunk.batch for chunk in files.transactions(start=live)]
+        since = drift_start(files.last_day)
+        transactions = [
+            amounts_in_cents(chunk.batch, since) for chunk in files.transactions(start=live)
+        ]
         verdicts = [
             chunk.batch
             for chunk in files.verdicts(start=live, end=files.last_day + timedelta(days=1))
@@ -220,6 +229,67 @@ def _replay(server: Server, secret: str, files: TransactionFiles, live: date) ->
             f"p50 {replayed.p50_ms:.1f} ms, p99 {replayed.p99_ms:.1f} ms",
         ]
     return replayed
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the monitors found.
+
+    Attributes:
+        before: Incidents opened before the fault: false alarms.
+        alert_s: From the fault to the alarm, in stream time.
+        behind_s: How long the observer had still to read when the last answer was there.
+    """
+
+    incidents: list[Incident]
+    before: int
+    alert_s: float
+    behind_s: float
+
+
+def _watch(desk: Desk, replayed: Replayed, fault: datetime) -> Watched:
+    """Wait until every record was observed, and look at the incidents.
+
+    Raises:
+        DemoFailed: The fault was not found in time, or there were false alarms.
+    """
+    with _stage("watch") as facts:
+        behind_s = desk.wait_for(replayed.decided[-1].record)
+        incidents = desk.incidents()
+        opened = {one.id: datetime.fromisoformat(one.opened) for one in incidents}
+        before = [one.title for one in incidents if opened[one.id] < fault]
+        found = [one for one in incidents if one.kind == "drift" and one.columns[0] == "amount"]
+        if before or not found:
+            problem = f"false alarms {before}" if before else "the fault was not found"
+            raise DemoFailed(f"{problem}; incidents: {[one.title for one in incidents]}")
+        alert_s = (opened[found[-1].id] - fault).total_seconds()
+        if alert_s > ALERT_WITHIN_S:
+            raise DemoFailed(f"the fault was found {alert_s:.0f} s after it began")
+        facts += [
+            f"{len(incidents)} incidents, none before the fault",
+            f"{found[-1].title}, {alert_s:.0f} s of stream time after it began",
+        ]
+    return Watched(incidents, len(before), alert_s, behind_s)
+
+
+def _review(desk: Desk, files: TransactionFiles, live: date, fault: datetime) -> DeskWork:
+    """Answer some of what the fraud desk was sent, and leave the rest."""
+    with _stage("review") as facts:
+        frauds = frozenset(
+            str(key)
+            for chunk in files.verdicts(start=live)
+            for key, is_fraud in zip(
+                chunk.batch.values("transaction"), chunk.batch.values("fraud"), strict=True
+            )
+            if is_fraud
+        )
+        until = fault.isoformat().replace("+00:00", "Z")
+        work = desk.work(frauds, until, answers=REVIEWS_ANSWERED)
+        facts += [
+            f"{work.sent:,} decisions sent to the fraud desk",
+            f"{work.approved} approved and {work.overridden} overridden by script",
+        ]
+    return work
 
 
 def _prove(where: DataDirectory, replayed: Replayed) -> Verification:
@@ -240,6 +310,8 @@ def _prove(where: DataDirectory, replayed: Replayed) -> Verification:
             if recorded.get(decided.record) != decided.outcome:
                 raise DemoFailed(f"answer {decided.record} has no record of its outcome")
         proved = verify_records(where)
+        if proved.verified != len(replayed.decided) + replayed.retried:
+            raise DemoFailed(f"{proved.verified:,} of {proved.records:,} records came out the same")
         facts += [
             f"{proved.verified:,} of {proved.records:,} records decided again with equal bits",
             f"{proved.reads_different} of {proved.reads:,} feature values differ",
@@ -254,16 +326,24 @@ def _things_to_try(server: Server, secret: str, where: DataDirectory, record: st
     )
     command = f"{Path(sys.executable).with_name('kingpost')} --data-dir {where.root}"
     return f"""
-The server goes on at {server.url} until Ctrl-C. Three things to try:
+The console is at {server.url} until Ctrl-C. Sign in with this key:
 
-1. Ask for a decision; the id in the answer is that of its record.
+   {secret}
+
+Four things to try:
+
+1. Look at the incident: which feature drifted, since when, which decisions it touched. Then
+   at the inbox: claim a doubtful payment, see why the model doubts, approve or override.
+   {server.url}/incidents   {server.url}/inbox
+
+2. Ask for a decision; the id in the answer is that of its record.
    curl -s {server.url}/v1/decisions/fraud -H 'Authorization: Bearer {secret}' \\
      -H 'Content-Type: application/json' -d '{body}'
 
-2. Run one of the week's decisions again, from its id alone, and compare every bit.
+3. Run one of the decisions again, from its id alone, and compare every bit.
    {command} replay {record}
 
-3. Look at the API, typed by the contracts, and at the record of a decision.
+4. Look at the API, typed by the contracts, and at the record of a decision.
    {server.url}/docs
    curl -s {server.url}/v1/records/{record} -H 'Authorization: Bearer {secret}'
 """
@@ -281,8 +361,12 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
         trained = _train(where, application, live)
         _approve(where, trained)
         secret = _key(where)
+        fault = drift_start(files.last_day)
         with Server(APP, directory, port) as server:
             replayed = _replay(server, secret, files, live)
+            with closing(Desk(server.url, secret)) as desk:
+                watched = _watch(desk, replayed, fault)
+                work = _review(desk, files, live, fault)
             proved = _prove(where, replayed)
             wall_s = time.monotonic() - started
             if not once:
@@ -298,12 +382,20 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
         "average_precision": round(metrics["average_precision"], 4),
         "card_precision_100": round(metrics["entity_precision_100"], 4),
         "decisions": len(replayed.decided),
+        "retried": replayed.retried,
         "decisions_per_s": round(replayed.decisions_per_s),
         "p50_ms": round(replayed.p50_ms, 3),
         "p99_ms": round(replayed.p99_ms, 3),
         "parity_reads": proved.reads,
         "parity_mismatches": proved.reads_different,
         "records_verified": proved.verified,
+        "incidents": len(watched.incidents),
+        "incidents_before_fault": watched.before,
+        "alert_s": round(watched.alert_s, 3),
+        "observer_behind_s": round(watched.behind_s, 1),
+        "reviews": work.sent,
+        "reviews_answered": work.approved + work.overridden,
+        "overrides": work.overridden,
         "peak_mb": round(memory.peak_mb),
         "wall_s": round(wall_s, 1),
     }
@@ -353,8 +445,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     print(json.dumps(figures))
-    broken = figures["parity_mismatches"] or figures["records_verified"] != figures["decisions"]
-    return 1 if broken else 0
+    return 1 if figures["parity_mismatches"] else 0
 
 
 if __name__ == "__main__":

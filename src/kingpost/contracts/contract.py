@@ -241,7 +241,7 @@ class Contract(Generic[E_co]):
     @cached_property
     def _reaches(self) -> tuple[tuple[str, float], ...]:
         return tuple(
-            (field.name, greatest_multiple / field.scale if field.digits else greatest_multiple)
+            (field.name, _reach(field))
             for field in self.fields
             if field.kind in ("number", "integer")
         )
@@ -352,6 +352,11 @@ def _size_of(value: float) -> str:
     return "a larger one" if math.isfinite(value) else "no finite number"
 
 
+def _reach(field: Field) -> float:
+    """Return the largest number that is still a whole multiple of the field's resolution."""
+    return greatest_multiple / field.scale if field.digits else greatest_multiple
+
+
 def _schema_of(field: Field) -> dict[str, object]:
     kind = _SCHEMA_TYPES[field.kind]
     schema: dict[str, object] = {"type": [kind, "null"] if field.optional else kind}
@@ -368,6 +373,11 @@ def _schema_of(field: Field) -> dict[str, object]:
         "max_length": "maxLength",
     }
     schema.update({names[bound]: limit for bound, limit in field.bounds.items()})
+    if field.kind in ("number", "integer"):
+        if not schema.keys() & {"minimum", "exclusiveMinimum"}:
+            schema["minimum"] = -_reach(field)
+        if not schema.keys() & {"maximum", "exclusiveMaximum"}:
+            schema["maximum"] = _reach(field)
     if field.digits and field.kind == "number":
         schema["x-resolution"] = f"{10**-field.digits:.{field.digits}f}"
     if not field.required:
