@@ -14,6 +14,7 @@ the journal. The console is left open.
 import argparse
 import json
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -64,6 +65,8 @@ LIVE_DAYS = 21
 WEEK = timedelta(days=7)
 REVIEWS_ANSWERED = 150
 ALERT_WITHIN_S = 120
+ALERT_WITHIN_PAYMENTS = 30
+"""In a small business two minutes hold too few payments to tell."""
 CONNECTIONS = 32
 THREADS = 2
 
@@ -263,7 +266,9 @@ def _watch(desk: Desk, replayed: Replayed, fault: datetime) -> Watched:
             problem = f"false alarms {before}" if before else "the fault was not found"
             raise DemoFailed(f"{problem}; incidents: {[one.title for one in incidents]}")
         alert_s = (opened[found[-1].id] - fault).total_seconds()
-        if alert_s > ALERT_WITHIN_S:
+        payments_a_second = len(replayed.decided) / (LIVE_DAYS * 86_400)
+        few_s = ALERT_WITHIN_PAYMENTS / payments_a_second if payments_a_second < 0.08 else 0
+        if alert_s > max(ALERT_WITHIN_S, few_s):
             raise DemoFailed(f"the fault was found {alert_s:.0f} s after it began")
         facts += [
             f"{len(incidents)} incidents, none before the fault",
@@ -435,6 +440,7 @@ def main(arguments: list[str] | None = None) -> int:
     shutil.rmtree(options.dir, ignore_errors=True)
     options.dir.mkdir(parents=True)
     marker.touch()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends too
     try:
         port = 0 if options.once else options.port
         figures = _run(options.data, options.dir, port, once=options.once)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import kingpost as kp
 from kingpost.decisions import Learned
+from kingpost.models import card_page
 from solutions.fraud.data import TransactionFiles
 from solutions.fraud.memory import MemoryWatch
 from solutions.fraud.progress import Stages
@@ -42,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error [{error.code}]: {error}", file=sys.stderr)
         return 1
     chosen.card.parent.mkdir(parents=True, exist_ok=True)
-    chosen.card.write_text(learned.card, encoding="utf-8")
+    is_page = chosen.card.suffix == ".html"
+    card = card_page("fraud", learned.card_html) if is_page else learned.card
+    chosen.card.write_text(card, encoding="utf-8")
     report = {
         **_quality(learned),
         "protocol": _protocol(periods, learned, files),
@@ -72,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "--card",
         type=Path,
         default=CARD,
-        help=f"write the model card, in Markdown, to this file ({CARD})",
+        help=f"write the model card to this file: a page when it ends in .html, else Markdown ({CARD})",
     )
     for name, day, told in (
         ("--train-until", usual.train_until, "learn from labels known before this day"),

@@ -319,7 +319,8 @@ def test_all_of_a_review_works_by_the_keyboard_alone(
     with chromium.window(shop.url) as window:
         keyboard = window.page.keyboard
         window.open("/")
-        keyboard.type(data.ann)  # the field has the focus
+        expect(window.page.get_by_label("API key", exact=True)).to_be_focused()
+        keyboard.type(data.ann)
         keyboard.press("Enter")
         window.page.wait_for_url(shop.url + "/")
         window.settle()
