@@ -81,6 +81,8 @@ class ConsoleHouse:
 
     def watch(self, rows: Payments) -> None:
         """Have payments of another bundle watched, and the last of them found by the search."""
+        clock = self.behind.clock
+        clock.us = max(clock.us, int(rows.event_time_us[-1]))
         watch = watch_over(self.behind.monitors, self.profile)
         watch.observe("acme", "fraud", BUNDLE, observations(rows))
         for incident in watch.flush():

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def test_an_observer_that_dies_is_started_again() -> None:
     second = begun(process, other_than=first)
     process.close()
     assert not is_running(second)
+
+
+def test_an_observer_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    program = tmp_path / "observer"
+    process = ObserverProcess([str(program)], pause_s=0.01)
+    time.sleep(0.1)
+    assert process.pid is None
+
+    program.write_text("#!/bin/sh\ncat\n")
+    program.chmod(0o700)
+
+    begun(process)
+    process.close()
 
 
 def test_an_observer_ends_when_its_server_closes_it() -> None:

@@ -59,31 +59,37 @@ class ObserverProcess:
 
     def _keep(self) -> None:
         pause_s = self._pause_s
-        while (process := self._start()) is not None:
+        while not self._stopped.is_set():
             started_s = time.monotonic()
-            code = process.wait()
-            with self._lock:
-                if self._stopped.is_set():
-                    return
-                _close_pipe(process)
+            try:
+                code: int | str = self._live()
+            except OSError as error:  # no memory, or no more processes: it passes
+                code = type(error).__name__
+            if self._stopped.is_set():
+                return
             if time.monotonic() - started_s >= _STEADY_S:
                 pause_s = self._pause_s
             _log.warning("observer_ended", extra={"code": code, "restart_in_s": pause_s})
             self._stopped.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    def _start(self) -> "subprocess.Popen[bytes] | None":
+    def _live(self) -> int:
+        """Run it once, and return the code that it ended with."""
         with self._lock:
             if self._stopped.is_set():
-                return None
+                return 0
             # its own session: Ctrl-C is for the server, which then closes the pipe
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            return self._process
+        code = process.wait()
+        with self._lock:
+            if not self._stopped.is_set():
+                _close_pipe(process)
+        return code
 
 
 def _close_pipe(process: "subprocess.Popen[bytes]") -> None:

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import click
 import msgspec
 
-__all__ = ["Progress", "print_result", "progress"]
+__all__ = ["Progress", "print_result", "printable", "progress"]
 
 
 class Progress(Protocol):
@@ -17,6 +17,11 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int | None = None, stage: str | None = None) -> None:
         """Show it."""
         ...
+
+
+def printable(text: str) -> str:
+    """Write what came from outside so that it moves no cursor and begins no line."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def print_result(result: Mapping[str, object], *, as_json: bool) -> None:
@@ -35,9 +40,9 @@ def print_result(result: Mapping[str, object], *, as_json: bool) -> None:
             items = cast("list[object]", value)
             click.echo(f"{label}  {len(items)}")
             for item in items:
-                click.echo(f"  {item if isinstance(item, str) else _line(item)}")
+                click.echo(f"  {printable(item if isinstance(item, str) else _line(item))}")
         else:
-            click.echo(f"{label}  {value}")
+            click.echo(f"{label}  {printable(str(value))}")
 
 
 def _line(item: object) -> str:

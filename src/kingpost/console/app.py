@@ -3,11 +3,19 @@
     pages = build_console(sources, clock, door=sign_in)
 
 The routes are thin: a page's module makes its view from the stores, a template shows it.
+Few pages are made at a time: they share the interpreter with the decisions.
 """
+
+import inspect
+import threading
+from collections.abc import Sequence
+from functools import wraps
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kingpost.console.approvals_page import approvals_routes
@@ -31,6 +39,8 @@ from kingpost.core import Clock, KingpostError
 
 __all__ = ["build_console"]
 
+PAGES_AT_ONCE = 3
+
 
 def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIApp:
     """Build the console.
@@ -40,7 +50,7 @@ def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIA
     """
     templates()  # read and compiled before anybody asks
     console = Console(sources, clock)
-    routes: list[BaseRoute] = [
+    made: Sequence[Route] = [
         *overview_routes(console),
         *decision_routes(console),
         *feature_routes(console),
@@ -51,6 +61,10 @@ def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIA
         *incidents_routes(console),
         *models_routes(console),
         *approvals_routes(console),
+    ]
+    turns = threading.Semaphore(PAGES_AT_ONCE)
+    routes: list[BaseRoute] = [
+        *(_by_turns(route, turns) for route in made),
         theme_route(),
         static_route(),
         *door.routes(),
@@ -65,6 +79,20 @@ def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIA
     )
     pages.router.redirect_slashes = False
     return _timed(door.guard(pages), clock)
+
+
+def _by_turns(route: Route, turns: threading.Semaphore) -> Route:
+    """Let a page that is made in a thread of the pool wait for its turn."""
+    make = route.endpoint
+    if inspect.iscoroutinefunction(make):
+        return route
+
+    @wraps(make)
+    def in_turn(request: Request) -> Response:
+        with turns:
+            return make(request)
+
+    return Route(route.path, in_turn, methods=list(route.methods or ()), name=route.name)
 
 
 def _timed(app: ASGIApp, clock: Clock) -> ASGIApp:

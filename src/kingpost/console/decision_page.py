@@ -90,6 +90,11 @@ class _Decision:
     incidents: Sequence[Incident]
     total: int
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether any feature could be compared with its reference."""
+        return any(one.kind == "feature" and one.worst >= 0 for one in self.drift)
+
 
 def decision_routes(console: Console) -> Sequence[Route]:
     """Return the page of a decision and the part of it that is live."""

@@ -147,5 +147,4 @@ def _tasks(
             return visit.tasks.find(query(state="closed"))
         case _:
             kind = "review" if tab == "reviews" else "incident"
-            # what is not closed comes first
-            return [one for one in visit.tasks.find(query(kind=kind)) if one.closed_us is None]
+            return visit.tasks.find(query(kind=kind, is_waiting=True))

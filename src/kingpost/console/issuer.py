@@ -195,20 +195,24 @@ class Issuer:
         if facts.issuer.rstrip("/") != settings.url.rstrip("/"):
             raise IssuerFailed(self.name, "it calls itself something else")
         if settings.url.startswith("https:"):
-            for url in (facts.authorization_endpoint, facts.token_endpoint, facts.jwks_uri):
-                if not url.startswith("https:"):
+            named = (facts.authorization_endpoint, facts.token_endpoint, facts.jwks_uri)
+            for url in (*named, facts.userinfo_endpoint):
+                if url and not url.startswith("https:"):
                     raise IssuerFailed(self.name, "it sends people to addresses without https")
         client = OpenIdClient(facts, settings.client_id, settings.client_secret, self._http)
         return client, facts
 
 
 def _name(claims: Mapping[str, object]) -> str:
-    """Return an address that the issuer does not doubt, or what it calls somebody."""
-    named = ["preferred_username"]
-    if claims.get("email_verified") is not False:
-        named.insert(0, "email")
-    for each in named:
+    """Return an address that the issuer does not doubt, or what it calls somebody.
+
+    Where it doubts the address, a name that reads as one may be somebody else's as well.
+    """
+    is_doubted = claims.get("email_verified") is False
+    for each in ("preferred_username",) if is_doubted else ("email", "preferred_username"):
         found = claims.get(each)
         if isinstance(found, str) and found and found.isprintable():
+            if is_doubted and "@" in found:
+                continue
             return found[:_LONGEST_NAME]
     return ""

@@ -9,7 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from kingpost.console.running import Running, decision_names, label_of, last_event_us, running
+from kingpost.console.running import (
+    Running,
+    decision_names,
+    is_judged,
+    label_of,
+    last_event_us,
+    running,
+)
 from kingpost.console.series import SPANS, Series, read_series
 from kingpost.console.visit import Console, Visit
 from kingpost.console.wording import answer_words, ratio
@@ -160,7 +167,7 @@ def _card(visit: Visit, name: str, incidents: Sequence[Incident]) -> _Card:
         if one.kind == "review" and one.queue in queues
     ]
     opened = sum(one.decision == name for one in incidents)
-    state, state_text = _state(served, last, opened)
+    state, state_text = _state(visit, served, last, opened)
     return _Card(
         name=name,
         runs=running(visit, name),
@@ -181,12 +188,18 @@ def _card(visit: Visit, name: str, incidents: Sequence[Incident]) -> _Card:
     )
 
 
-def _state(served: ServedDecision | None, last: int | None, opened: int) -> tuple[State, str]:
+def _state(
+    visit: Visit, served: ServedDecision | None, last: int | None, opened: int
+) -> tuple[State, str]:
     if opened:
         return "bad", "1 open incident" if opened == 1 else f"{opened} open incidents"
     if served is None:
         return "idle", "Not running here"
-    return ("idle", "Waiting for its first request") if last is None else ("ok", "Healthy")
+    if last is None:
+        return "idle", "Waiting for its first request"
+    if not is_judged(visit, served.decision.name, served.bundle.hex()):
+        return "idle", "Too few decisions to judge"
+    return "ok", "Healthy"
 
 
 def _queues(served: ServedDecision | None) -> Sequence[str]:

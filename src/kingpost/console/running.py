@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from kingpost.console.visit import Visit
 from kingpost.decisions import Bundle
+from kingpost.monitoring import HOUR_US
 from kingpost.records import RecordQuery
 from kingpost.registry import Approval
 
-__all__ = ["Running", "decision_names", "label_of", "last_event_us", "running"]
+__all__ = ["Running", "decision_names", "is_judged", "label_of", "last_event_us", "running"]
+
+AHEAD_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,20 @@ def label_of(visit: Visit, decision: str, bundle: Bundle | None = None) -> str:
 
 
 def last_event_us(visit: Visit, decision: str) -> int | None:
-    """Return when a decision's newest event happened; None when it has no records."""
-    found = visit.records.find(RecordQuery(tenant=visit.tenant, decision=decision, limit=1))
+    """Return when a decision's newest event happened; None when it has no records.
+
+    A time more than a day ahead of the clock is somebody's mistake, and is passed over.
+    """
+    query = RecordQuery(
+        tenant=visit.tenant, decision=decision, until_us=visit.now_us + AHEAD_US, limit=1
+    )
+    found = visit.records.find(query)
     return found[0].event_time_us if found else None
+
+
+def is_judged(visit: Visit, decision: str, bundle: str) -> bool:
+    """Tell whether the monitors have had enough rows of a bundle to compare any feature."""
+    return any(
+        one.monitor == "drift" and one.bundle == bundle
+        for one in visit.monitors.statuses(visit.tenant, decision)
+    )

@@ -102,9 +102,9 @@ class Guard:
         token = request.headers.get(CSRF_HEADER)
         if token is not None:
             check_token(token, session.csrf)
-            return request.receive
         body = await body_of(request)
-        check_token(form_of(body).get(CSRF_FIELD), session.csrf)
+        if token is None:
+            check_token(form_of(body).get(CSRF_FIELD), session.csrf)
         return replayed(body, request.receive)
 
 

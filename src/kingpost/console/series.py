@@ -6,15 +6,15 @@ the columns: those of one bundle can only be compared with its own reference.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.monitoring import HOUR_US, MINUTE_US, MonitorStore, Resolution, StageName, Summary
 from kingpost.records import Outcome
-from kingpost.stats import LogHistogram
+from kingpost.stats import BinMismatch, LogHistogram
 
 __all__ = ["SPANS", "Series", "Span", "Step", "read_series", "span_named"]
 
@@ -115,11 +115,8 @@ class Step:
 
     def stage(self, name: StageName) -> LogHistogram:
         """Return the time spent in a stage."""
-        return reduce(
-            LogHistogram.merge,
-            (part.stage(name) for part in self.parts.values()),
-            LogHistogram.empty(),
-        )
+        found = [part.stage(name) for part in self.parts.values()]
+        return reduce(LogHistogram.merge, found) if found else LogHistogram.empty()
 
 
 @dataclass(frozen=True)
@@ -144,10 +141,11 @@ class Series:
         """Where the first one begins."""
         return self.end_us - self.span.length_us
 
-    @property
+    @cached_property
     def whole(self) -> Step:
         """All steps together."""
-        return Step(self.since_us, _merged(step.parts for step in self.steps))
+        parts = [part for step in self.steps for part in step.parts.values()]
+        return Step(self.since_us, _merged(parts))
 
     def column(self, bundle: bytes, at: int) -> NDArray[np.int64] | None:
         """Return the bins of a bundle's column, shape (steps, bins); None when it did not run."""
@@ -180,11 +178,11 @@ def read_series(
     """
     end_us = (last_event_us // span.step_us + 1) * span.step_us
     since_us = end_us - span.length_us
-    by_step: dict[int, list[Mapping[bytes, Summary]]] = {}
+    by_step: dict[int, list[Summary]] = {}
     for one in monitors.summaries(tenant, decision, since_us, end_us, span.resolution):
         if bundle is None or one.bundle == bundle:
             at = one.start_us // span.step_us * span.step_us
-            by_step.setdefault(at, []).append({one.bundle: one})
+            by_step.setdefault(at, []).append(one)
     steps = [
         Step(start, _merged(by_step.get(start, ())))
         for start in range(since_us, end_us, span.step_us)
@@ -192,9 +190,19 @@ def read_series(
     return Series(span, end_us, steps)
 
 
-def _merged(parts: Iterable[Mapping[bytes, Summary]]) -> Mapping[bytes, Summary]:
-    found: dict[bytes, Summary] = {}
+def _merged(parts: Iterable[Summary]) -> Mapping[bytes, Summary]:
+    by_bundle: dict[bytes, list[Summary]] = {}
     for part in parts:
-        for bundle, summary in part.items():
-            found[bundle] = found[bundle].merge(summary) if bundle in found else summary
-    return found
+        by_bundle.setdefault(part.bundle, []).append(part)
+    return {bundle: _added(found) for bundle, found in by_bundle.items()}
+
+
+def _added(parts: Sequence[Summary]) -> Summary:
+    """Merge all at once: a sum over a month's hours is made without hundreds between."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for part in parts:
+        if part.widths != first.widths:
+            raise BinMismatch(first.widths, part.widths)
+    return replace(first, counts=np.sum([part.counts for part in parts], axis=0))

@@ -6,8 +6,10 @@ The rule: whoever is let in gets a new session, whatever they came with; an addr
 to is one of our own paths or none; and what was wrong with a key is not told.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -42,6 +44,10 @@ _OPEN = ("/login", "/static", "/favicon.ico")
 _FORM_S = 3600
 _ISSUER_S = 600
 _LONGEST_KEY = 200
+_MOST_ASKING, _MOST_WAITING = 8, 100
+"""Threads that an issuer who hangs can hold, of those that all pages are made in."""
+
+T = TypeVar("T")
 
 
 class SignIn:
@@ -66,6 +72,7 @@ class SignIn:
         self._sessions, self._keys, self._clock = sessions, keys, clock
         self._public_url, self._issuer = public_url.rstrip("/"), issuer
         self._cookies = Cookies(public_url)
+        self._turns, self._waiting = asyncio.Semaphore(_MOST_ASKING), 0
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the pages that let people in and out."""
@@ -131,11 +138,11 @@ class SignIn:
 
     async def _ask_issuer(self, request: Request) -> Response:
         assert self._issuer is not None  # there is no such route without one
+        issuer = self._issuer
         wanted = local_path(request.query_params.get("next", "/"))
         try:
-            url, asked = await run_in_threadpool(
-                self._issuer.ask, self._return_address(request), wanted
-            )
+            address = self._return_address(request)
+            url, asked = await self._in_turn(lambda: issuer.ask(address, wanted))
         except IssuerFailed as error:
             return self._form(request, wanted, error)
         response = RedirectResponse(url, 303)
@@ -154,13 +161,25 @@ class SignIn:
             def enter() -> NewSession:
                 return self._open(request, issuer.person(asked, answer, address))
 
-            opened = await run_in_threadpool(enter)
+            opened = await self._in_turn(enter)
         except (IssuerFailed, SignInRefused, NoPages) as error:
             response = self._form(request, wanted, error)
         else:
             response = self._go_on(request, wanted, opened)
         self._cookies.write(request, response, "issuer", "", 0)
         return response
+
+    async def _in_turn(self, question: Callable[[], T]) -> T:
+        """Ask the issuer in a thread; it may hang, and the pages need threads as well."""
+        assert self._issuer is not None  # as above
+        if self._waiting >= _MOST_WAITING:
+            raise IssuerFailed(self._issuer.name, "too many people are signing in")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await run_in_threadpool(question)
+        finally:
+            self._waiting -= 1
 
     def _return_address(self, request: Request) -> str:
         host = request.headers.get("host", "")

@@ -1,12 +1,11 @@
 """Light or dark: what somebody chose stays in a cookie of their browser."""
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kingpost.console.forms import form_of
+from kingpost.console.security import local_path
 from kingpost.console.visit import THEME_COOKIE
 
 __all__ = ["theme_route"]
@@ -16,10 +15,7 @@ _YEAR_S = 365 * 24 * 3600
 
 async def _choose(request: Request) -> Response:
     form = form_of(await request.body())
-    back = form.get("back", "/")
-    parts = urlsplit(back)
-    is_ours = back.startswith("/") and not parts.scheme and not parts.netloc and "\\" not in back
-    response = RedirectResponse(back if is_ours else "/", 303)
+    response = RedirectResponse(local_path(form.get("back", "/")), 303)
     chosen = form.get("theme", "")
     if chosen in ("light", "dark"):
         response.set_cookie(THEME_COOKIE, chosen, max_age=_YEAR_S, samesite="lax")

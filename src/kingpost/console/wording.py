@@ -4,7 +4,7 @@ The rule: a figure has its unit, a time says UTC where it is not said beside it,
 is not known is a dash, never a zero. All text is the same for the same value.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 from math import isinf, isnan
 
@@ -42,6 +42,11 @@ class Html(str):
 
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US, _LAST_US = (
+    (at.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+    for at in (datetime.min, datetime.max)
+)
 
 
 def number(count: float | None) -> str:
@@ -143,7 +148,7 @@ def moment(at_us: int | None, *, seconds: bool = True) -> Html:
 
 def clock_time(at_us: int) -> str:
     """Write a time for a table of data: `2018-09-12 14:00`."""
-    return _at(at_us).strftime("%Y-%m-%d %H:%M")
+    return _at(at_us).isoformat(" ", "minutes")[:16]
 
 
 def day(at_us: int | None) -> Html:
@@ -172,4 +177,5 @@ def _time(at_us: int, shown: str) -> Html:
 
 
 def _at(at_us: int) -> datetime:
-    return datetime.fromtimestamp(at_us / 1e6, UTC)
+    """Return a time; one beyond the calendar, as after an event's of 9999, is its end."""
+    return _EPOCH + timedelta(microseconds=min(max(at_us, _FIRST_US), _LAST_US))

@@ -108,7 +108,7 @@ class CheckedSettings(NamedTuple):
 
     settings: Settings
     sources: Mapping[str, str]
-    problems: tuple[BadSetting, ...]
+    problems: tuple[KingpostError, ...]
 
 
 SECRET_SETTINGS = frozenset(one.name for one in fields(Settings) if not one.repr)

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 
 import msgspec
 
+from kingpost.contracts import Instant
 from kingpost.monitoring.incident import Incident
 
 __all__ = ["incident_document", "incident_mail"]
@@ -73,7 +74,7 @@ def _url(incident: Incident, public_url: str) -> str | None:
 
 
 def _time(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat().replace("+00:00", "Z")
+    return Instant(time_us).isoformat()
 
 
 def _one_line(text: str) -> str:

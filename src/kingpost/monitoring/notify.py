@@ -8,6 +8,7 @@ in the inbox. No log line holds an address or a secret.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -92,12 +93,16 @@ class Notifier:
         for courier in self._couriers:
             courier.put(incident)
 
-    def close(self, timeout_s: float = 10.0) -> None:
-        """Let each channel send what is queued, for so long at most, and end."""
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Let the channels send what is queued, for so long in all, and end.
+
+        By default that is less than a server waits for its observer.
+        """
+        until_s = time.monotonic() + timeout_s
         for courier in self._couriers:
             courier.finish()
         for courier in self._couriers:
-            courier.join(timeout_s)
+            courier.join(max(0.0, until_s - time.monotonic()))
 
 
 class _Courier:

@@ -1,11 +1,11 @@
 """Making a profile: bins, limits and the quality promised, from the rows of a training."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.contracts import Instant
 from kingpost.monitoring.binning import bin_codes, bin_edges, model_values
 from kingpost.monitoring.calibration import CALIBRATED_US, Extremes, chance, extremes
 from kingpost.monitoring.comparison import Comparison
@@ -159,4 +159,4 @@ def _background(x: NDArray[np.float32]) -> tuple[tuple[float | None, ...], ...]:
 
 
 def _day(time_us: np.int64) -> str:
-    return datetime.fromtimestamp(int(time_us) / 1e6, UTC).date().isoformat()
+    return Instant(int(time_us)).isoformat()[:10]

@@ -40,5 +40,5 @@ class Window:
 
 FAST = Window("fast", 2, RING_MINUTES, 50)
 HOUR = Window("hour", 60, 60, 300)
-DAY = Window("day", 24 * 60, 24 * 60, 1000)
+DAY = Window("day", 24 * 60, 24 * 60, 200)
 WINDOWS = (FAST, HOUR, DAY)

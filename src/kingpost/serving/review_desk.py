@@ -33,7 +33,6 @@ from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.shell import Shell
 from kingpost.tasks import (
     Task,
-    TaskClosed,
     TaskKind,
     TaskNotFound,
     TaskStore,
@@ -245,19 +244,19 @@ class ReviewDesk:
     async def _finish(self, task: Task, review: Review) -> Task:
         """Close a task that was answered; what fails here, the observer makes good.
 
-        It may have read the answer in the journal already, and closed the task by it.
+        The answer stands, whoever has the task by now. The observer may have read it in the
+        journal already, and closed the task by it.
         """
+        closed: Task | None = None
         try:
-            return await self._ask(
-                lambda tasks: tasks.close(
+            closed = await self._ask(
+                lambda tasks: tasks.settle(
                     task.tenant, task.id, review.by, review.verdict, review.reason, review.at_us
                 )
             )
-        except TaskClosed:
-            pass
         except TaskStoreFailed:
             _log.exception("task_not_closed", extra={"task": task.id})
-        return replace(
+        return closed or replace(
             task,
             claimed_by="",
             claimed_us=None,

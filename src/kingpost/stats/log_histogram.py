@@ -76,12 +76,12 @@ class LogHistogram:
         """
         if not 0 <= share <= 1:
             raise BadShare(f"{share:g}")
-        reached = np.cumsum(self.counts)
+        reached = self.counts.cumsum()
         rows = int(reached[-1])
         if not rows:
             return None
         wanted = max(share * rows, 1e-9)
-        at = int(np.searchsorted(reached, wanted))
+        at = int(reached.searchsorted(wanted))
         low = 0.0 if at == 0 else float(_EDGES[at - 1])
         if at == len(_EDGES):
             return low

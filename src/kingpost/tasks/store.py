@@ -17,6 +17,7 @@ class TaskQuery:
         queue: Only those of one queue.
         queues: Only those of these queues, as whoever asks may see; None is all.
         claimed_by: Only those that this person has.
+        is_waiting: Only those that are not closed.
         overdue_at_us: Only those that are due by this time and not closed.
         after: `place` of the last task of the page before.
         limit: The most that are returned.
@@ -28,6 +29,7 @@ class TaskQuery:
     kind: TaskKind | None = None
     state: TaskState | None = None
     claimed_by: str | None = None
+    is_waiting: bool = False
     overdue_at_us: int | None = None
     after: str = ""
     limit: int = 50

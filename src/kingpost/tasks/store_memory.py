@@ -132,6 +132,7 @@ def _matches(task: Task, query: TaskQuery) -> bool:
         and query.kind in (None, task.kind)
         and query.state in (None, task.state)
         and (query.claimed_by is None or task.claimed_by == query.claimed_by != "")
+        and not (query.is_waiting and task.closed_us is not None)
         and (query.overdue_at_us is None or task.is_overdue(query.overdue_at_us))
         and task.place > query.after
     )

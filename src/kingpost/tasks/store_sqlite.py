@@ -218,7 +218,9 @@ class SqliteTasks:
 
 def _asked(query: TaskQuery) -> tuple[list[str], list[str | int]]:
     """Return what must hold of the tasks of a query, and the values in it."""
-    is_waiting = query.state in ("open", "claimed") or query.overdue_at_us is not None
+    is_waiting = (
+        query.is_waiting or query.state in ("open", "claimed") or query.overdue_at_us is not None
+    )
     first = max(query.after, CLOSED) if query.state == "closed" else query.after
     terms = ["tenant = ?", "place > ?"]
     values: list[str | int] = [query.tenant, first]

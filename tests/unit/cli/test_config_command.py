@@ -56,3 +56,14 @@ def test_an_option_goes_over_every_setting(tmp_path: Path, monkeypatch: pytest.M
     done = run(tmp_path, monkeypatch, "--data-dir", "elsewhere", "config", "show")
 
     assert "elsewhere  (option --data-dir)" in done.output
+
+
+def test_roles_that_would_keep_the_server_from_starting_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run(
+        tmp_path, monkeypatch, "config", "check", KINGPOST_OIDC_ROLES="viewer=records,nonsense"
+    )
+
+    assert done.exit_code == 1
+    assert "bad_roles" in done.stderr

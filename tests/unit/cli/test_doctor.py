@@ -1,8 +1,11 @@
 """A doctor: what is wrong is told with what to do, and nothing is changed."""
 
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import pytest
 
 from kingpost.cli.doctor import (
     Finding,
@@ -57,6 +60,31 @@ def test_each_failure_says_what_to_do(tmp_path: Path) -> None:
     for finding in failures:
         assert finding.state == "fail", finding
         assert finding.mend, finding
+
+
+def test_a_mail_server_of_port_465_is_spoken_to_in_tls() -> None:
+    try:
+        server = socket.create_server(("127.0.0.1", 465))
+    except OSError:
+        pytest.skip("port 465 is for root, or taken")
+    heard: list[bytes] = []
+
+    def hear() -> None:
+        caller, _ = server.accept()
+        with caller:
+            caller.settimeout(2)
+            try:
+                heard.append(caller.recv(1))
+            except TimeoutError:
+                heard.append(b"")
+
+    listener = threading.Thread(target=hear)
+    listener.start()
+    found(reach_checks(Settings(alert_smtp="127.0.0.1:465")), "alert mail")
+    listener.join()
+    server.close()
+
+    assert heard == [b"\x16"], "a handshake, RFC 8446, 5.1"
 
 
 def test_a_journal_ahead_of_the_clock_is_a_warning(tmp_path: Path) -> None:

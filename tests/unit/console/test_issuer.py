@@ -399,3 +399,16 @@ def test_roles_are_read_from_one_line() -> None:
 def test_roles_that_cannot_be_read_are_an_error_that_says_where(text: str, problem: str) -> None:
     with pytest.raises(BadRoles, match=problem):
         read_roles(text)
+
+
+def test_whose_address_the_issuer_doubts_has_no_name_that_reads_as_one(house: House) -> None:
+    house.fake.claims |= {"email_verified": False, "preferred_username": "ann@acme.example"}
+
+    assert house.sign_in().name == "17"
+
+
+def test_an_issuer_that_would_have_tokens_sent_in_the_clear_is_not_used(house: House) -> None:
+    house.fake.facts["userinfo_endpoint"] = "http://login.example/me"
+
+    with pytest.raises(IssuerFailed, match="without https"):
+        house.ask()

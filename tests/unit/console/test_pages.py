@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from msgspec import structs
 
 from kingpost.access import Principal
 from kingpost.monitoring import Profile
@@ -10,6 +11,7 @@ from kingpost.records import KnownLabel, Outcome, RecordQuery
 from kingpost.tasks import Task
 from tests.console_house import ConsoleHouse, run_console
 from tests.review_house import INCIDENT
+from tests.watched import DAY_US
 
 PATHS = (
     "/",
@@ -385,6 +387,33 @@ def test_a_drift_is_seen_on_the_overview_the_decision_the_feature_and_the_incide
         )
         for span in ("3h", "7d", "28d"):
             assert await house.page(f"/decisions/fraud?span={span}")
+
+    run_console(scene, reference)
+
+
+def test_a_decision_too_rare_to_be_judged_is_not_called_healthy(reference: Profile) -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        await house.behind.decided("p1", 100)
+
+        assert "Too few decisions to judge" in await house.page("/")
+        decision = await house.page("/decisions/fraud")
+        assert "Too few decisions to judge" in decision
+        assert "Healthy" not in decision
+
+    run_console(scene, reference)
+
+
+def test_a_time_in_the_far_future_does_not_empty_the_charts(reference: Profile) -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        house.drift()
+        seen = house.behind.records.find(_all())[0]
+        far_us = house.behind.clock.now_us() + 10 * 365 * DAY_US
+        later = structs.replace(seen, id=b"f" * 16, offset=seen.offset + 1, event_time_us=far_us)
+        house.behind.records.add([later])
+
+        decision = text_of(await house.page("/decisions/fraud"))
+        assert re.search(r"up to 20\d\d", decision)
+        assert f"up to {far_us // (365 * DAY_US) + 1970}" not in decision
 
     run_console(scene, reference)
 

@@ -1,7 +1,12 @@
 """What happened over a span: bounded steps, added up across bundles."""
 
+from dataclasses import replace
+
+import pytest
+
 from kingpost.console.series import SPANS, read_series, span_named
 from kingpost.monitoring import HOUR_US, MemoryMonitors, Profile
+from kingpost.stats import BinMismatch
 from tests.watched import (
     BUNDLE,
     DAY_US,
@@ -69,3 +74,20 @@ def test_every_span_has_few_steps_and_an_unknown_one_is_a_day() -> None:
     assert all(span.length_us % span.step_us == 0 for span in SPANS)
     assert span_named("nonsense").name == "24h"
     assert [span.step_title for span in SPANS] == ["5 minutes", "hour", "3 hours", "day"]
+
+
+def test_columns_of_another_profile_are_not_added(reference: Profile) -> None:
+    store, _, end_us = watched(reference)
+    span = span_named("7d")
+    hour = next(iter(store.summaries("acme", "fraud", START_US, end_us, "hour")))
+    width = hour.widths[-1]
+    fewer = replace(
+        hour,
+        start_us=hour.start_us + HOUR_US,
+        widths=hour.widths[:-1],
+        counts=hour.counts[:-width],
+    )
+    store.save_summaries([fewer])
+
+    with pytest.raises(BinMismatch):
+        _ = read_series(store, "acme", "fraud", span, end_us).whole

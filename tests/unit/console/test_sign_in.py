@@ -27,6 +27,7 @@ from kingpost.console import SignIn
 from kingpost.console.error_pages import answer_error
 from kingpost.console.forms import form_of
 from kingpost.console.security import HEADERS, local_path
+from kingpost.console.theme import theme_route
 from kingpost.core import KingpostError
 from tests.tiny_app import FakeClock
 
@@ -58,6 +59,7 @@ class House:
                 Route("/", self.who),
                 Route("/records", self.who),
                 Route("/change", self.change, methods=["POST", "PUT", "DELETE"]),
+                theme_route(),
                 *door.routes(),
             ],
             exception_handlers={KingpostError: answer_error},
@@ -622,5 +624,29 @@ def test_without_an_issuer_there_is_no_way_in_by_one() -> None:
     async def scene(house: House) -> None:
         assert "Sign in with" not in (await house.browser.get("/login")).text
         assert (await house.browser.get("/login/oidc")).status_code == 404
+
+    run(scene)
+
+
+@pytest.mark.parametrize("back", ["///evil.example/x", "//evil.example", "//[", "/\\evil.example"])
+def test_choosing_colours_leads_to_no_other_host(back: str) -> None:
+    async def scene(house: House) -> None:
+        csrf = await house.signed_in()
+
+        answer = await house.send("/theme", {"csrf": csrf, "theme": "dark", "back": back})
+
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+    run(scene)
+
+
+def test_a_form_is_small_also_with_its_secret_in_the_header() -> None:
+    async def scene(house: House) -> None:
+        csrf = await house.signed_in()
+
+        answer = await house.send("/change", {"reason": "x" * 70_000}, x_csrf_token=csrf)
+
+        assert answer.status_code == 413
+        assert house.changed == []
 
     run(scene)

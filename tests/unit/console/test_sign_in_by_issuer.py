@@ -1,6 +1,7 @@
 """Signing in by an issuer's account, from the link on the page to the session."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,13 +25,13 @@ HERE = "https://kingpost.example"
 class House:
     """A console whose door knows the fake issuer, and a browser before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Callable[[httpx.Request], httpx.Response] | None = None) -> None:
         self.fake, self.clock = FakeIssuer(), FakeClock()
         keys, store = MemoryKeys(), MemorySessions()
         settings = IssuerSettings(
             URL, "kingpost", SECRET, read_roles("ml-ops=records;app=decide"), "roles", "acme"
         )
-        http = httpx.Client(transport=httpx.MockTransport(self.fake))
+        http = httpx.Client(transport=httpx.MockTransport(answers or self.fake))
         door = SignIn(
             Sessions(lambda: store, lambda: keys, self.clock),
             lambda: keys,
@@ -60,8 +61,8 @@ class House:
         return await self.browser.get("/login/oidc/callback", params=answer)
 
 
-def run(scene: Callable[[House], Awaitable[None]]) -> None:
-    house = House()
+def run(scene: Callable[[House], Awaitable[None]], house: House | None = None) -> None:
+    house = house or House()
 
     async def play() -> None:
         async with house.browser:
@@ -186,3 +187,28 @@ def test_what_the_issuer_says_is_shown_as_text() -> None:
         assert "<script" not in answer.text
 
     run(scene)
+
+
+def test_an_issuer_that_hangs_keeps_nobody_else_from_the_pages() -> None:
+    goes_on = threading.Event()
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        goes_on.wait(10)
+        return httpx.Response(503)
+
+    async def scene(house: House) -> None:
+        many = [asyncio.create_task(house.browser.get("/login/oidc")) for _ in range(120)]
+        while sum(task.done() for task in many) < 20:  # more than may wait are refused at once
+            await asyncio.sleep(0.001)
+
+        try:
+            page = await asyncio.wait_for(house.browser.get("/login"), 2)
+        finally:
+            goes_on.set()
+
+        assert page.status_code == 200
+        answers = await asyncio.gather(*many)
+        assert {answer.status_code for answer in answers} == {503}
+        assert sum("too many people" in answer.text for answer in answers) == 20
+
+    run(scene, House(hang))

@@ -3,6 +3,9 @@
 import pytest
 
 from kingpost.console.wording import (
+    clock_time,
+    day,
+    iso,
     moment,
     number,
     psi,
@@ -13,6 +16,7 @@ from kingpost.console.wording import (
     took,
     value,
 )
+from kingpost.contracts import Instant
 
 MINUTE_US = 60_000_000
 
@@ -90,3 +94,16 @@ def test_a_time_is_utc_and_told_to_machines_too() -> None:
 def test_a_line_begins_with_a_capital_but_a_feature_keeps_its_name() -> None:
     assert sentence("the scores have moved") == "The scores have moved"
     assert sentence("amount_to_mean has drifted") == "amount_to_mean has drifted"
+
+
+@pytest.mark.parametrize("beyond_us", [0, 1, 28 * 86_400_000_000])
+def test_the_last_moment_of_the_calendar_and_what_lies_beyond_it_can_be_shown(
+    beyond_us: int,
+) -> None:
+    last_us = Instant.parse("9999-12-31T23:59:59.999999Z").us
+    first_us = Instant.parse("0001-01-01T00:00:00Z").us
+
+    assert "9999-12-31 23:59:59" in moment(last_us + beyond_us)
+    assert clock_time(last_us + beyond_us) == "9999-12-31 23:59"
+    assert "31 Dec 9999" in day(last_us + beyond_us)
+    assert iso(first_us - beyond_us) == "0001-01-01T00:00:00.000Z"

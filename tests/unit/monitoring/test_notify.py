@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -239,3 +240,36 @@ def test_a_password_does_not_leave_the_machine_without_tls(
 
     assert (kept.logins, kept.mails) == ([], [])
     assert "offers no TLS" in str(caplog.records[-1].__dict__)
+
+
+def test_channels_that_hang_share_the_time_that_is_left_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        settings = AlertSettings(
+            webhook=f"http://127.0.0.1:{port}/hook",
+            smtp=f"127.0.0.1:{port}",
+            sender="kingpost@example.com",
+            to="ops@example.com",
+        )
+        notifier = Notifier(settings, clock=StoppedClock(NOW_US))
+        for _ in range(2):
+            notifier.tell(INCIDENT)
+
+        begun_s = time.monotonic()
+        notifier.close(0.5)
+
+        assert time.monotonic() - begun_s < 0.9
+    assert [one.message for one in caplog.records].count("alert_dropped") >= 2
+
+
+def test_an_incident_at_the_end_of_the_calendar_is_told() -> None:
+    late = replace(INCIDENT, opened_us=253_402_300_799_999_999)
+
+    assert (
+        "9999-12-31T23:59:59.999999Z"
+        in incident_mail(
+            late, "", sender="a@example.com", to=("b@example.com",), now_us=NOW_US
+        ).as_string()
+    )

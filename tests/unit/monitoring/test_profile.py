@@ -169,9 +169,11 @@ def test_a_profile_without_scores_has_only_features() -> None:
 def test_windows_that_the_reference_cannot_fill_are_not_judged() -> None:
     few = made(np.random.default_rng(1).normal(size=(30, 1)))
     some = made(np.random.default_rng(1).normal(size=(700, 1)))
+    fewer = made(np.random.default_rng(1).normal(size=(300, 1)))
 
     assert few.columns[0].limits == {}
-    assert some.columns[0].limits.keys() == {"fast", "hour"}
+    assert fewer.columns[0].limits.keys() == {"fast"}
+    assert some.columns[0].limits.keys() == {"fast", "hour", "day"}
 
 
 def test_no_limit_is_below_what_chance_alone_exceeds() -> None:

@@ -24,6 +24,18 @@ def test_counts_of_any_size_come_back(largest: int) -> None:
     assert read == written
 
 
+def test_what_was_read_cannot_be_changed_since_it_is_kept_for_the_next_reader() -> None:
+    body = encode_summary(summary(1))
+    read = decode_summary("acme", "fraud", b"b" * 32, 7 * HOUR_US, body)
+
+    with pytest.raises(ValueError, match="read-only"):
+        read.counts[0] += 1
+
+    other = decode_summary("acme", "loans", b"c" * 32, 8 * HOUR_US, body)
+    assert other.place == ("acme", "loans", b"c" * 32, 8 * HOUR_US, HOUR_US)
+    assert other.counts.tolist() == read.counts.tolist()
+
+
 def test_an_hour_without_anything_comes_back() -> None:
     empty = Summary("acme", "fraud", b"", 0, MINUTE_US, (), np.zeros(COLUMNS_AT, np.int64))
 

@@ -27,6 +27,7 @@ from tests.watched import (
     labels_of,
     observations,
     payments,
+    profile,
     rows_of,
     scores_of,
     watch_over,
@@ -77,6 +78,22 @@ def test_an_incident_names_the_decisions_of_the_minute_it_began_in(reference: Pr
     assert incidents[0].records[0] == first.to_bytes(16).hex()
     assert 0 < len(incidents[0].records) <= 20
     assert since + 2_000 <= incidents[0].last_at_us < incidents[0].opened_us + 2_000
+
+
+def test_a_business_of_two_hundred_decisions_a_day_is_watched_day_by_day() -> None:
+    rare = 220 / (24 * 60)
+    reference = profile(days=60, a_minute=2 * rare)
+    calm, wrong = (
+        payments(START_US, 20, a_minute=2 * rare),
+        payments(START_US, 20, a_minute=2 * rare),
+    )
+    wrong.x[wrong.since(START_US + 18 * DAY_US), 0] *= 100
+
+    _, none = found_in(calm, reference)
+    _, found = found_in(wrong, reference)
+
+    assert none == []
+    assert ("drift", ("amount",)) in [(one.kind, one.columns) for one in found]
 
 
 def test_values_that_go_missing_are_missing_not_drifted(reference: Profile) -> None:

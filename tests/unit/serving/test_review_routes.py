@@ -101,11 +101,11 @@ def test_an_override_joins_the_record_at_once_and_the_answer_stays() -> None:
 class QuicklyObserved(MemoryTasks):
     """An inbox whose observer reads each answer before the desk has closed its task."""
 
-    def close(
-        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, now_us: int
-    ) -> Task:
-        self.settle(tenant, identifier, by, verdict, reason, now_us)
-        return super().close(tenant, identifier, by, verdict, reason, now_us)
+    def settle(
+        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, at_us: int
+    ) -> Task | None:
+        super().settle(tenant, identifier, by, verdict, reason, at_us)
+        return super().settle(tenant, identifier, by, verdict, reason, at_us)
 
 
 def test_an_answer_counts_when_the_observer_closes_its_task_first() -> None:
@@ -121,6 +121,29 @@ def test_an_answer_counts_when_the_observer_closes_its_task_first() -> None:
         assert len(house.reviews()) == 1
 
     run_review(scene, ReviewHouse(QuicklyObserved()))
+
+
+class QuicklyReleased(MemoryTasks):
+    """An inbox in which each claim is given back at once, as by somebody of the same name."""
+
+    def claim(self, tenant: str, identifier: str, by: str, now_us: int) -> Task:
+        claimed = super().claim(tenant, identifier, by, now_us)
+        self.release(tenant, identifier, by)
+        return claimed
+
+
+def test_an_answer_that_is_durable_closes_its_task_whoever_has_it_by_then() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        record = await house.decided("p1", 600)
+
+        answered = await house.post(f"/v1/tasks/{record}/approve")
+
+        assert answered.status_code == 200
+        assert len(house.reviews()) == 1
+        task = (await house.get(f"/v1/tasks/{record}")).json()
+        assert (task["state"], task["verdict"], task["closed_by"]) == ("closed", "approved", "ann")
+
+    run_review(scene, ReviewHouse(QuicklyReleased()))
 
 
 def test_overriding_with_the_proposed_answer_is_an_approval() -> None:
@@ -503,9 +526,9 @@ def test_a_server_without_an_inbox_says_so() -> None:
 class LostInbox(MemoryTasks):
     """An inbox whose tasks cannot be closed."""
 
-    def close(
-        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, now_us: int
-    ) -> Task:
+    def settle(
+        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, at_us: int
+    ) -> Task | None:
         raise TaskStoreFailed("disk I/O error")
 
 

@@ -25,12 +25,21 @@ def test_all_are_closed_together(tmp_path: Path) -> None:
     connections = ThreadConnections(tmp_path / "a.sqlite")
     with ThreadPoolExecutor(1) as pool:
         opened = [connections.get(), pool.submit(connections.get).result()]
-
-    connections.close()
+        connections.close()
 
     for one in opened:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             one.execute("SELECT 1")
+
+
+def test_a_connection_is_closed_when_its_thread_ends(tmp_path: Path) -> None:
+    connections = ThreadConnections(tmp_path / "a.sqlite")
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(connections.get).result()
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        theirs.execute("SELECT 1")
+    connections.close()
 
 
 def test_a_connection_that_cannot_be_prepared_is_not_kept(tmp_path: Path) -> None:

@@ -348,3 +348,12 @@ def test_a_database_that_fails_is_reported_as_such(tmp_path: Path) -> None:
         with pytest.raises(TaskStoreFailed):
             call()
     connection.close()
+
+
+def test_what_waits_is_found_without_what_is_closed(store: TaskStore) -> None:
+    store.add([task("r-1"), task("r-2"), task("r-3")])
+    store.claim("acme", "r-2", "ann", NOW)
+    store.settle("acme", "r-1", "ann", "approved", "", NOW)
+
+    assert ids(store.find(replace(ALL, is_waiting=True))) == ["r-2", "r-3"]
+    assert ids(store.find(replace(ALL, is_waiting=True, kind="incident"))) == []

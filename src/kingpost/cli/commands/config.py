@@ -37,9 +37,20 @@ def check(place: SettingsPlace, as_json: bool) -> None:
 
     Exit code 1 when there is one.
     """
-    checked = place.check(os.environ)
+    checked = _with_roles(place.check(os.environ))
     _print(checked, as_json=as_json, with_problems=True)
     sys.exit(1 if checked.problems else 0)
+
+
+def _with_roles(checked: CheckedSettings) -> CheckedSettings:
+    """Add what the console will say of the roles when it starts."""
+    from kingpost.console import BadRoles, read_roles
+
+    try:
+        read_roles(checked.settings.oidc_roles)
+    except BadRoles as error:
+        return checked._replace(problems=(*checked.problems, error))
+    return checked
 
 
 def _print(checked: CheckedSettings, *, as_json: bool, with_problems: bool = False) -> None:

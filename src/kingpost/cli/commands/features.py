@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
 from kingpost.contracts import Instant
-from kingpost.core import Settings, SystemDisk, duration_us
+from kingpost.core import Settings, SystemClock, SystemDisk, duration_us
 from kingpost.decisions import DataDirectory, Decision, load_application, read_histories
 from kingpost.features import History, Requests, as_lived, check_parity, feature_matrix
 
@@ -112,7 +113,7 @@ def parity(
         histories = as_lived(application.streams, histories)
     asked = histories[chosen.request.name]
     times = asked.events.numbers(chosen.request.event_time.name).astype(np.int64)
-    end = _moment(until) if until else int(times.max(initial=0)) + 1
+    end = _moment(until) if until else _end(times)
     first = _moment(start) if start else end - duration_us(last or "1d")
     with progress("parity", "requests") as show:
         report = check_parity(
@@ -150,3 +151,9 @@ def _moment(text: str) -> int:
         return Instant.parse(text).us
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no ISO 8601 time: {error}") from error
+
+
+def _end(times: NDArray[np.int64]) -> int:
+    """Return when the history ends: a time a day ahead of the clock is somebody's mistake."""
+    latest = SystemClock().now_us() + duration_us("1d")
+    return int(times[times <= latest].max(initial=0)) + 1

@@ -172,10 +172,15 @@ def models(
         if not found:
             raise click.BadParameter(f"there is no version {card_of}", param_hint="--card")
         card = _card(found[0], where.artefacts(disk=SystemDisk()), html=html)
-        if out is None:
-            click.echo(card, nl=False)
-        else:
+        if out is not None:
             out.write_text(card, encoding="utf-8")
+        if as_json:
+            shown: dict[str, object] = {"model": found[0].name, "version": card_of}
+            print_result(
+                shown | ({"card": card} if out is None else {"out": str(out)}), as_json=True
+            )
+        elif out is None:
+            click.echo(card, nl=False)
         return
     try:
         running = approved_bundle(control, chosen.name).digest

@@ -6,7 +6,7 @@ from typing import cast
 import click
 
 from kingpost.cli.api_client import API_KEY, ApiClient
-from kingpost.cli.output import print_result
+from kingpost.cli.output import print_result, printable
 from kingpost.core import Settings, parse_id
 
 __all__ = ["review"]
@@ -67,7 +67,7 @@ def list_tasks(
         return
     tasks = cast("list[dict[str, object]]", found["tasks"])
     for task in tasks:
-        click.echo("  ".join(str(task[name] or "-") for name in _SHOWN))
+        click.echo(printable("  ".join(str(task[name] or "-") for name in _SHOWN)))
     if not tasks:
         click.echo("nothing waits")
     if found["next"]:

@@ -19,6 +19,7 @@ from kingpost.core import Settings
 __all__ = ["reach_checks"]
 
 _TIMEOUT_S = 5.0
+_TLS_PORT = 465
 _DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -59,9 +60,9 @@ def _webhook(settings: Settings) -> Iterator[Result]:
 def _mail(settings: Settings) -> Iterator[Result]:
     host, _, port = settings.alert_smtp.rpartition(":")
     try:
-        with smtplib.SMTP(host.strip("[]"), int(port), timeout=_TIMEOUT_S) as server:
+        with _greeted(host.strip("[]"), int(port)) as server:
             server.ehlo()
-            has_tls = server.has_extn("starttls")
+            has_tls = isinstance(server, smtplib.SMTP_SSL) or server.has_extn("starttls")
     except (OSError, smtplib.SMTPException) as error:
         yield failed(f"{settings.alert_smtp}: {error}", "check alert_smtp and the network")
         return
@@ -69,7 +70,15 @@ def _mail(settings: Settings) -> Iterator[Result]:
         mend = "use a mail server or a port with STARTTLS"
         yield warned(f"{settings.alert_smtp} answers; it would take the password in clear", mend)
     else:
-        yield ok(f"{settings.alert_smtp} answers{', with STARTTLS' if has_tls else ''}")
+        yield ok(f"{settings.alert_smtp} answers{', with TLS' if has_tls else ''}")
+
+
+def _greeted(host: str, port: int) -> smtplib.SMTP:
+    """Connect as the alerts do."""
+    if port == _TLS_PORT:
+        context = ssl.create_default_context()
+        return smtplib.SMTP_SSL(host, port, timeout=_TIMEOUT_S, context=context)
+    return smtplib.SMTP(host, port, timeout=_TIMEOUT_S)
 
 
 def _sign_in(settings: Settings) -> Iterator[Result]:
@@ -82,7 +91,7 @@ def _sign_in(settings: Settings) -> Iterator[Result]:
         yield warned("public_url is not set", mend)
     issuer = settings.oidc_issuer.rstrip("/")
     try:
-        answer = httpx.get(issuer + _DISCOVERY, timeout=_TIMEOUT_S, follow_redirects=True)
+        answer = httpx.get(issuer + _DISCOVERY, timeout=_TIMEOUT_S)
         answer.raise_for_status()
         said = msgspec.json.decode(answer.content, type=_Description).issuer.rstrip("/")
     except (httpx.HTTPError, msgspec.DecodeError) as error:
