@@ -1,4 +1,8 @@
-"""`python -m tools.fuzz`: one run against a server, and one JSON line of what came of it."""
+"""`python -m tools.fuzz`: one run against a server, and one JSON line of what came of it.
+
+The good requests in between are for the decision of `tests/cli_app.py`; another server
+refuses them, which is told as a finding.
+"""
 
 import argparse
 import json
