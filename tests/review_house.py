@@ -17,7 +17,6 @@ from kingpost.records import (
     DecisionRecord,
     MemoryRecords,
     Outcome,
-    RecordLine,
     RecordSearch,
     Review,
     decode_record,
@@ -30,6 +29,7 @@ from kingpost.serving import (
     task_of_incident,
     task_of_review,
 )
+from kingpost.serving.observed import line_of
 from kingpost.tasks import MemoryTasks, TaskStore
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import FakeClock, fraud, open_engine, payment
@@ -154,28 +154,6 @@ def run_review(
         asyncio.run(asyncio.wait_for(play(), 20))
     finally:
         house.app.close()
-
-
-def line_of(record: DecisionRecord, offset: int) -> RecordLine:
-    """Do what the observer does with a record that was answered."""
-    answer = msgspec.json.decode(record.answer, type=dict[str, bool | float])
-    return RecordLine(
-        id=record.id,
-        offset=offset,
-        tenant=record.tenant,
-        decision=record.decision,
-        bundle=record.bundle,
-        model=record.model,
-        event_key=record.event_key,
-        session=record.session,
-        trace_id=record.trace_id,
-        event_time_us=record.event_time_us,
-        at_us=record.at_us,
-        outcome=record.outcome,
-        positive=answer["fraud"] is True,
-        score=answer["score"],
-        confidence=record.confidence,
-    )
 
 
 def explained(record: DecisionRecord) -> Explanation:

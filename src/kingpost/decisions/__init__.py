@@ -9,6 +9,7 @@ from kingpost.decisions.answer import (
     placed_rules,
 )
 from kingpost.decisions.application import Application, load_application
+from kingpost.decisions.ask import Ask, Ingested, Reply
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import (
@@ -28,7 +29,7 @@ from kingpost.decisions.declare import (
     review,
     rule,
 )
-from kingpost.decisions.engine import Ask, Engine, Ingested, Reply
+from kingpost.decisions.engine import Engine
 from kingpost.decisions.errors import (
     ApplicationError,
     BundleMismatch,

@@ -15,24 +15,28 @@ passes, such as a full disk, `recover` reads memory back from the journal.
 import hashlib
 import threading
 from array import array
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from kingpost.contracts import Event, batch_of
-from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
+from kingpost.core import Clock, Disk, TimeOrderedIds, parse_id
 from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.application import Application
+from kingpost.decisions.ask import Ask, Ingested, Reply
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
+from kingpost.decisions.lane import Lane, lane_scores
 from kingpost.decisions.served import ServedDecision
-from kingpost.decisions.tenant_state import Answered, Recovery, TenantState, empty_state
+from kingpost.decisions.tenant_state import (
+    Answered,
+    Recovery,
+    TenantState,
+    empty_state,
+    read_back,
+)
 from kingpost.journal import (
     GROUP_BYTES,
     Entry,
@@ -41,9 +45,7 @@ from kingpost.journal import (
     Landed,
     Lookup,
     is_passing,
-    scan,
 )
-from kingpost.models import model_input
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -55,45 +57,9 @@ from kingpost.records import (
     encode_record,
 )
 
-__all__ = ["Ask", "Engine", "Ingested", "Reply"]
+__all__ = ["Engine"]
 
 _NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
-
-
-class Ask(NamedTuple):
-    """One request, let in and checked against its contract."""
-
-    decision: str
-    tenant: str
-    principal: str
-    event: Event
-    body: bytes
-    trace_id: str
-    session: str | None
-    idempotency_key: str | None
-    arrived_ns: int
-
-
-class Reply(NamedTuple):
-    """What became of a request: its record, where an earlier record lies, or an error."""
-
-    record: DecisionRecord | None = None
-    repeats: int | None = None
-    error: KingpostError | None = None
-
-
-class Ingested(NamedTuple):
-    """What became of a list of events."""
-
-    accepted: int
-    duplicates: int
-
-
-class _Lane(NamedTuple):
-    """The requests of a batch that go to one model together."""
-
-    served: ServedDecision
-    values: "array[float]"
 
 
 @dataclass(slots=True)
@@ -173,7 +139,7 @@ class Engine:
         """
         journal = Journal.open(directory, disk=disk, clock=clock)
         try:
-            recovery = _read_back(journal, application, served, disk=disk)
+            recovery = read_back(journal, application, served, disk=disk)
             return Engine(journal, disk, clock, application, served, recovery)
         except BaseException:
             journal.close()
@@ -209,7 +175,7 @@ class Engine:
                 directory, disk=self._disk, clock=self._clock, room_bytes=GROUP_BYTES
             )
             try:
-                recovery = _read_back(
+                recovery = read_back(
                     journal,
                     self.application,
                     self.served,
@@ -344,7 +310,7 @@ class Engine:
         started_ns = self._clock.monotonic_ns()
         replies: list[Reply | None] = []
         drafts: list[_Draft] = []
-        lanes: dict[str, _Lane] = {}
+        lanes: dict[str, Lane] = {}
         offset = self._journal.next_offset
         for ask in asks:
             made = self._draft(ask, offset)
@@ -358,7 +324,7 @@ class Engine:
         if not drafts:
             return [reply for reply in replies if reply is not None], False
         read_ns = self._clock.monotonic_ns()
-        scores = {name: self._score(lane) for name, lane in lanes.items()}
+        scores = {name: lane_scores(lane, self._complaints) for name, lane in lanes.items()}
         scored_ns = self._clock.monotonic_ns()
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
@@ -404,7 +370,7 @@ class Engine:
         answered.remember(keys, digest, offset + 1)
         return _Draft(ask, served, state, keys, event_key, digest, offset, is_event)
 
-    def _read_features(self, draft: _Draft, lanes: dict[str, _Lane], started_ns: int) -> None:
+    def _read_features(self, draft: _Draft, lanes: dict[str, Lane], started_ns: int) -> None:
         ask, served = draft.ask, draft.served
         total_us = served.decision.budget.total_us
         if total_us is not None and started_ns - ask.arrived_ns > total_us * 1000:
@@ -412,7 +378,7 @@ class Engine:
             return
         lane = lanes.get(ask.decision)
         if lane is None:
-            lane = lanes[ask.decision] = _Lane(served, array("d"))
+            lane = lanes[ask.decision] = Lane(served, array("d"))
         width = len(served.decision.features)
         values = lane.values
         start = len(values)
@@ -428,36 +394,10 @@ class Engine:
             return
         draft.lane_row = start // width
 
-    def _score(self, lane: _Lane) -> Sequence[float | None]:
-        """Score the rows of a lane; None for a row that the model failed on."""
-        width = len(lane.served.decision.features)
-        rows = model_input(np.frombuffer(lane.values, np.float64).reshape(-1, width))
-        together = self._scored(lane.served, rows)
-        if together is not None or len(rows) == 1:
-            return [None] if together is None else together
-        # one row may have failed the call: it must not fail the others
-        scores: list[float | None] = []
-        for row in range(len(rows)):
-            alone = self._scored(lane.served, rows[row : row + 1])
-            scores.append(None if alone is None else alone[0])
-        return scores
-
-    def _scored(self, served: ServedDecision, rows: NDArray[np.float32]) -> list[float] | None:
-        if not len(rows):
-            return []
-        try:
-            scores = [float(score) for score in served.scorer.score(rows)]
-            if len(scores) != len(rows):
-                raise ValueError(f"the model gave {len(scores)} scores for {len(rows)} rows")
-        except Exception as error:  # noqa: BLE001  a model of the user's: the others go on
-            self._complaints.log("model_failed", served.decision.name, error)
-            return None
-        return scores
-
     def _record(
         self,
         draft: _Draft,
-        lanes: Mapping[str, _Lane],
+        lanes: Mapping[str, Lane],
         scores: Mapping[str, Sequence[float | None]],
         now_us: int,
         started_ns: int,
@@ -544,28 +484,6 @@ class Engine:
         if entries:
             self._journal.submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
-
-
-def _read_back(
-    journal: Journal,
-    application: Application,
-    served: Mapping[str, ServedDecision],
-    *,
-    disk: Disk,
-    each: Callable[[], None] = lambda: None,
-) -> Recovery:
-    """Read a partition from its first commit on, and write what contracts have changed.
-
-    Args:
-        each: Called before each commit; what it raises ends the reading.
-    """
-    recovery = Recovery(application, served)
-    for commit in scan(journal.directory, disk=disk):
-        each()
-        recovery.add(commit)
-    if changed := recovery.changed_contracts():
-        journal.append(changed)
-    return recovery
 
 
 def _commit(draft: _Draft, record: DecisionRecord) -> Sequence[Entry]:

@@ -4,18 +4,27 @@ The rule: nothing is shared between tenants, and what a scan rebuilds is what se
 Features come back bit for bit; answered requests as many as are remembered.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kingpost.contracts import check_evolution
+from kingpost.core import Disk
 from kingpost.decisions.application import Application
 from kingpost.decisions.served import ServedDecision
 from kingpost.features import FeatureReader, Histories, OnlineFeatures, WindowFeatures
-from kingpost.journal import Commit, Entry
+from kingpost.journal import Commit, Entry, Journal, scan
 from kingpost.records import DecisionRecord, Outcome, RecordIndex, decode_record
 
-__all__ = ["RETRIES_REMEMBERED", "Answered", "Before", "Recovery", "TenantState", "empty_state"]
+__all__ = [
+    "RETRIES_REMEMBERED",
+    "Answered",
+    "Before",
+    "Recovery",
+    "TenantState",
+    "empty_state",
+    "read_back",
+]
 
 RETRIES_REMEMBERED = 500_000
 """Per tenant: a retry is recognised among at least half as many of the latest requests."""
@@ -156,3 +165,25 @@ class Recovery:
                 state.online.load(contract, history)
                 state.keys[stream].update(history.events.values(contract.key.name))
         return tenants
+
+
+def read_back(
+    journal: Journal,
+    application: Application,
+    served: Mapping[str, ServedDecision],
+    *,
+    disk: Disk,
+    each: Callable[[], None] = lambda: None,
+) -> Recovery:
+    """Read a partition from its first commit on, and write what contracts have changed.
+
+    Args:
+        each: Called before each commit; what it raises ends the reading.
+    """
+    recovery = Recovery(application, served)
+    for commit in scan(journal.directory, disk=disk):
+        each()
+        recovery.add(commit)
+    if changed := recovery.changed_contracts():
+        journal.append(changed)
+    return recovery

@@ -270,7 +270,7 @@ def test_an_issuer_cannot_make_us_take_a_signature_by_a_shared_secret(house: Hou
         unsigned(house.fake.signed()),
     ):
         house.fake.token = token
-        house.refused(asked)
+        assert "does not hold" in house.refused(asked), token
 
 
 def test_a_new_key_of_the_issuer_is_fetched_when_it_is_first_used(house: House) -> None:

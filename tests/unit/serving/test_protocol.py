@@ -86,6 +86,7 @@ def test_a_head_that_drips_gets_no_more_time_than_any_other() -> None:
             while not connection.wire.closed.is_set():
                 connection.protocol.data_received(b"x")
                 await asyncio.sleep(0.001)
+        assert not b"".join(connection.wire.written).startswith(b"HTTP/1.1 200")
 
     run(scene)
 
@@ -146,6 +147,7 @@ def test_every_kind_of_answer_leaves_whole(request_line: bytes, end: bytes) -> N
         async with asyncio.timeout(10):
             while not b"".join(connection.wire.written).endswith(end):
                 await asyncio.sleep(0)
+        assert b"".join(connection.wire.written).count(b"200 OK") == 1
         connection.protocol.connection_lost(None)
 
     run(scene)

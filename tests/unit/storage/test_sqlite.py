@@ -167,7 +167,9 @@ def test_tables_at_their_format_are_found_so_while_another_writes(tmp_path: Path
     other.execute("PRAGMA busy_timeout = 0")
 
     with transaction(one):
-        migrate(other, "desks", [FIRST])
+        one.execute("INSERT INTO desks VALUES ('fraud')")
+        migrate(other, "desks", [FIRST])  # waits for nobody, and fails for nobody
+        assert other.execute("SELECT count(*) FROM desks").fetchone() == (0,)
 
     one.close()
     other.close()

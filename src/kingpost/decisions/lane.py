@@ -1,0 +1,55 @@
+"""Scoring: the requests of a batch that go to one model go together.
+
+The rule: a model that fails on one row fails that row. The call is made again row by row,
+so that nobody's answer depends on who else was asking.
+"""
+
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.decisions.complaints import Complaints
+from kingpost.decisions.served import ServedDecision
+from kingpost.models import model_input
+
+__all__ = ["Lane", "lane_scores"]
+
+
+class Lane(NamedTuple):
+    """The requests of a batch that go to one model together; `values` row by row."""
+
+    served: ServedDecision
+    values: "array[float]"
+
+
+def lane_scores(lane: Lane, complaints: Complaints) -> Sequence[float | None]:
+    """Score the rows of a lane; None for a row that the model failed on."""
+    width = len(lane.served.decision.features)
+    rows = model_input(np.frombuffer(lane.values, np.float64).reshape(-1, width))
+    together = _scores(lane.served, rows, complaints)
+    if together is not None or len(rows) == 1:
+        return [None] if together is None else together
+    # one row may have failed the call: it must not fail the others
+    scores: list[float | None] = []
+    for row in range(len(rows)):
+        alone = _scores(lane.served, rows[row : row + 1], complaints)
+        scores.append(None if alone is None else alone[0])
+    return scores
+
+
+def _scores(
+    served: ServedDecision, rows: NDArray[np.float32], complaints: Complaints
+) -> list[float] | None:
+    if not len(rows):
+        return []
+    try:
+        scores = [float(score) for score in served.scorer.score(rows)]
+        if len(scores) != len(rows):
+            raise ValueError(f"the model gave {len(scores)} scores for {len(rows)} rows")
+    except Exception as error:  # noqa: BLE001  a model of the user's: the others go on
+        complaints.log("model_failed", served.decision.name, error)
+        return None
+    return scores
