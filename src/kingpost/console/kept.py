@@ -55,12 +55,6 @@ class KeptRecords:
     def _entry(self, offset: int) -> Entry | None:
         with self._turn:
             try:
-                commit = self._lookup.read(offset)
+                return self._lookup.read(offset).entry_at(offset)
             except NoSuchOffset:
                 return None
-        at = commit.offset
-        for entry in commit.entries:
-            if at == offset:
-                return entry
-            at += entry.count
-        return None

@@ -292,13 +292,7 @@ class Engine:
     def _entry_at(self, offset: int) -> Entry | None:
         if offset >= self._journal.durable_offset:
             return None
-        commit = self._lookup.read(offset)
-        at = commit.offset
-        for entry in commit.entries:
-            if at == offset:
-                return entry
-            at += entry.count
-        return None
+        return self._lookup.read(offset).entry_at(offset)
 
     def _tenant(self, name: str) -> TenantState:
         state = self._tenants.get(name)

@@ -95,6 +95,15 @@ class Commit(NamedTuple):
         """The first offset after this commit."""
         return self.offset + sum(entry.count for entry in self.entries)
 
+    def entry_at(self, offset: int) -> Entry | None:
+        """Return the entry that begins at an offset; None when none does."""
+        at = self.offset
+        for entry in self.entries:
+            if at == offset:
+                return entry
+            at += entry.count
+        return None
+
 
 class Frame(NamedTuple):
     """An encoded commit, not yet placed: the envelope waits for what its group will be."""

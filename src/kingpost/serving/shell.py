@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from kingpost.contracts import Event
 from kingpost.core import Clock, KingpostError
 from kingpost.decisions import Ask, Engine, EngineStopped, Ingested, Reply
-from kingpost.journal import Entry, is_passing
+from kingpost.journal import Entry, Landed, is_passing
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import InternalError
 from kingpost.serving.metrics import Metrics
@@ -114,21 +114,9 @@ class Shell:
         Raises:
             JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
         """
-        waiting: asyncio.Future[KingpostError | None] = asyncio.get_running_loop().create_future()
-        group = _Group(partial(_tell, waiting))
-        self._refuse_after_failure()
-        try:
-            ingested, has_written = self.engine.ingest(
-                tenant, stream, events, self._landing(group), beside=beside
-            )
-        except Exception as error:
-            self._stop(error)
-            raise
-        self._hand_over(group, has_written=has_written)
-        error = await waiting
-        if error is not None:
-            raise _anew(error)
-        return ingested
+        return await self._written(
+            lambda landed: self.engine.ingest(tenant, stream, events, landed, beside=beside)
+        )
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Write entries that change nothing of what is decided, and return when they are durable.
@@ -136,23 +124,32 @@ class Shell:
         Raises:
             JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
         """
-        waiting: asyncio.Future[KingpostError | None] = asyncio.get_running_loop().create_future()
-        group = _Group(partial(_tell, waiting))
-        self._refuse_after_failure()
-        try:
-            self.engine.append(entries, self._landing(group))
-        except Exception as error:
-            self._stop(error)
-            raise
-        self._hand_over(group, has_written=True)
-        error = await waiting
-        if error is not None:
-            raise _anew(error)
+        await self._written(lambda landed: (self.engine.append(entries, landed), True))
 
     async def idle(self) -> None:
         """Return once everything that arrived is settled."""
         while self._arrived or self._flying:
             await asyncio.sleep(0.005)
+
+    async def _written(self, write: Callable[[Landed], tuple[T, bool]]) -> T:
+        """Let the engine write, and return what it gave once that is durable.
+
+        Args:
+            write: Gives its result, and whether anything was written.
+        """
+        waiting: asyncio.Future[KingpostError | None] = asyncio.get_running_loop().create_future()
+        group = _Group(partial(_tell, waiting))
+        self._refuse_after_failure()
+        try:
+            result, has_written = write(self._landing(group))
+        except Exception as error:
+            self._stop(error)
+            raise
+        self._hand_over(group, has_written=has_written)
+        error = await waiting
+        if error is not None:
+            raise _anew(error)
+        return result
 
     def _tick(self) -> None:
         """Decide what has arrived."""

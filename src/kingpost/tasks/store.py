@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from kingpost.tasks.errors import TaskClosed, TaskNotFound
 from kingpost.tasks.task import Task, TaskKind, TaskState, TaskVerdict
 
-__all__ = ["QueueCount", "TaskQuery", "TaskStore"]
+__all__ = ["QueueCount", "TaskQuery", "TaskStore", "not_closed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +112,17 @@ class TaskStore(Protocol):
             The tasks that moved.
         """
         ...
+
+
+def not_closed(task: Task | None, identifier: str) -> Task:
+    """Return a task that may still be answered.
+
+    Raises:
+        TaskNotFound: There is none.
+        TaskClosed: It was answered.
+    """
+    if task is None:
+        raise TaskNotFound(identifier)
+    if task.closed_us is not None:
+        raise TaskClosed(identifier, task.closed_by, task.verdict)
+    return task

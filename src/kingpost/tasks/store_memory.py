@@ -4,8 +4,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kingpost.tasks.errors import NotClaimed, TaskClaimed, TaskClosed, TaskNotFound
-from kingpost.tasks.store import QueueCount, TaskQuery
+from kingpost.tasks.errors import NotClaimed, TaskClaimed
+from kingpost.tasks.store import QueueCount, TaskQuery, not_closed
 from kingpost.tasks.task import Task, TaskKind, TaskVerdict
 
 __all__ = ["MemoryTasks"]
@@ -100,12 +100,7 @@ class MemoryTasks:
         return sorted(moved, key=lambda task: task.place)
 
     def _not_closed(self, tenant: str, identifier: str) -> Task:
-        task = self.get(tenant, identifier)
-        if task is None:
-            raise TaskNotFound(identifier)
-        if task.closed_us is not None:
-            raise TaskClosed(identifier, task.closed_by, task.verdict)
-        return task
+        return not_closed(self.get(tenant, identifier), identifier)
 
     def _put(self, task: Task) -> Task:
         self._tasks[task.id] = task

@@ -17,11 +17,9 @@ from kingpost.storage import transaction
 from kingpost.tasks.errors import (
     NotClaimed,
     TaskClaimed,
-    TaskClosed,
-    TaskNotFound,
     TaskStoreFailed,
 )
-from kingpost.tasks.store import QueueCount, TaskQuery
+from kingpost.tasks.store import QueueCount, TaskQuery, not_closed
 from kingpost.tasks.task import CLAIM_LEASE_US, CLOSED, Task, TaskVerdict, closed_place
 
 __all__ = ["TASK_MIGRATIONS", "SqliteTasks"]
@@ -208,12 +206,7 @@ class SqliteTasks:
         return _task(rows[0]) if rows else None
 
     def _not_closed(self, tenant: str, identifier: str) -> Task:
-        task = self.get(tenant, identifier)
-        if task is None:
-            raise TaskNotFound(identifier)
-        if task.closed_us is not None:
-            raise TaskClosed(identifier, task.closed_by, task.verdict)
-        return task
+        return not_closed(self.get(tenant, identifier), identifier)
 
 
 def _asked(query: TaskQuery) -> tuple[list[str], list[str | int]]:
