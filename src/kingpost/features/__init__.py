@@ -14,7 +14,7 @@ from kingpost.features.declare import (
 )
 from kingpost.features.errors import LeakingLabel, WrongFeature
 from kingpost.features.feature_set import FeatureSet
-from kingpost.features.history import Histories, History
+from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.kernel import KERNEL
 from kingpost.features.offline import Requests, feature_matrix
 from kingpost.features.online import FeatureReader, OnlineFeatures
@@ -25,10 +25,15 @@ from kingpost.features.parity import (
     check_parity,
     different_bits,
 )
+from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
 
 __all__ = [
     "KERNEL",
+    "NEVER",
+    "RETRACTED",
+    "WITHHELD",
     "Aggregate",
+    "Arrival",
     "Difference",
     "Feature",
     "FeatureReader",
@@ -43,6 +48,7 @@ __all__ = [
     "Requests",
     "RowFeature",
     "Stream",
+    "Versions",
     "WindowFeatures",
     "WrongFeature",
     "as_lived",
