@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,11 @@ from kingpost.contracts import (
 )
 from kingpost.journal import Commit
 
-__all__ = ["Histories", "History"]
+__all__ = ["NEVER", "Histories", "History"]
+
+
+NEVER: Final = 2**63 - 1
+"""The end of an event that was neither retracted nor corrected."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,39 @@ class History:
 
     Attributes:
         positions: Offset of each event in its partition, int64, shape (rows,), ascending.
+        ends: Offset at which each event was retracted or corrected, int64, shape (rows,);
+            NEVER for those that still count, its own position for one that never did. None
+            when nothing has ended.
     """
 
     events: ColumnBatch
     positions: NDArray[np.int64]
+    ends: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return self.events.rows
+
+    def live(self) -> "History":
+        """Return the events that count now."""
+        return self if self.ends is None else self._only(self.ends == NEVER)
+
+    def counted(self) -> "History":
+        """Return the events that counted at some position."""
+        return self if self.ends is None else self._only(self.ends > self.positions)
+
+    def before(self, position: int) -> "History":
+        """Return the events that counted just before a position."""
+        past = self.positions < position
+        if self.ends is not None:
+            past &= self.ends >= position
+        rows = np.flatnonzero(past)
+        return History(self.events.take(rows), self.positions[rows])
+
+    def _only(self, mask: NDArray[np.bool_]) -> "History":
+        ends = None if self.ends is None else self.ends[mask]
+        if ends is not None and (ends == NEVER).all():
+            ends = None
+        return History(self.events.take(mask), self.positions[mask], ends)
 
 
 class Histories:
