@@ -40,7 +40,7 @@ from kingpost.features.declare import (
 from kingpost.features.errors import LeakingLabel, WrongFeature
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.filters import Filter
-from kingpost.features.hindsight import hindsight
+from kingpost.features.hindsights import hindsight
 from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.kernel import KERNEL
 from kingpost.features.kernel_columns import KernelColumn
