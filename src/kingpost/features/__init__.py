@@ -1,12 +1,37 @@
 """Features: declared once, computed by one kernel offline and online."""
 
-from kingpost.features.aggregates import Aggregate, count, last, max, mean, min, sum
+from kingpost.features.aggregates import (
+    Aggregate,
+    ExactAggregate,
+    Ratio,
+    Reduction,
+    SketchedAggregate,
+    count,
+    days_since,
+    decayed_count,
+    decayed_sum,
+    distinct,
+    first,
+    last,
+    max,
+    mean,
+    min,
+    quantile,
+    ratio,
+    std,
+    sum,
+    top_k,
+    var,
+)
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
+    Filtered,
+    Keyed,
     Label,
     RowFeature,
     Stream,
+    Windowed,
     WindowFeatures,
     feature,
     field,
@@ -14,8 +39,12 @@ from kingpost.features.declare import (
 )
 from kingpost.features.errors import LeakingLabel, WrongFeature
 from kingpost.features.feature_set import FeatureSet
+from kingpost.features.filters import Filter
+from kingpost.features.hindsights import hindsight
 from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.kernel import KERNEL
+from kingpost.features.kernel_columns import KernelColumn
+from kingpost.features.kernel_plan import Division, KernelPlan, Source, Take, WindowPlan
 from kingpost.features.offline import Requests, feature_matrix
 from kingpost.features.online import FeatureReader, OnlineFeatures
 from kingpost.features.parity import (
@@ -35,33 +64,58 @@ __all__ = [
     "Aggregate",
     "Arrival",
     "Difference",
+    "Division",
+    "ExactAggregate",
     "Feature",
     "FeatureReader",
     "FeatureSet",
     "FieldFeature",
+    "Filter",
+    "Filtered",
     "Histories",
     "History",
+    "KernelColumn",
+    "KernelPlan",
+    "Keyed",
     "Label",
     "LeakingLabel",
     "OnlineFeatures",
     "ParityReport",
+    "Ratio",
+    "Reduction",
     "Requests",
     "RowFeature",
+    "SketchedAggregate",
+    "Source",
     "Stream",
+    "Take",
     "Versions",
     "WindowFeatures",
+    "WindowPlan",
+    "Windowed",
     "WrongFeature",
     "as_lived",
     "check_parity",
     "count",
+    "days_since",
+    "decayed_count",
+    "decayed_sum",
     "different_bits",
+    "distinct",
     "feature",
     "feature_matrix",
     "field",
+    "first",
+    "hindsight",
     "last",
     "max",
     "mean",
     "min",
+    "quantile",
+    "ratio",
+    "std",
     "stream",
     "sum",
+    "top_k",
+    "var",
 ]
