@@ -207,6 +207,9 @@ class _File:
     def size(self) -> int:
         return len(self._inode.cache)
 
+    def map(self) -> memoryview:
+        return memoryview(bytes(self._inode.cache))
+
     def truncate(self, size: int) -> None:
         self._disk.step(needs_space=size > len(self._inode.cache))
         old = len(self._inode.cache)

@@ -12,6 +12,7 @@ import kingpost as kp
 from kingpost.contracts import contract_of
 from kingpost.core import Clock, Disk, SystemClock, SystemDisk
 from kingpost.decisions import Application, Engine, Scorer, ServedDecision
+from kingpost.features import MemoryRoom
 
 __all__ = [
     "APPLICATION",
@@ -132,6 +133,8 @@ def open_engine(
     clock: Clock | None = None,
     budget: str | None = None,
     bundle: bytes = BUNDLE,
+    snapshots: Path | None = None,
+    room: MemoryRoom | None = None,
 ) -> Engine:
     """Open the application's engine on a partition."""
     return Engine.open(
@@ -140,6 +143,8 @@ def open_engine(
         served(scorer, budget=budget, bundle=bundle),
         disk=disk or SystemDisk(),
         clock=clock or SystemClock(),
+        snapshots=snapshots,
+        room=room,
     )
 
 

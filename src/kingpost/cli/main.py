@@ -31,6 +31,7 @@ _COMMANDS = {
     "approve": ("models", "Approve a bundle, so that it may run."),
     "run": ("serve", "Serve an application's decisions."),
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
+    "snapshot": ("snapshot", "Write what a server holds, so that the next start is quick."),
     "keys": ("serve", "Create, list and revoke API keys."),
     "review": ("review", "List, claim and answer what waits for people."),
     "explain": ("explain", "Say what each feature added to a record's score."),

@@ -11,23 +11,30 @@ from pathlib import Path
 from kingpost.access import MIGRATIONS, KeyRing, SqliteKeys
 from kingpost.cli.observer_process import ObserverProcess
 from kingpost.cli.pages import open_pages
+from kingpost.cli.snapshot_process import SnapshotProcess
 from kingpost.cli.stores import open_review_sources
-from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
+from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
     DataDirectory,
     Engine,
     ServedDecision,
+    SnapshotInProgress,
     approved_bundle,
     check_bundle,
+    latest_offset,
     load_application,
     read_bundle,
 )
+from kingpost.features import MemoryRoom
 from kingpost.models import OnnxScorer
 from kingpost.serving import ServingApp, ServingSettings, build_app, serve
 from kingpost.storage import migrate, open_database
 
-__all__ = ["build_server", "open_keys", "run_server"]
+__all__ = ["build_server", "memory_room", "open_keys", "run_server"]
+
+_SNAPSHOT_AT_END = 10
+"""A server that ends takes a snapshot when so small a part of the usual number is new."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +59,13 @@ def open_keys(settings: Settings) -> SqliteKeys:
     return SqliteKeys(connection)
 
 
+def memory_room(settings: Settings, path: Path, *, disk: Disk) -> MemoryRoom | None:
+    """Return where windows go that memory has no room for; None when there is no limit."""
+    if not settings.features_memory_mb:
+        return None
+    return MemoryRoom(settings.features_memory_mb << 20, path, disk=disk)
+
+
 def build_server(settings: Settings, path: Path) -> ServingApp:
     """Load an application, check its bundles, rebuild its state, and build the API.
 
@@ -66,7 +80,15 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
     served = _served(application, where)
     keys = KeyRing(open_keys(settings), clock)
     sources = open_review_sources(where)
-    engine = Engine.open(where.data, application, served, disk=disk, clock=clock)
+    engine = Engine.open(
+        where.data,
+        application,
+        served,
+        disk=disk,
+        clock=clock,
+        snapshots=where.snapshots if settings.snapshot_every else None,
+        room=memory_room(settings, where.spill, disk=disk),
+    )
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
     app = build_app(
         engine,
@@ -87,6 +109,7 @@ def run_server(
     ready: Callable[[str], None],
     *,
     observer: Sequence[str] = (),
+    snapshot: Sequence[str] = (),
 ) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
@@ -94,17 +117,25 @@ def run_server(
         ready: Told the URL once requests are taken.
         observer: A command that observes what is decided, run beside the server; none
             where something else does.
+        snapshot: A command that writes a snapshot, run beside the server now and then.
 
     Raises:
         PortInUse, BadAddress: The address cannot be listened on.
         KingpostError: See `build_server`.
     """
     app = build_server(settings, path)
-    beside: list[ObserverProcess] = []
+    beside: list[ObserverProcess | SnapshotProcess] = []
+    snapshots = DataDirectory(settings.data_dir).snapshots
+
+    def is_new(number: int) -> bool:
+        latest = latest_offset(snapshots, disk=SystemDisk())
+        return app.engine.next_offset - latest >= number
 
     def started(url: str) -> None:
         if observer:
             beside.append(ObserverProcess(observer))
+        if snapshot and settings.snapshot_every:
+            beside.append(SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every)))
         ready(url)
 
     try:
@@ -112,6 +143,16 @@ def run_server(
     finally:
         for process in beside:
             process.close()
+    if settings.snapshot_every and is_new(settings.snapshot_every // _SNAPSHOT_AT_END):
+        _write_snapshot(app.engine)
+
+
+def _write_snapshot(engine: Engine) -> None:
+    """Write what is in memory; a server that cannot has ended well all the same."""
+    try:
+        engine.write_snapshot()
+    except (SnapshotInProgress, OSError) as error:
+        _log.warning("snapshot_failed", extra={"reason": str(error)})
 
 
 def _served(application: Application, where: DataDirectory) -> Mapping[str, ServedDecision]:

@@ -157,6 +157,10 @@ class Contract(Generic[E_co]):
         Fields that were removed since are passed over, fields that were added take their
         default.
         """
+        try:
+            return self._decoder.decode(body)  # as it was then: the contract is the same
+        except msgspec.ValidationError:
+            pass
         return msgspec.convert(
             {k: v for k, v in msgspec.json.decode(body).items() if k in self.by_name},
             self.type,

@@ -52,6 +52,10 @@ class Settings:
         max_body_bytes: The largest request to a decision.
         drain: How long a stopping server waits for requests in flight.
         threads: Threads for backfills and training.
+        features_memory_mb: Memory for the events of windowed features, in MiB; keys that
+            were not touched for longest lie in a file beyond it. 0 sets no limit.
+        snapshot_every: After so many more events and records `kingpost run` takes a
+            snapshot, so that the next start is quick. 0 takes none.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
             links in alerts and the address to return to after signing in begin with it.
         alert_webhook: URL that is told of incidents; a secret too, since chat services
@@ -77,6 +81,8 @@ class Settings:
     max_body_bytes: int = 256 * 1024
     drain: str = "10s"
     threads: int = 2
+    features_memory_mb: int = 0
+    snapshot_every: int = 500_000
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
     alert_webhook_secret: str = field(default="", repr=False)
@@ -116,7 +122,13 @@ SECRET_SETTINGS = frozenset(one.name for one in fields(Settings) if not one.repr
 
 _NAMES = tuple(one.name for one in fields(Settings))
 _PATHS = ("data_dir",)
-_NUMBERS = {"port": (0, 65535), "max_body_bytes": (1, 1 << 40), "threads": (1, 4096)}
+_NUMBERS = {
+    "port": (0, 65535),
+    "max_body_bytes": (1, 1 << 40),
+    "threads": (1, 4096),
+    "features_memory_mb": (0, 1 << 30),
+    "snapshot_every": (0, 1 << 40),
+}
 _REQUIRED = ("data_dir", "tenant", "host", "drain")
 _URLS = ("public_url", "alert_webhook", "oidc_issuer")
 _NEEDS = (

@@ -6,6 +6,7 @@ fails, so that each fault can be simulated at each step.
 
 import errno
 import fcntl
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,13 @@ class DiskFile(Protocol):
 
     def size(self) -> int:
         """Return the file's length in bytes."""
+        ...
+
+    def map(self) -> memoryview:
+        """Return the whole file as bytes that are read when they are looked at.
+
+        They stay when the file is closed or removed; nobody may change it meanwhile.
+        """
         ...
 
     def truncate(self, size: int) -> None:
@@ -143,6 +151,11 @@ class _SystemFile:
 
     def size(self) -> int:
         return os.fstat(self._descriptor).st_size
+
+    def map(self) -> memoryview:
+        if not self.size():
+            return memoryview(b"")
+        return memoryview(mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ))
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)

@@ -40,10 +40,12 @@ from kingpost.decisions.errors import (
     NoModel,
     NotApproved,
     NotExplainable,
+    SnapshotInProgress,
     WrongDecision,
 )
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
 from kingpost.decisions.replay import (
     ReplayReport,
@@ -52,6 +54,7 @@ from kingpost.decisions.replay import (
     verify_records,
 )
 from kingpost.decisions.served import Scorer, ServedDecision
+from kingpost.decisions.snapshot import latest_offset
 from kingpost.decisions.train import Trained, read_histories, train_decision
 from kingpost.decisions.training import Learned, MistakeCosts, TrainingPlan, learn, training_set
 
@@ -89,6 +92,8 @@ __all__ = [
     "Rule",
     "Scorer",
     "ServedDecision",
+    "SnapshotInProgress",
+    "Snapshotted",
     "Trained",
     "Trainer",
     "TrainingPlan",
@@ -104,6 +109,7 @@ __all__ = [
     "find_record",
     "gate",
     "judge",
+    "latest_offset",
     "learn",
     "load_application",
     "matching_rule",
@@ -117,6 +123,7 @@ __all__ = [
     "replay_record",
     "review",
     "rule",
+    "take_snapshot",
     "train_decision",
     "training_set",
     "verify_records",

@@ -2,11 +2,13 @@
 
 journal/data      events, requests and decision records
 journal/control   models, bundles and approvals
+snapshots/        what the server holds in memory; may be deleted, and is made anew
 artefacts/        models, cards and sources, by digest
 access.sqlite     API keys and sessions
 observed.sqlite   the search of records and the monitors; may be deleted, and is made anew
 tasks.sqlite      what waits for people, and who has it
 pipelines.sqlite  when sources were read, and what came of it
+features.spill    windows that memory has no room for; made anew at every start
 """
 
 from dataclasses import dataclass
@@ -37,6 +39,16 @@ class DataDirectory:
     def control(self) -> Path:
         """The partition of models, bundles and approvals."""
         return self.root / "journal" / "control"
+
+    @property
+    def snapshots(self) -> Path:
+        """The directory of snapshots of what serving holds."""
+        return self.root / "snapshots"
+
+    @property
+    def spill(self) -> Path:
+        """The file of windows outside memory."""
+        return self.root / "features.spill"
 
     @property
     def access(self) -> Path:

@@ -29,16 +29,13 @@ from kingpost.decisions.ask import Ask, Change, Ingested, Reply
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
 from kingpost.decisions.lane import Lane, lane_scores
+from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
+from kingpost.decisions.recovery import read_back
 from kingpost.decisions.served import ServedDecision
-from kingpost.decisions.tenant_state import (
-    Answered,
-    Recovery,
-    TenantState,
-    empty_state,
-    read_back,
-)
-from kingpost.features import WITHHELD, Arrival
+from kingpost.decisions.snapshot import Mark, write_snapshot
+from kingpost.decisions.tenant_state import Answered, TenantState
+from kingpost.features import WITHHELD, Arrival, MemoryRoom
 from kingpost.journal import (
     GROUP_BYTES,
     Entry,
@@ -47,12 +44,12 @@ from kingpost.journal import (
     Landed,
     Lookup,
     is_passing,
+    last_commit,
 )
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
     Outcome,
-    RecordIndex,
     Stages,
     StoredRecord,
     decode_record,
@@ -97,16 +94,16 @@ class Engine:
         clock: Clock,
         application: Application,
         served: Mapping[str, ServedDecision],
-        recovery: Recovery,
+        memory: Memory,
+        snapshots: Path | None = None,
     ) -> None:
         self.application = application
         self.served = served
         self._journal, self._disk, self._clock = journal, disk, clock
         self._lookup = Lookup(journal.directory, disk=disk)
         self._past = PastEvents(self._lookup)
-        self._index: RecordIndex = recovery.index
-        self._tenants: dict[str, TenantState] = recovery.tenants()
-        self._ids = TimeOrderedIds(clock, after=self._index.last)
+        self._memory, self._snapshots = memory, snapshots
+        self._ids = TimeOrderedIds(clock, after=memory.index.last)
         self._key_of = {
             name: attrgetter(contract.key.name) for name, contract in application.streams.items()
         }
@@ -128,22 +125,34 @@ class Engine:
         *,
         disk: Disk,
         clock: Clock,
+        snapshots: Path | None = None,
+        room: MemoryRoom | None = None,
     ) -> "Engine":
         """Open a data partition for writing and rebuild from it what serving needs.
 
         Args:
             directory: The partition of events and records.
             served: The decisions to answer, by name.
+            snapshots: Where snapshots lie; None reads the whole journal.
+            room: Where windows go that memory has no room for; None keeps all of them.
 
         Raises:
+            ColumnsNewer: A later version of Kingpost wrote the newest snapshot.
             IncompatibleContract: Stored events do not fit the contracts declared now.
             JournalInUse, JournalCorrupt, JournalFull, JournalReadOnly, JournalFailed: See
                 `Journal.open`.
         """
         journal = Journal.open(directory, disk=disk, clock=clock)
         try:
-            recovery = read_back(journal, application, served, disk=disk)
-            return Engine(journal, disk, clock, application, served, recovery)
+            memory = read_back(
+                journal,
+                application,
+                {name: one.decision for name, one in served.items()},
+                disk=disk,
+                snapshots=snapshots,
+                room=room,
+            )
+            return Engine(journal, disk, clock, application, served, memory, snapshots)
         except BaseException:
             journal.close()
             raise
@@ -154,6 +163,28 @@ class Engine:
         with self._reopening:
             self._journal.close()
             self._lookup.close()
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset that the next commit gets."""
+        return self._journal.next_offset
+
+    def write_snapshot(self) -> bool:
+        """Write what is in memory, once the engine is closed; False when it must not be.
+
+        It must not after a failure, when memory may be ahead of the journal, and when
+        somebody has written to the journal since.
+
+        Raises:
+            SnapshotInProgress, OSError: See `kingpost.decisions.snapshot.write_snapshot`.
+        """
+        if self._snapshots is None or self._failure is not None or not self._is_closed:
+            return False
+        last = last_commit(self._journal.directory, disk=self._disk)
+        if last is None or last.next_offset != self._journal.next_offset:
+            return False
+        write_snapshot(self._snapshots, self._memory, Mark.of(last), disk=self._disk)
+        return True
 
     def recover(self) -> None:
         """Open the partition again after a failure that passes, and rebuild memory from it.
@@ -173,23 +204,26 @@ class Engine:
         with self._reopening:
             self._journal.close()
             self._refuse_when_closed()
-            self._tenants = {}  # room for those that are read back
+            memory = self._memory
+            memory.tenants = {}  # room for those that are read back
+            if memory.room is not None:
+                memory.room.clear()
             journal = Journal.open(
                 directory, disk=self._disk, clock=self._clock, room_bytes=GROUP_BYTES
             )
             try:
-                recovery = read_back(
+                self._memory = read_back(
                     journal,
                     self.application,
-                    self.served,
+                    memory.decisions,
                     disk=self._disk,
+                    snapshots=self._snapshots,
+                    room=memory.room,
                     each=self._refuse_when_closed,
                 )
-                self._tenants = recovery.tenants()
             except BaseException:
                 journal.close()
                 raise
-            self._index = recovery.index
             self._journal = journal
             self._failure = None
 
@@ -255,7 +289,7 @@ class Engine:
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
-        contract, state = self.application.streams[stream], self._tenant(tenant)
+        contract, state = self.application.streams[stream], self._memory.tenant(tenant)
         at = state.keys[stream].find(key)
         if at is not None and at < 0:
             return Change.HELD if at == WITHHELD else Change.UNCHANGED, False
@@ -287,7 +321,7 @@ class Engine:
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
-        contract, state = self.application.streams[stream], self._tenant(tenant)
+        contract, state = self.application.streams[stream], self._memory.tenant(tenant)
         key: EventKey = self._key_of[stream](event)
         at = state.keys[stream].find(key)
         if at is None or at < 0:
@@ -320,7 +354,7 @@ class Engine:
     def record(self, tenant: str, identifier: str) -> StoredRecord | None:
         """Read a durable record by its id; None when the tenant has none of that id."""
         parsed = parse_id(identifier)
-        offset = self._index.offset_of(parsed) if parsed else None
+        offset = self._memory.index.offset_of(parsed) if parsed else None
         return None if offset is None else self.record_at(tenant, offset)
 
     def record_at(self, tenant: str, offset: int) -> StoredRecord | None:
@@ -338,7 +372,7 @@ class Engine:
     def events_held(self) -> Mapping[str, int]:
         """Count the events that count, by stream."""
         held: dict[str, int] = {}
-        for state in self._tenants.values():
+        for state in self._memory.tenants.values():
             for stream, keys in state.keys.items():
                 held[stream] = held.get(stream, 0) + len(keys)
         return held
@@ -366,12 +400,6 @@ class Engine:
         if offset >= self._journal.durable_offset:
             return None
         return self._lookup.read(offset).entry_at(offset)
-
-    def _tenant(self, name: str) -> TenantState:
-        state = self._tenants.get(name)
-        if state is None:
-            state = self._tenants[name] = empty_state(self.application, self.served)
-        return state
 
     def _decide(self, asks: Sequence[Ask], landed: Landed) -> tuple[list[Reply], bool]:
         started_ns = self._clock.monotonic_ns()
@@ -410,7 +438,7 @@ class Engine:
         """Begin a record, or find that the request was answered before."""
         served = self.served[ask.decision]
         contract = served.decision.request
-        state = self._tenant(ask.tenant)
+        state = self._memory.tenant(ask.tenant)
         answered = state.answered
         digest = hashlib.sha256(ask.body).digest()
         key = self._key_of[contract.name](ask.event)
@@ -493,7 +521,7 @@ class Engine:
         if verdict.outcome is Outcome.FAILED:
             draft.state.answered.remember(draft.keys, draft.digest, 0)
         identifier = self._ids.next()
-        self._index.add(identifier, draft.offset + 1)
+        self._memory.index.add(identifier, draft.offset + 1)
         return DecisionRecord(
             format=RECORD_FORMAT,
             id=identifier,
@@ -529,7 +557,7 @@ class Engine:
         beside: Sequence[Entry],
     ) -> tuple[Ingested, bool]:
         contract, key_of = self.application.streams[stream], self._key_of[stream]
-        state = self._tenant(tenant)
+        state = self._memory.tenant(tenant)
         arrive = state.keys[stream].arrive
         fresh: list[tuple[Event, bytes]] = []
         offset = self._journal.next_offset

@@ -1,5 +1,7 @@
 """Errors of decisions: wrong declarations, bundles that may not run, records not replayed."""
 
+from pathlib import Path
+
 from kingpost.core import KingpostError, Place
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "NothingToLearn",
     "RecordNotFound",
     "ReplayFailed",
+    "SnapshotInProgress",
     "UnknownDecision",
     "WrongDecision",
 ]
@@ -230,3 +233,20 @@ class ReplayFailed(KingpostError):
             f"bundle {self.bundle[:12]} of decision {self.decision!r} could not be run again: "
             f"{self.problem}"
         )
+
+
+class SnapshotInProgress(KingpostError):
+    """Another process is writing a snapshot.
+
+    Safe to retry: nothing was changed.
+    """
+
+    code = "snapshot_in_progress"
+    retry_safe = True
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return f"another process is writing a snapshot in {self.directory}: wait until it is done"

@@ -1,39 +1,30 @@
-"""What the engine holds of each tenant, and how a scan of the journal gives it back.
+"""What the engine holds of each tenant.
 
-The rule: nothing is shared between tenants, and what a scan rebuilds is what serving had.
-Features come back bit for bit; answered requests as many as are remembered.
+The rule: nothing is shared between tenants.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kingpost.contracts import check_evolution
-from kingpost.core import Disk
+import msgspec
+
 from kingpost.decisions.application import Application
-from kingpost.decisions.served import ServedDecision
+from kingpost.decisions.declare import Decision
 from kingpost.features import (
     FeatureReader,
-    Histories,
+    MemoryRoom,
     OnlineFeatures,
     Versions,
     WindowFeatures,
 )
-from kingpost.journal import Commit, Entry, Journal, scan
-from kingpost.records import DecisionRecord, Outcome, RecordIndex, decode_record
 
-__all__ = [
-    "RETRIES_REMEMBERED",
-    "Answered",
-    "Before",
-    "Recovery",
-    "TenantState",
-    "empty_state",
-    "read_back",
-]
+__all__ = ["RETRIES_REMEMBERED", "Answered", "Before", "TenantState", "empty_state"]
 
 RETRIES_REMEMBERED = 500_000
 """Per tenant: a retry is recognised among at least half as many of the latest requests."""
+
+_PACKED_BYTES = 40
 
 
 class Before(NamedTuple):
@@ -77,6 +68,27 @@ class Answered:
             self._young[key] = packed
 
     @staticmethod
+    def of(columns: Mapping[str, memoryview]) -> "Answered":
+        """Make what `columns` gave again."""
+        answered = Answered()
+        for name, generation in (("young", answered._young), ("old", answered._old)):
+            keys = msgspec.msgpack.decode(columns[name], type=list[str])
+            packed = bytes(columns[f"{name}_requests"])
+            places = range(0, len(packed), _PACKED_BYTES)
+            generation.update(
+                zip(keys, [packed[at : at + _PACKED_BYTES] for at in places], strict=True)
+            )
+        return answered
+
+    def columns(self) -> Mapping[str, memoryview]:
+        """Return the keys as MessagePack and beside them 40 bytes each, per generation."""
+        found: dict[str, memoryview] = {}
+        for name, generation in (("young", self._young), ("old", self._old)):
+            found[name] = memoryview(msgspec.msgpack.encode(list(generation)))
+            found[f"{name}_requests"] = memoryview(b"".join(generation.values()))
+        return found
+
+    @staticmethod
     def of_event(decision: str, event_key: str) -> str:
         """Make the key for a request's event."""
         return f"{decision}\0{event_key}"
@@ -98,97 +110,21 @@ class TenantState:
 
     online: OnlineFeatures
     readers: Mapping[str, FeatureReader]
-    keys: Mapping[str, Versions]
+    keys: dict[str, Versions]
     answered: Answered
 
 
-def empty_state(application: Application, served: Mapping[str, ServedDecision]) -> TenantState:
+def empty_state(
+    application: Application,
+    decisions: Mapping[str, Decision],
+    room: MemoryRoom | None = None,
+) -> TenantState:
     """Make the state of a tenant that has no events yet."""
-    views: list[WindowFeatures] = [view for one in served.values() for view in one.decision.views]
-    online = OnlineFeatures(views)
+    views: list[WindowFeatures] = [view for one in decisions.values() for view in one.views]
+    online = OnlineFeatures(views, room=room)
     return TenantState(
         online,
-        {name: online.reader(one.decision.features) for name, one in served.items()},
+        {name: online.reader(one.features) for name, one in decisions.items()},
         {name: Versions() for name in application.streams},
         Answered(),
     )
-
-
-class Recovery:
-    """Reads a partition once, from its first commit to its last, and gives back the state."""
-
-    def __init__(self, application: Application, served: Mapping[str, ServedDecision]) -> None:
-        self._application, self._served = application, served
-        self._histories = Histories(application.streams.values())
-        self._answered: dict[str, Answered] = {}
-        self._contracts: dict[str, bytes] = {}
-        self.index = RecordIndex()
-
-    def add(self, commit: Commit) -> None:
-        """Take the next commit.
-
-        Raises:
-            IncompatibleContract: Stored events do not fit a contract declared now.
-        """
-        offset = commit.offset
-        for entry in commit.entries:
-            if entry.kind == "record":
-                record = decode_record(entry.body)
-                self.index.add(record.id, offset)
-                self._remember(record, offset)
-            elif entry.kind == "contract" and entry.topic in self._application.streams:
-                check_evolution(entry.body, self._application.streams[entry.topic])
-                self._contracts[entry.topic] = entry.body
-            offset += entry.count
-        self._histories.add(commit)
-
-    def _remember(self, record: DecisionRecord, offset: int) -> None:
-        answered = self._answered.get(record.tenant)
-        if answered is None:
-            answered = self._answered[record.tenant] = Answered()
-        keys = [Answered.of_event(record.decision, record.event_key)]
-        if record.idempotency_key is not None:
-            keys.append(Answered.of_retry(record.decision, record.idempotency_key))
-        again = record.outcome is Outcome.FAILED
-        answered.remember(keys, record.request_digest, 0 if again else offset)
-
-    def changed_contracts(self) -> Sequence[Entry]:
-        """Return an entry for each contract that is not stored as it is declared now."""
-        return [
-            Entry("contract", "", name, contract.description)
-            for name, contract in self._application.streams.items()
-            if self._contracts.get(name) != contract.description
-        ]
-
-    def tenants(self) -> dict[str, TenantState]:
-        """Return every tenant's state as it was after the last commit."""
-        tenants: dict[str, TenantState] = {}
-        for name in self._histories.tenants() | self._answered.keys():
-            state = tenants[name] = empty_state(self._application, self._served)
-            state.answered = self._answered.get(name, state.answered)
-            state.keys = self._histories.versions_of(name)
-            for stream, history in self._histories.of(name).items():
-                state.online.load(self._application.streams[stream], history)
-        return tenants
-
-
-def read_back(
-    journal: Journal,
-    application: Application,
-    served: Mapping[str, ServedDecision],
-    *,
-    disk: Disk,
-    each: Callable[[], None] = lambda: None,
-) -> Recovery:
-    """Read a partition from its first commit on, and write what contracts have changed.
-
-    Args:
-        each: Called before each commit; what it raises ends the reading.
-    """
-    recovery = Recovery(application, served)
-    for commit in scan(journal.directory, disk=disk):
-        each()
-        recovery.add(commit)
-    if changed := recovery.changed_contracts():
-        journal.append(changed)
-    return recovery

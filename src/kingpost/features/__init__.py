@@ -37,7 +37,7 @@ from kingpost.features.declare import (
     field,
     stream,
 )
-from kingpost.features.errors import LeakingLabel, WrongFeature
+from kingpost.features.errors import LeakingLabel, SpillDamaged, WrongFeature
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.filters import Filter
 from kingpost.features.hindsights import hindsight
@@ -45,6 +45,7 @@ from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.kernel import KERNEL
 from kingpost.features.kernel_columns import KernelColumn
 from kingpost.features.kernel_plan import Division, KernelPlan, Source, Take, WindowPlan
+from kingpost.features.key_table import KeyKind, KeyTable
 from kingpost.features.offline import Requests, feature_matrix
 from kingpost.features.online import FeatureReader, OnlineFeatures
 from kingpost.features.parity import (
@@ -54,6 +55,7 @@ from kingpost.features.parity import (
     check_parity,
     different_bits,
 )
+from kingpost.features.spill import BoundedState, MemoryRoom
 from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "WITHHELD",
     "Aggregate",
     "Arrival",
+    "BoundedState",
     "Difference",
     "Division",
     "ExactAggregate",
@@ -76,9 +79,12 @@ __all__ = [
     "History",
     "KernelColumn",
     "KernelPlan",
+    "KeyKind",
+    "KeyTable",
     "Keyed",
     "Label",
     "LeakingLabel",
+    "MemoryRoom",
     "OnlineFeatures",
     "ParityReport",
     "Ratio",
@@ -87,6 +93,7 @@ __all__ = [
     "RowFeature",
     "SketchedAggregate",
     "Source",
+    "SpillDamaged",
     "Stream",
     "Take",
     "Versions",

@@ -6,9 +6,12 @@ one `Source`. A feature is one output of one source, or one output over another.
 The rule: what a feature's value is does not depend on what else is planned beside it.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from kingpost.contracts import Contract, Event, Field
 from kingpost.features.aggregates import Aggregate, Ratio
@@ -63,6 +66,22 @@ class KernelPlan:
     def scales(self) -> Sequence[int]:
         """Multiples of each column in one unit; 0 for opaque bits."""
         return [column.scale for column in self.columns]
+
+    def events_digest(self, source: Source) -> str:
+        """Digest what the events held depend on: contract, keys, filters and columns.
+
+        What is read of them, outputs and windows, is left out: other windows over the same
+        events find them as they were.
+        """
+        text = msgspec.json.encode(
+            (
+                self.contract.digest,
+                source.keys,
+                [one.description for one in source.filters],
+                [(column.field.name, column.encoding) for column in self.columns],
+            )
+        )
+        return hashlib.sha256(text).hexdigest()
 
 
 class Take(NamedTuple):

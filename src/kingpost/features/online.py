@@ -6,10 +6,11 @@ applied. Rebuilding it from the journal gives the same bits.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ from kingpost.features.kernel_plan import (
     moves_of,
 )
 from kingpost.features.key_columns import numbered_keys
+from kingpost.features.spill import BoundedState, MemoryRoom
 
 __all__ = ["FeatureReader", "OnlineFeatures"]
 
@@ -35,9 +37,10 @@ __all__ = ["FeatureReader", "OnlineFeatures"]
 class _WindowState:
     """The events of one source, held once for all windows over them."""
 
-    def __init__(self, source: Source, plan: KernelPlan) -> None:
+    def __init__(self, source: Source, plan: KernelPlan, room: MemoryRoom | None) -> None:
         self.width = len(plan.outputs)
-        self.state = State(plan.scales, plan.outputs)
+        state = State(plan.scales, plan.outputs)
+        self.state = state if room is None else BoundedState(state, len(plan.columns), room)
         self.codes: dict[object, int] = {}
         self.key = attrgetter(*source.keys)
         self._source, self._plan = source, plan
@@ -79,22 +82,60 @@ class _WindowState:
         values = [column.encode(batch) for column in self._plan.columns]
         self.state.load(np.ascontiguousarray(rows, np.int32), times, positions, values)
 
+    def dump(self) -> Mapping[str, memoryview]:
+        codes, times, positions, values = self.state.dump()
+        columns = {
+            "keys": memoryview(msgspec.msgpack.encode(list(self.codes))),
+            "codes": memoryview(codes),
+            "times": memoryview(times),
+            "positions": memoryview(positions),
+        }
+        return columns | {f"value_{at}": memoryview(one) for at, one in enumerate(values)}
+
+    def restore(self, columns: Mapping[str, memoryview]) -> None:
+        keys = msgspec.msgpack.decode(columns["keys"], type=list[_StoredKey])
+        self.codes.update(zip(map(_key_of, keys), range(len(keys)), strict=True))
+        self.state.load(
+            columns["codes"].cast("i"),
+            columns["times"].cast("q"),
+            columns["positions"].cast("q"),
+            [columns[f"value_{at}"].cast("q") for at in range(len(self._plan.columns))],
+        )
+
+
+_StoredKey = str | int | list[str | int]
+
+
+def _key_of(stored: _StoredKey) -> object:
+    return tuple(stored) if isinstance(stored, list) else stored
+
 
 class OnlineFeatures:
     """The windows of one tenant, kept up to date event by event.
 
     Args:
         views: Every group of windowed features that some decision reads.
+        room: Where keys go that memory has no room for; None keeps all of them.
+
+    Attributes:
+        streams: Of each state of windows, its stream by the digest of what it is made from.
     """
 
-    def __init__(self, views: Iterable[WindowFeatures]) -> None:
+    def __init__(self, views: Iterable[WindowFeatures], *, room: MemoryRoom | None = None) -> None:
         self._plan = WindowPlan.of(views)
         self._states = {
-            source: _WindowState(source, plan) for source, plan in self._plan.sources.items()
+            source: _WindowState(source, plan, room) for source, plan in self._plan.sources.items()
         }
         self._by_stream: dict[str, list[_WindowState]] = {}
         for source, state in self._states.items():
             self._by_stream.setdefault(source.stream, []).append(state)
+        self._by_digest = {
+            plan.events_digest(source): self._states[source]
+            for source, plan in self._plan.sources.items()
+        }
+        self.streams: Mapping[str, str] = {
+            plan.events_digest(source): source.stream for source, plan in self._plan.sources.items()
+        }
 
     def apply(self, stream: str, event: Event, position: int) -> None:
         """Add one event that the journal holds at `position`."""
@@ -106,12 +147,37 @@ class OnlineFeatures:
         for state in self._by_stream.get(stream, ()):
             state.retract(event, position)
 
-    def load(self, contract: Contract[Event], history: History) -> None:
-        """Add many events at once, as at a start; those that have ended are left out."""
+    def load(
+        self,
+        contract: Contract[Event],
+        history: History,
+        *,
+        only: Collection[str] | None = None,
+    ) -> None:
+        """Add many events at once, as at a start; those that have ended are left out.
+
+        Args:
+            only: The digests of the states that take them; all of them when None.
+        """
         history = history.live()
-        if len(history):
-            for state in self._by_stream.get(contract.name, ()):
+        if not len(history):
+            return
+        wanted = None if only is None else [self._by_digest.get(digest) for digest in only]
+        for state in self._by_stream.get(contract.name, ()):
+            if wanted is None or state in wanted:
                 state.load(contract, history.events, history.positions)
+
+    def dump(self, digest: str) -> Mapping[str, memoryview]:
+        """Return the events of one state of windows by the column, in the order of keys.
+
+        Keys are MessagePack, each key's number its place among them; numbers of keys are
+        int32, all else int64, little-endian.
+        """
+        return self._by_digest[digest].dump()
+
+    def restore(self, digest: str, columns: Mapping[str, memoryview]) -> None:
+        """Take what `dump` gave into a state that has no events yet."""
+        self._by_digest[digest].restore(columns)
 
     def events(self) -> Mapping[str, int]:
         """Count the events held, by stream and the number of the state that holds them."""

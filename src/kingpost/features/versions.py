@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from kingpost.contracts import EventKey
+from kingpost.features.key_table import KeyKind, KeyTable
 
 __all__ = ["RETRACTED", "WITHHELD", "Arrival", "Versions"]
 
@@ -35,30 +36,55 @@ class Arrival(Enum):
 class Versions:
     """The position of the version that counts, by key, for one stream of one tenant.
 
-    A dictionary: measured on 1.5 million, 120 bytes a whole number and 170 a text of 36
+    A dictionary over a table: what came since the table was made is in the dictionary.
+    Measured on 1.5 million, that takes 120 bytes a whole number and 170 a text of 36
     characters.
+
+    Args:
+        base: What came before; it is not changed.
+        ended: How many of its keys have no version that counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, base: KeyTable | None = None, ended: int = 0) -> None:
+        self._base = base if base is not None and len(base) else None
         self._at: dict[EventKey, int] = {}
-        self._ended = 0
+        self._ended = ended
+        self._changed = 0
+        """How many keys of the base are in the dictionary too."""
+        self._may_withhold = self._base is not None and self._base.holds(WITHHELD)
 
     def __len__(self) -> int:
         """Count the events that count."""
-        return len(self._at) - self._ended
+        below = 0 if self._base is None else len(self._base)
+        return below + len(self._at) - self._changed - self._ended
+
+    @property
+    def ended(self) -> int:
+        """How many keys have no version that counts."""
+        return self._ended
+
+    @property
+    def may_withhold(self) -> bool:
+        """Whether a key may have been retracted before an event of it came."""
+        return self._may_withhold
 
     def find(self, key: EventKey) -> int | None:
         """Return the position of the version that counts; RETRACTED, WITHHELD or None else."""
-        return self._at.get(key)
+        found = self._at.get(key)
+        return self._base.find(key) if found is None and self._base is not None else found
 
     def arrive(self, key: EventKey, position: int) -> Arrival:
         """Take an event that arrives at a position."""
         found = self._at.setdefault(key, position)
         if found == position:
-            return Arrival.COUNTS
+            before = None if self._base is None else self._base.find(key)
+            if before is None:
+                return Arrival.COUNTS
+            del self._at[key]
+            found = before
         if found != WITHHELD:
             return Arrival.DUPLICATE
-        self._at[key] = RETRACTED
+        self._put(key, RETRACTED)
         return Arrival.WITHHELD
 
     def correct(self, key: EventKey, position: int) -> int | None:
@@ -66,23 +92,29 @@ class Versions:
 
         It counts unless the key was retracted.
         """
-        before = self._at.get(key)
+        before = self.find(key)
         if before is None or before >= 0:
-            self._at[key] = position
+            self._put(key, position)
         return before
 
     def retract(self, key: EventKey) -> int | None:
         """Take a retraction; return what `find` gave before."""
-        before = self._at.get(key)
+        before = self.find(key)
         if before is None or before >= 0:
-            self._at[key] = WITHHELD if before is None else RETRACTED
+            self._may_withhold |= before is None
+            self._put(key, WITHHELD if before is None else RETRACTED)
             self._ended += 1
         return before
+
+    def _put(self, key: EventKey, at: int) -> None:
+        if self._base is not None and key not in self._at:
+            self._changed += self._base.find(key) is not None
+        self._at[key] = at
 
     def load(
         self, keys: Iterable[EventKey], positions: Sequence[int], changed: Mapping[EventKey, int]
     ) -> None:
-        """Take many events at once, in the order of their positions.
+        """Take many events at once, in the order of their positions; none is a duplicate.
 
         Args:
             changed: What `find` gives for the keys that a correction or a retraction named.
@@ -90,7 +122,12 @@ class Versions:
         self._at.update(zip(keys, positions, strict=True))
         self._at.update(changed)
         self._ended += sum(at < 0 for at in changed.values())
+        self._may_withhold |= WITHHELD in changed.values()
 
     def items(self) -> Mapping[EventKey, int]:
-        """Return what `find` gives for every key."""
+        """Return what `find` gives for every key that is not as in the base."""
         return self._at
+
+    def table(self, kind: KeyKind) -> KeyTable:
+        """Make a table of all that is held."""
+        return (self._base or KeyTable.of(kind, {})).merged(self._at)

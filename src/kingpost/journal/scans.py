@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kingpost.core import Disk
 from kingpost.journal.errors import JournalCorrupt
-from kingpost.journal.frames import Commit
+from kingpost.journal.frames import Commit, Place
 from kingpost.journal.segments import first_offsets, open_segment, segment_path
 from kingpost.journal.walk import SegmentWalk, WholeFrame
 
@@ -21,7 +21,12 @@ __all__ = ["Scan", "last_commit", "scan"]
 
 
 def scan(
-    directory: Path, *, disk: Disk, start: int = 0, stop: int | None = None
+    directory: Path,
+    *,
+    disk: Disk,
+    start: int = 0,
+    stop: int | None = None,
+    place: Place | None = None,
 ) -> Iterator[Commit]:
     """Yield the commits of a partition in order; none when there is no partition.
 
@@ -30,12 +35,14 @@ def scan(
         disk: Where from.
         start: The first offset wanted; a commit that holds it comes whole.
         stop: Commits that begin at this offset or later are left out.
+        place: Where the commit of the offset `start` lies, or will; found by reading the
+            segment when None.
 
     Raises:
         JournalCorrupt: Commits that were durable cannot be read any more.
         JournalNewer: A later version of Kingpost wrote them.
     """
-    walk = Scan(directory, disk=disk, start=start)
+    walk = Scan(directory, disk=disk, start=start, place=place)
     try:
         yield from walk.commits(stop=stop)
     finally:
@@ -65,9 +72,11 @@ def last_commit(directory: Path, *, disk: Disk) -> Commit | None:
 class Scan:
     """A place in a partition, from which commits are read on."""
 
-    def __init__(self, directory: Path, *, disk: Disk, start: int = 0) -> None:
+    def __init__(
+        self, directory: Path, *, disk: Disk, start: int = 0, place: Place | None = None
+    ) -> None:
         self._directory, self._disk = directory, disk
-        self._start = start
+        self._start, self._place = start, place
         self._walk: SegmentWalk | None = None
         self._doubted = (-1, False)
 
@@ -105,8 +114,11 @@ class Scan:
             return None
         first = firsts[bisect_right(firsts, offset) - 1]
         file, header = open_segment(self._disk, self._directory, first)
-        self._walk = SegmentWalk(file, header, segment_path(self._directory, first))
-        return self._walk
+        walk = SegmentWalk(file, header, segment_path(self._directory, first))
+        if self._place is not None and self._place.segment == first:
+            walk.byte, walk.offset = self._place.byte, self._start
+        self._walk, self._place = walk, None
+        return walk
 
     def _goes_on(self, walk: SegmentWalk) -> bool:
         """Say whether there is more to read, after the walk found no further frame."""

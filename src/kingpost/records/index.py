@@ -29,6 +29,18 @@ class RecordIndex:
         self._ids = bytearray()
         self._offsets = array("q")
 
+    @staticmethod
+    def of(ids: memoryview, offsets: memoryview) -> "RecordIndex":
+        """Make an index of what `columns` gave."""
+        index = RecordIndex()
+        index._ids += ids
+        index._offsets.frombytes(offsets)
+        return index
+
+    def columns(self) -> tuple[memoryview, memoryview]:
+        """Return ids and offsets as bytes: 16 and 8 a record, offsets little-endian."""
+        return memoryview(bytes(self._ids)), memoryview(self._offsets.tobytes())
+
     def __len__(self) -> int:
         return len(self._offsets)
 

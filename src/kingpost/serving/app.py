@@ -36,6 +36,7 @@ class ServingApp:
     """An ASGI 3 application; made by `build_app`.
 
     Attributes:
+        engine: What it serves.
         desk: What people may do; None without sources.
     """
 
@@ -49,7 +50,7 @@ class ServingApp:
         sources: ReviewSources | None,
     ) -> None:
         self.metrics = Metrics(engine.served)
-        self._engine = engine
+        self.engine = engine
         self._shell = Shell(engine, clock, self.metrics, max_batch=settings.max_batch)
         self.metrics.watch(engine.events_held, lambda: self._shell.failure)
         bodies = BodyReader(clock, settings.body_timeout_s)
@@ -104,7 +105,7 @@ class ServingApp:
 
     def close(self) -> None:
         """Close the engine: what was handed over becomes durable; closing twice is fine."""
-        self._engine.close()
+        self.engine.close()
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))

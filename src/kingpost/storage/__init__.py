@@ -1,6 +1,9 @@
-"""Databases: opened safely, their formats moved forward."""
+"""Databases, opened safely and their formats moved forward; files of columns."""
 
+from kingpost.storage.column_file import ColumnFile, Part, read_columns, write_columns
 from kingpost.storage.errors import (
+    ColumnsDamaged,
+    ColumnsNewer,
     DatabaseNewer,
     DatabaseUnreadable,
     StorageBusy,
@@ -11,8 +14,12 @@ from kingpost.storage.sqlite import make_anew, migrate, open_database, storage_e
 from kingpost.storage.threads import ThreadConnections
 
 __all__ = [
+    "ColumnFile",
+    "ColumnsDamaged",
+    "ColumnsNewer",
     "DatabaseNewer",
     "DatabaseUnreadable",
+    "Part",
     "StorageBusy",
     "StorageFailed",
     "StorageFull",
@@ -20,6 +27,8 @@ __all__ = [
     "make_anew",
     "migrate",
     "open_database",
+    "read_columns",
     "storage_error",
     "transaction",
+    "write_columns",
 ]

@@ -1,10 +1,48 @@
-"""What can go wrong with a database."""
+"""What can go wrong with a database or a file of columns."""
 
 from pathlib import Path
 
 from kingpost.core import KingpostError
 
-__all__ = ["DatabaseNewer", "DatabaseUnreadable", "StorageBusy", "StorageFailed", "StorageFull"]
+__all__ = [
+    "ColumnsDamaged",
+    "ColumnsNewer",
+    "DatabaseNewer",
+    "DatabaseUnreadable",
+    "StorageBusy",
+    "StorageFailed",
+    "StorageFull",
+]
+
+
+class ColumnsDamaged(KingpostError):
+    """A file of columns that is not as it was written."""
+
+    code = "columns_damaged"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be used ({self.problem}): remove it, what it held is made anew"
+
+
+class ColumnsNewer(KingpostError):
+    """A file of columns that a later version of Kingpost wrote."""
+
+    code = "columns_newer"
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(path, found, known)
+        self.path, self.found, self.known = path, found, known
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has format {self.found}, this version of Kingpost reads up to "
+            f"{self.known}: install the version that wrote it, or a later one; or remove the "
+            "file, what it held is made anew"
+        )
 
 
 class DatabaseUnreadable(KingpostError):

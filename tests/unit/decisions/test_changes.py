@@ -212,7 +212,7 @@ def test_an_event_that_cannot_be_read_back_is_an_error_and_nothing_is_changed(
 ) -> None:
     ingest(engine, payment("p1", 10))
     ingest(engine, payment("p2", 10))
-    state = engine._tenants["acme"]  # pyright: ignore[reportPrivateUsage]  as if the journal held another entry there
+    state = engine._memory.tenants["acme"]  # pyright: ignore[reportPrivateUsage]  as if the journal held another entry there
     state.keys["payment"]._at["p1"] = 0  # pyright: ignore[reportPrivateUsage]
 
     with pytest.raises(EventUnreadable, match="payment at position 0 cannot be read back"):

@@ -51,15 +51,16 @@ def run(
         else:
             click.echo(f"serving at {url}   API: {url}/docs   stop with Ctrl-C")
 
-    run_server(chosen, app, ready, observer=() if no_watch else _observer_command(settings, app))
+    watch = () if no_watch else _command(settings, "watch", str(app), "--follow-parent")
+    snapshot = _command(settings, "snapshot", str(app), "--follow-parent")
+    run_server(chosen, app, ready, observer=watch, snapshot=snapshot)
 
 
-def _observer_command(settings: Settings, app: Path) -> Sequence[str]:
+def _command(settings: Settings, *arguments: str) -> Sequence[str]:
     config = click.get_current_context().find_root().params["config"]
     chosen = () if config is None else ("--config", str(config))
     data_dir = ("--data-dir", str(settings.data_dir))
-    command = (sys.executable, "-m", "kingpost.cli", *chosen, *data_dir)
-    return (*command, "watch", str(app), "--follow-parent")
+    return (sys.executable, "-m", "kingpost.cli", *chosen, *data_dir, *arguments)
 
 
 @click.group()

@@ -1,0 +1,70 @@
+"""`kingpost snapshot`."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from kingpost.cli.logs import log_to_stderr
+from kingpost.cli.output import print_result
+from kingpost.cli.run import memory_room
+from kingpost.core import Settings, SystemDisk
+from kingpost.decisions import DataDirectory, load_application, take_snapshot
+
+__all__ = ["snapshot"]
+
+_NICENESS = 15
+
+
+@click.command()
+@click.argument("app", type=click.Path(path_type=Path))
+@click.option(
+    "--follow-parent",
+    is_flag=True,
+    hidden=True,
+    help="End when standard input ends; work politely.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@click.pass_obj
+def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) -> None:
+    """Write what APP's server holds in memory, so that its next start is quick.
+
+    Reads the latest snapshot and the journal after it; works beside a running server, which
+    starts this by itself, and may be killed at any time.
+    """
+    log_to_stderr()
+    if follow_parent:
+        os.nice(_NICENESS)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    started_s = time.monotonic()
+    where, disk = DataDirectory(settings.data_dir), SystemDisk()
+    application = load_application(app)
+    room = memory_room(settings, where.root / "snapshot.spill", disk=disk)
+    try:
+        done = take_snapshot(
+            where.data,
+            application,
+            application.decisions,
+            where.snapshots,
+            disk=disk,
+            room=room,
+        )
+    finally:
+        if room is not None:
+            room.close()
+    result = {
+        "snapshot": None if done.path is None else str(done.path),
+        "offset": done.next_offset,
+        "size_bytes": 0 if done.path is None else done.path.stat().st_size,
+        "seconds": round(time.monotonic() - started_s, 2),
+    }
+    print_result(result, as_json=as_json)
+
+
+def _end_with_parent() -> None:
+    while sys.stdin.buffer.read(1024):
+        pass
+    os._exit(0)

@@ -1,0 +1,76 @@
+"""Snapshots beside a server: a child process each time enough is new.
+
+The rule: the server never waits for it, and it never outlives the server. It may be killed
+at any time: a snapshot appears whole or not at all.
+"""
+
+import logging
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+
+__all__ = ["SnapshotProcess"]
+
+_POLL_S = 5.0
+_LONGEST_PAUSE_S = 600.0
+
+_log = logging.getLogger(__name__)
+
+
+class SnapshotProcess:
+    """Runs a command whenever a snapshot is due, one at a time, until it is closed.
+
+    Args:
+        command: What to run. It ends by itself when its standard input does.
+        is_due: Says whether enough is new.
+        poll_s: How often that is asked; after a failure half as often each time.
+    """
+
+    def __init__(
+        self, command: Sequence[str], is_due: Callable[[], bool], *, poll_s: float = _POLL_S
+    ) -> None:
+        self._command, self._is_due, self._poll_s = command, is_due, poll_s
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="snapshots", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the command, if it runs, and start it no more."""
+        with self._lock:
+            self._stopped.set()
+            if self._process is not None:
+                self._process.kill()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        pause_s = self._poll_s
+        while not self._stopped.wait(pause_s):
+            try:
+                code: int | str = self._run() if self._is_due() else 0
+            except OSError as error:  # no memory, or no more processes: it passes
+                code = type(error).__name__
+            if code and not self._stopped.is_set():
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                _log.warning("snapshot_failed", extra={"code": code, "again_in_s": pause_s})
+            else:
+                pause_s = self._poll_s
+
+    def _run(self) -> int:
+        with self._lock:
+            if self._stopped.is_set():
+                return 0
+            # its own session: Ctrl-C is for the server
+            self._process = process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        code = process.wait()
+        with self._lock:
+            self._process = None
+        if process.stdin is not None:
+            process.stdin.close()
+        return code
