@@ -105,5 +105,5 @@ $(RUN_READY): $(TOOL_READY) $(BUILT_FROM)
 	@touch $@
 
 $(DEV_READY): $(TOOL_READY) $(BUILT_FROM)
-	$(SYNC)
+	$(SYNC) --extra redis --extra postgres
 	@touch $@ $(RUN_READY)

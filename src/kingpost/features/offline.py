@@ -21,6 +21,7 @@ from kingpost.features.history import History
 from kingpost.features.kernel import backfill
 from kingpost.features.kernel_plan import KernelPlan, multiples
 from kingpost.features.keys import factorise
+from kingpost.features.read_vectors import Chain, seen_from
 
 __all__ = ["Requests", "feature_matrix"]
 
@@ -34,12 +35,12 @@ class Requests:
     Attributes:
         events: The requests, by the column.
         positions: Position of each request's own event, int64, shape (rows,).
-        read_at: Position each row is read at; None asks for the classical backfill.
+        read_at: Position each row is read at, or the reads' chain; None asks for the classical backfill.
     """
 
     events: ColumnBatch
     positions: NDArray[np.int64]
-    read_at: NDArray[np.int64] | None = None
+    read_at: NDArray[np.int64] | Chain | None = None
 
     def __len__(self) -> int:
         return self.events.rows
@@ -93,7 +94,7 @@ def _fill_windows(
     arrival = read_arrival = None
     tie = np.full(len(requests), _ALWAYS, np.int64)
     if requests.read_at is not None:
-        arrival, read_arrival = history.positions, requests.read_at
+        arrival, read_arrival = seen_from(history.positions, requests.read_at)
     else:
         if contract.known_time is not None:
             arrival, read_arrival = _int64(history.events, contract.known_time.name), asked

@@ -47,6 +47,11 @@ class _WindowState:
         values = tuple([field.multiple(get(event)) for get, field in self._columns])
         self.state.insert(code, self._time(event), position, values)
 
+    def retract(self, event: Event, position: int) -> None:
+        code = self.codes.get(self.key(event))
+        if code is not None:
+            self.state.retract(code, self._time(event), position)
+
     def load(
         self, contract: Contract[Event], batch: ColumnBatch, positions: NDArray[np.int64]
     ) -> None:
@@ -97,6 +102,11 @@ class OnlineFeatures:
         """Add one event that the journal holds at `position`."""
         for state in self._by_stream.get(stream, ()):
             state.insert(event, position)
+
+    def retract(self, stream: str, event: Event, position: int) -> None:
+        """Take an event out again that was added at `position`."""
+        for state in self._by_stream.get(stream, ()):
+            state.retract(event, position)
 
     def load(self, contract: Contract[Event], history: History) -> None:
         """Add many events at once, as at a start."""
