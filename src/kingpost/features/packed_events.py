@@ -87,9 +87,9 @@ class EventGroup:
             "reach_us": self.reach_us,
         }
 
-    def key_of(self, event: Event) -> bytes:
-        """Return the text of an event's key, UTF-8."""
-        return str(self._key(event)).encode()
+    def key_of(self, event: Event) -> str:
+        """Return an event's key as text."""
+        return str(self._key(event))
 
     def time_of(self, event: Event) -> int:
         """Return when an event of the stream happened, microseconds."""
@@ -224,6 +224,8 @@ class GroupRead:
             asked: For each request the place of its key in `keys`, and its time.
             out: The values of all features, `width` for each request.
         """
+        if not asked:
+            return
         state = State(self.group.scales, self._outputs)
         earliest = min(time for _, time in asked) - self.reach_us
         for code, rows in enumerate(keys):

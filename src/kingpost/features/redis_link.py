@@ -47,6 +47,15 @@ return 1
 Between two compactions a key only grows, and each changes its first record."""
 
 
+_READ = """
+local told = {redis.call('HGETALL', KEYS[1])}
+for i = 2, #KEYS do told[i] = redis.call('GET', KEYS[i]) end
+return told
+"""
+"""KEYS: applied offsets, then keys. A server without memory refuses transactions, also those
+that only read; this it answers."""
+
+
 class Growth(NamedTuple):
     """Records for one key, and how long it is kept without more of them; 0 for ever."""
 
@@ -98,6 +107,7 @@ class _Client(Protocol):
     def get(self, name: str) -> bytes | None: ...
     def hset(self, name: str, key: str, value: str) -> int: ...
     def evalsha(self, sha: str, numkeys: int, *keys_and_args: str | int | bytes) -> int: ...
+    def eval(self, script: str, numkeys: int, *keys_and_args: str) -> object: ...
     def script_load(self, script: str) -> str: ...
     def scan_iter(self, match: str, count: int) -> Iterator[bytes]: ...
     def unlink(self, *names: bytes) -> int: ...
@@ -173,7 +183,7 @@ class RedisLink:
         Raises:
             StoreUnreachable, StoreFull, StoreUnfit
         """
-        from redis.exceptions import NoScriptError
+        from redis.exceptions import NoScriptError, OutOfMemoryError
 
         with self._translated():
             try:
@@ -181,6 +191,10 @@ class RedisLink:
             except NoScriptError:  # the server was restarted
                 self._scripts = None
                 answers = self._transact(meta, applying, keys)
+            except OutOfMemoryError:
+                if applying is not None:
+                    raise
+                answers = self._read_without_memory(meta, keys)
         told: Sequence[Any] = answers.pop(0) if applying else [1]
         offsets = {name.decode(): int(offset) for name, offset in answers[0].items()}
         held = [one or b"" for one in answers[1]] if keys else []
@@ -202,6 +216,10 @@ class RedisLink:
         if keys:
             pipe.mget(keys)
         return pipe.execute()
+
+    def _read_without_memory(self, meta: str, keys: Sequence[str]) -> list[Any]:
+        flat, *held = cast("list[Any]", self._client.eval(_READ, 1 + len(keys), meta, *keys))
+        return [dict(zip(flat[::2], flat[1::2], strict=True)), held]
 
     def fetch(self, key: str) -> bytes:
         """Return what a key holds."""

@@ -11,10 +11,9 @@ after a restart without its data, calls end with `StoreBehind` and never with wr
 
 import contextlib
 import threading
-import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from operator import attrgetter
@@ -23,6 +22,7 @@ from typing import Self
 import numpy as np
 
 from kingpost.contracts import Event
+from kingpost.core import Clock
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.errors import (
     FeaturesForgotten,
@@ -83,16 +83,16 @@ class RedisFeatures:
         partitions: Partitions,
         tenant: str,
         settings: RedisSettings,
-        now_us: Callable[[], int],
+        clock: Clock,
     ) -> None:
         self._link, self._layout, self._partitions = link, layout, partitions
-        self._settings, self._now_us = settings, now_us
+        self._settings, self._now_us = settings, clock.now_us
         self._grace_us = settings.grace // timedelta(microseconds=1)
         # braces keep a tenant's keys on one server of a cluster
         self._tenant_prefix = f"{settings.prefix}:{{{tenant}}}:"
         self.prefix = f"{self._tenant_prefix}{layout.digest}:"
         self._meta = f"{self.prefix}applied"
-        self._began_us = now_us()
+        self._began_us = clock.now_us()
         self._applied: dict[str, int] = {}
         self._waiting: dict[str, _Waiting] = {}
         self._seen: dict[str, int] = {}
@@ -106,8 +106,8 @@ class RedisFeatures:
         partitions: Partitions,
         *,
         tenant: str,
+        clock: Clock,
         settings: RedisSettings = RedisSettings(),
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> Self:
         """Connect, and agree with other processes on what is kept.
 
@@ -123,7 +123,7 @@ class RedisFeatures:
         """
         link = RedisLink(url, timeout_s=settings.timeout_s)
         link.check()
-        store = cls(link, Layout(views), partitions, tenant, settings, now_us)
+        store = cls(link, Layout(views), partitions, tenant, settings, clock)
         store._agree()
         return store
 
@@ -165,9 +165,9 @@ class RedisFeatures:
         """Prepare reads of one decision's features."""
         return RedisReader(self, features, self._layout)
 
-    def key_name(self, index: int, key: bytes) -> str:
+    def key_name(self, index: int, key: str) -> str:
         """Return the name under which a group's key is kept."""
-        return f"{self.prefix}{index}:{key.decode()}"
+        return f"{self.prefix}{index}:{key}"
 
     def exchange(self, changes: Changes | None, keys: Sequence[str]) -> Applied:
         """Apply changes and read keys, with nothing in between."""
@@ -231,7 +231,8 @@ class RedisFeatures:
         """Put changes behind those that wait already."""
         partition = changes.partition
         waiting = self._waiting.get(partition)
-        if waiting is None:
+        if waiting is None or len(waiting.records) >= WAITING_AT_MOST:
+            self._waiting.pop(partition, None)
             raise StoreNotResumed(partition)
         done = max(waiting.through, self._applied[partition])
         now = self._now_us()
@@ -252,9 +253,6 @@ class RedisFeatures:
                     ttl_ms = (group.reach_us + self._grace_us + ahead) // 1000 + 1
                 waiting.records.append((change.offset, key, record, ttl_ms))
         waiting.through = max(done, changes.through)
-        if len(waiting.records) > max(WAITING_AT_MOST, len(changes.changes)):
-            del self._waiting[partition]
-            raise StoreNotResumed(partition)
         return waiting
 
     def _apply(self, waiting: _Waiting, partition: str, keys: Sequence[str]) -> Applied:
