@@ -194,14 +194,15 @@ class RedisFeatures:
             FeaturesForgotten: It is so late.
         """
         group, now = read.group, self._now_us()
-        dropped = held.low_us is not None and time_us - read.reach_us < held.low_us
-        expired = (
+        if held.low_us is not None and time_us - read.reach_us < held.low_us:
+            latest = held.low_us + group.reach_us + self._grace_us
+            raise FeaturesForgotten(group.stream, group.key, (latest - time_us) / 1e6)
+        if (
             not held.size_bytes
             and group.reach_us < ALL_TIME_US
             and now - self._began_us > group.reach_us + self._grace_us
             and time_us < now - self._grace_us
-        )
-        if dropped or expired:
+        ):
             raise FeaturesForgotten(group.stream, group.key, (now - time_us) / 1e6)
 
     def compact(self, index: int, key: str, held: KeyEvents) -> None:

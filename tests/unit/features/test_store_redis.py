@@ -20,7 +20,7 @@ from kingpost.features import (
     StoreUnfit,
 )
 from kingpost.features.packed_events import ALL_TIME_US, EventGroup, Layout
-from kingpost.features.redis_link import RedisLink
+from kingpost.features.redis_link import Applying, Growth, RedisLink
 from tests.card_payments import (
     FEATURES,
     HOUR,
@@ -209,6 +209,31 @@ def test_a_server_that_forgot_the_scripts_is_given_them_again() -> None:
         store.apply(Changes("north", [Change("card_payment", made, 1)], 1))
 
         assert store.resume("north") == 1
+
+
+@needs_redis
+def test_what_comes_while_a_key_is_shortened_stays_and_who_is_second_shortens_nothing() -> None:
+    link = RedisLink(REDIS, timeout_s=1.0)
+    prefix = f"kingpost-test-{uuid.uuid4().hex}:"
+    key = f"{prefix}key"
+    group = EventGroup([VIEWS[0]])
+    records = [group.pack(payment(n), n) for n in range(4)]
+    try:
+        for n in range(3):
+            link.exchange(
+                f"{prefix}applied", Applying("p", n - 1, n, [Growth(key, records[n], 0)]), ()
+            )
+        read = link.fetch(key)
+        link.exchange(f"{prefix}applied", Applying("p", 2, 3, [Growth(key, records[3], 0)]), ())
+
+        first = link.compact(key, records[0], len(read), records[2])
+        second = link.compact(key, records[0], len(read), records[1])
+
+        assert (first, second) == (True, False)
+        assert link.fetch(key) == records[2] + records[3]
+    finally:
+        link.drop(prefix)
+        link.close()
 
 
 def test_records_of_all_kinds_are_told_apart() -> None:
