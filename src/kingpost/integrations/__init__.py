@@ -18,6 +18,7 @@ from kingpost.integrations.ingest import (
     replay_quarantine,
 )
 from kingpost.integrations.intake import Accepted, Intake, KeyIndex
+from kingpost.integrations.postgres import read_postgres
 from kingpost.integrations.quarantine import (
     QuarantinedRow,
     RefusedRow,
@@ -53,6 +54,7 @@ __all__ = [
     "read_file",
     "read_json_lines",
     "read_parquet",
+    "read_postgres",
     "read_query",
     "refused_line",
     "refused_row",
