@@ -11,7 +11,7 @@ from kingpost.contracts.columns import (
     events_of,
     join_batches,
 )
-from kingpost.contracts.contract import Contract, Field, Kind, Scalar
+from kingpost.contracts.contract import Contract, EventKey, Field, Kind, Scalar
 from kingpost.contracts.declaration import contract_of
 from kingpost.contracts.errors import (
     BadContract,
@@ -53,6 +53,7 @@ __all__ = [
     "Contract",
     "ContractViolation",
     "Event",
+    "EventKey",
     "EventTime",
     "Field",
     "IncompatibleContract",

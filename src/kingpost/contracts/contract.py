@@ -10,8 +10,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Generic, Literal, TypeVar
+from functools import cache, cached_property, partial
+from typing import Generic, Literal, TypeVar, get_type_hints
 
 import msgspec
 
@@ -22,6 +22,7 @@ from kingpost.core import Place
 
 __all__ = [
     "Contract",
+    "EventKey",
     "Field",
     "FieldRole",
     "Kind",
@@ -34,6 +35,7 @@ __all__ = [
 Kind = Literal["text", "integer", "number", "boolean", "time"]
 FieldRole = Literal["key", "event_time", "known_time", "value"]
 Scalar = str | int | float | bool | None
+EventKey = int | str
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 greatest_multiple = 2**53
@@ -204,6 +206,51 @@ class Contract(Generic[E_co]):
         may_miss = self._may_miss
         return {name: value for name, value in row.items() if value is not None or name in may_miss}
 
+    def encode(self, event: Event) -> bytes:
+        """Write one event as JSON; `decode` reads it again."""
+        return msgspec.json.encode(event, enc_hook=_text_of)
+
+    def key_body(self, key: EventKey) -> bytes:
+        """Write the key of an event alone, as JSON."""
+        return msgspec.json.encode(key)
+
+    def key_from(self, body: bytes) -> EventKey:
+        """Read what `key_body` wrote."""
+        return msgspec.json.decode(body, type=int if self.key.kind == "integer" else str)
+
+    def key_from_text(self, text: str) -> EventKey:
+        """Read the key of an event from plain text, such as part of a path.
+
+        Raises:
+            ContractViolation: No event can have it: its type or its length.
+        """
+        try:
+            key: EventKey = msgspec.convert(text, _key_type(self.type, self.key.name), strict=False)
+        except msgspec.ValidationError as error:
+            violation = self._violation(error)
+            raise ContractViolation(
+                self.name, self.key.name, violation.expected, violation.found
+            ) from None
+        if isinstance(key, int) and abs(key) > greatest_multiple:
+            raise ContractViolation(
+                self.name, self.key.name, f"a number within ±{greatest_multiple:g}", "a larger one"
+            )
+        if isinstance(key, str) and not is_writable(key):
+            raise ContractViolation(
+                self.name, self.key.name, "Unicode text", "half a surrogate pair"
+            )
+        return key
+
+    @cached_property
+    def key_only(self) -> "Contract[Event]":
+        """The contract of rows that hold nothing but the key of an event."""
+        namespace = {
+            "__module__": self.type.__module__,
+            "__annotations__": {self.key.name: _key_type(self.type, self.key.name)},
+        }
+        kind = type(self.type)(f"{self.type.__name__}Key", (Event,), namespace)
+        return Contract(self.name, kind, (self.key,), self.place)
+
     def json_schema(self) -> dict[str, object]:
         """Return the JSON Schema (2020-12, as OpenAPI 3.1 uses it) of one event."""
         return {
@@ -330,6 +377,20 @@ def moment_from(kind: type, value: object, zone: str | None = None) -> object:
         return Instant.parse(value, zone=zone)
     except NaiveTime as error:
         raise ValueError(NaiveTime.__name__) from error
+
+
+@cache
+def _key_type(event: type[Event], name: str) -> type[int] | type[str]:
+    """Return the type of an event's key, with its bounds."""
+    hints: dict[str, type[int | str]] = get_type_hints(event, include_extras=True)
+    return hints[name]
+
+
+def _text_of(value: object) -> str:
+    """Write a time for msgspec."""
+    if isinstance(value, Instant):
+        return value.isoformat()
+    raise TypeError(f"no text for {type(value)}")
 
 
 def is_writable(text: str) -> bool:

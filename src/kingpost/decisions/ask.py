@@ -1,12 +1,13 @@
 """What the engine is asked, and what it says at once."""
 
+from enum import Enum
 from typing import NamedTuple
 
 from kingpost.contracts import Event
 from kingpost.core import KingpostError
 from kingpost.records import DecisionRecord
 
-__all__ = ["Ask", "Ingested", "Reply"]
+__all__ = ["Ask", "Change", "Ingested", "Reply"]
 
 
 class Ask(NamedTuple):
@@ -32,7 +33,28 @@ class Reply(NamedTuple):
 
 
 class Ingested(NamedTuple):
-    """What became of a list of events."""
+    """What became of a list of events.
+
+    Attributes:
+        accepted: Events recorded, those among them that were retracted before they came.
+    """
 
     accepted: int
     duplicates: int
+
+
+class Change(Enum):
+    """What became of a retraction or a correction."""
+
+    RETRACTED = "retracted"
+    CORRECTED = "corrected"
+    HELD = "held"
+    """No event of that key has come; when one does, it will not count."""
+    UNCHANGED = "unchanged"
+    """It was retracted before, or is as the correction says."""
+    NO_EVENT = "no_event"
+    """A correction of what never came; nothing was written."""
+    WAS_RETRACTED = "was_retracted"
+    """A correction of what was retracted; nothing was written."""
+    NOT_YET = "not_yet"
+    """What is held is not durable yet: ask again when all that was written is."""

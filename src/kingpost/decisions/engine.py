@@ -37,6 +37,7 @@ from kingpost.decisions.tenant_state import (
     empty_state,
     read_back,
 )
+from kingpost.features import Arrival
 from kingpost.journal import (
     GROUP_BYTES,
     Entry,
@@ -266,7 +267,7 @@ class Engine:
         return None if entry is None or entry.tenant != record.tenant else entry.body
 
     def events_held(self) -> Mapping[str, int]:
-        """Count the events in memory, by stream."""
+        """Count the events that count, by stream."""
         held: dict[str, int] = {}
         for state in self._tenants.values():
             for stream, keys in state.keys.items():
@@ -276,14 +277,17 @@ class Engine:
     @contextmanager
     def _writing(self) -> Generator[None, None, None]:
         """Stop for good when something fails half-way: memory may be ahead of the journal."""
-        if self._failure is not None:
-            raise EngineStopped(*self._failure.args)
+        self._refuse_when_failed()
         try:
             yield
         except BaseException as error:
             self._failure = EngineStopped(type(error).__name__)
             self._may_recover = is_passing(error)
             raise
+
+    def _refuse_when_failed(self) -> None:
+        if self._failure is not None:
+            raise EngineStopped(*self._failure.args)
 
     def _refuse_when_closed(self) -> None:
         if self._is_closed:
@@ -355,10 +359,9 @@ class Engine:
             return Reply(error=EventConflict(contract.name, contract.key.name))
         if before is not None and before.offset:
             return Reply(repeats=before.offset)
-        known = state.keys[contract.name]
-        is_event = key not in known
-        if is_event:
-            known.add(key)
+        arrival = state.keys[contract.name].arrive(key, offset)
+        is_event = arrival is not Arrival.DUPLICATE
+        if arrival is Arrival.COUNTS:
             state.online.apply(contract.name, ask.event, offset)
         # noted now, so that a retry in the same batch finds it; a failure takes it back
         answered.remember(keys, digest, offset + 1)
@@ -458,17 +461,18 @@ class Engine:
     ) -> tuple[Ingested, bool]:
         contract, key_of = self.application.streams[stream], self._key_of[stream]
         state = self._tenant(tenant)
-        keys = state.keys[stream]
+        arrive = state.keys[stream].arrive
         fresh: list[tuple[Event, bytes]] = []
-        for event, body in events:
-            key = key_of(event)
-            if key not in keys:
-                keys.add(key)
-                fresh.append((event, body))
-        entries: list[Entry] = []
         offset = self._journal.next_offset
-        for at, (event, _) in enumerate(fresh, offset):
-            state.online.apply(stream, event, at)
+        for event, body in events:
+            arrival = arrive(key_of(event), offset)
+            if arrival is Arrival.DUPLICATE:
+                continue
+            if arrival is Arrival.COUNTS:
+                state.online.apply(stream, event, offset)
+            fresh.append((event, body))
+            offset += 1
+        entries: list[Entry] = []
         if len(fresh) == 1:
             entries.append(Entry("event", tenant, stream, fresh[0][1]))
         elif fresh:

@@ -2,6 +2,8 @@
 
 The rule: a label counts only when it was known by the moment asked for, as if training
 had run then. A request whose label is not known yet is left out, never taken for negative.
+Of requests and labels alike only the versions count that are held now: what was corrected
+or retracted since is gone, whenever that happened.
 """
 
 from collections.abc import Mapping
@@ -42,9 +44,9 @@ def labelled_requests(
         histories: The request's and the label's stream of one tenant, by name.
         known_until_us: Labels known later are left out; None takes all.
     """
-    asked = histories[decision.request.name]
+    asked = histories[decision.request.name].live()
     label, contract = decision.model.label, decision.model.label.stream.contract
-    told = histories[contract.name]
+    told = histories[contract.name].live()
     known_time = contract.known_time or contract.event_time
     known_us = told.events.numbers(known_time.name).astype(np.int64)
     usable = np.ones(len(told), np.bool_)

@@ -12,7 +12,13 @@ from kingpost.contracts import check_evolution
 from kingpost.core import Disk
 from kingpost.decisions.application import Application
 from kingpost.decisions.served import ServedDecision
-from kingpost.features import FeatureReader, Histories, OnlineFeatures, WindowFeatures
+from kingpost.features import (
+    FeatureReader,
+    Histories,
+    OnlineFeatures,
+    Versions,
+    WindowFeatures,
+)
 from kingpost.journal import Commit, Entry, Journal, scan
 from kingpost.records import DecisionRecord, Outcome, RecordIndex, decode_record
 
@@ -87,12 +93,12 @@ class TenantState:
 
     Attributes:
         readers: A reader of features per decision.
-        keys: Per stream, the keys of the events held; a second one is a duplicate.
+        keys: Per stream, which version of each event counts; a second one is a duplicate.
     """
 
     online: OnlineFeatures
     readers: Mapping[str, FeatureReader]
-    keys: Mapping[str, set[object]]
+    keys: Mapping[str, Versions]
     answered: Answered
 
 
@@ -103,7 +109,7 @@ def empty_state(application: Application, served: Mapping[str, ServedDecision]) 
     return TenantState(
         online,
         {name: online.reader(one.decision.features) for name, one in served.items()},
-        {name: set() for name in application.streams},
+        {name: Versions() for name in application.streams},
         Answered(),
     )
 
@@ -160,10 +166,9 @@ class Recovery:
         for name in self._histories.tenants() | self._answered.keys():
             state = tenants[name] = empty_state(self._application, self._served)
             state.answered = self._answered.get(name, state.answered)
+            state.keys = self._histories.versions_of(name)
             for stream, history in self._histories.of(name).items():
-                contract = self._application.streams[stream]
-                state.online.load(contract, history)
-                state.keys[stream].update(history.events.values(contract.key.name))
+                state.online.load(self._application.streams[stream], history)
         return tenants
 
 

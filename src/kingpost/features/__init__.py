@@ -27,7 +27,7 @@ from kingpost.features.errors import (
     WrongFeature,
 )
 from kingpost.features.feature_set import FeatureSet
-from kingpost.features.history import Histories, History
+from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.kernel import KERNEL
 from kingpost.features.offline import Requests, feature_matrix
 from kingpost.features.online import FeatureReader, OnlineFeatures
@@ -42,10 +42,15 @@ from kingpost.features.read_vectors import Partitions, ReadVectors, join_histori
 from kingpost.features.store import Change, Changes, FeatureStore, Readings, StoreReader
 from kingpost.features.store_memory import MemoryFeatures
 from kingpost.features.store_redis import RedisFeatures, RedisSettings
+from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
 
 __all__ = [
     "KERNEL",
+    "NEVER",
+    "RETRACTED",
+    "WITHHELD",
     "Aggregate",
+    "Arrival",
     "BadPartitions",
     "Change",
     "Changes",
@@ -78,6 +83,7 @@ __all__ = [
     "StoreUnreachable",
     "Stream",
     "UnlistedPartition",
+    "Versions",
     "WindowFeatures",
     "WrongFeature",
     "as_lived",

@@ -1,7 +1,8 @@
-"""The events of a stream with the positions they were journalled at."""
+"""The events of a stream with the positions they were journalled and ended at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,19 @@ from kingpost.contracts import (
     ColumnBatch,
     Contract,
     Event,
+    EventKey,
+    Texts,
     batch_of,
     decode_batch,
     join_batches,
 )
-from kingpost.journal import Commit
+from kingpost.features.versions import Arrival, Versions
+from kingpost.journal import Commit, Entry
 
-__all__ = ["Histories", "History"]
+__all__ = ["NEVER", "Histories", "History"]
+
+NEVER: Final = 2**63 - 1
+"""The end of an event that was neither retracted nor corrected."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,39 @@ class History:
 
     Attributes:
         positions: Offset of each event in its partition, int64, shape (rows,), ascending.
+        ends: Offset at which each event was retracted or corrected, int64, shape (rows,);
+            NEVER for those that still count, its own position for one that never did. None
+            when nothing has ended.
     """
 
     events: ColumnBatch
     positions: NDArray[np.int64]
+    ends: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return self.events.rows
+
+    def live(self) -> "History":
+        """Return the events that count now."""
+        return self if self.ends is None else self._only(self.ends == NEVER)
+
+    def counted(self) -> "History":
+        """Return the events that counted at some position."""
+        return self if self.ends is None else self._only(self.ends > self.positions)
+
+    def before(self, position: int) -> "History":
+        """Return the events that counted just before a position."""
+        past = self.positions < position
+        if self.ends is not None:
+            past &= self.ends >= position
+        rows = np.flatnonzero(past)
+        return History(self.events.take(rows), self.positions[rows])
+
+    def _only(self, mask: NDArray[np.bool_]) -> "History":
+        ends = None if self.ends is None else self.ends[mask]
+        if ends is not None and (ends == NEVER).all():
+            ends = None
+        return History(self.events.take(mask), self.positions[mask], ends)
 
 
 class Histories:
@@ -42,18 +75,15 @@ class Histories:
         self._gathering: dict[tuple[str, str], _Gathering] = {}
 
     def add(self, commit: Commit) -> None:
-        """Take the events of one commit."""
+        """Take the events, corrections and retractions of one commit."""
         offset = commit.offset
         for entry in commit.entries:
-            if entry.kind in ("event", "events") and entry.topic in self._contracts:
+            if entry.kind in _KINDS and entry.topic in self._contracts:
                 found = self._gathering.get((entry.tenant, entry.topic))
                 if found is None:
                     found = _Gathering(self._contracts[entry.topic])
                     self._gathering[entry.tenant, entry.topic] = found
-                if entry.kind == "event":
-                    found.add_one(entry.body, offset)
-                else:
-                    found.add_batch(entry.body, offset)
+                found.add(entry, offset)
             offset += entry.count
 
     def tenants(self) -> frozenset[str]:
@@ -63,9 +93,38 @@ class Histories:
     def of(self, tenant: str) -> Mapping[str, History]:
         """Return a tenant's history per stream; empty where it has no events."""
         return {
-            name: (self._gathering.get((tenant, name)) or _Gathering(contract)).finish()
+            name: (self._gathering.get((tenant, name)) or _Gathering(contract)).finish().history
             for name, contract in self._contracts.items()
         }
+
+    def versions_of(self, tenant: str) -> Mapping[str, Versions]:
+        """Return which version of each event counts, per stream."""
+        found: dict[str, Versions] = {}
+        for name, contract in self._contracts.items():
+            versions = found[name] = Versions()
+            gathering = self._gathering.get((tenant, name))
+            if gathering is not None:
+                history, changed = gathering.finish()
+                keys = _keys(contract, history.events)
+                versions.load(keys, history.positions.tolist(), changed)
+        return found
+
+
+_KINDS = frozenset(["event", "events", "correction", "retraction"])
+
+
+class _Change(NamedTuple):
+    """A retraction, or the row of a correction."""
+
+    position: int
+    key: EventKey
+    row: int | None
+
+
+class _Finished(NamedTuple):
+    history: History
+    changed: Mapping[EventKey, int]
+    """What `Versions.find` gives for the keys that were corrected or retracted."""
 
 
 class _Gathering:
@@ -75,16 +134,24 @@ class _Gathering:
         self._positions: list[NDArray[np.int64]] = []
         self._singles: list[Event] = []
         self._single_positions: list[int] = []
+        self._corrected: list[int] = []
+        self._retracted: list[tuple[int, EventKey]] = []
+        self._finished: _Finished | None = None
 
-    def add_one(self, body: bytes, offset: int) -> None:
-        self._singles.append(self._contract.decode_stored(body))
-        self._single_positions.append(offset)
-
-    def add_batch(self, body: bytes, offset: int) -> None:
-        self._flush()
-        batch = decode_batch(body, self._contract)
-        self._batches.append(batch)
-        self._positions.append(np.arange(offset, offset + batch.rows, dtype=np.int64))
+    def add(self, entry: Entry, offset: int) -> None:
+        self._finished = None
+        if entry.kind == "retraction":
+            self._retracted.append((offset, self._contract.key_from(entry.body)))
+        elif entry.kind == "events":
+            self._flush()
+            batch = decode_batch(entry.body, self._contract)
+            self._batches.append(batch)
+            self._positions.append(np.arange(offset, offset + batch.rows, dtype=np.int64))
+        else:
+            self._singles.append(self._contract.decode_stored(entry.body))
+            self._single_positions.append(offset)
+            if entry.kind == "correction":
+                self._corrected.append(offset)
 
     def _flush(self) -> None:
         if self._singles:
@@ -92,8 +159,71 @@ class _Gathering:
             self._positions.append(np.array(self._single_positions, np.int64))
             self._singles, self._single_positions = [], []
 
-    def finish(self) -> History:
-        self._flush()
-        if not self._batches:
-            return History(batch_of(self._contract, []), np.empty(0, np.int64))
-        return History(join_batches(self._contract, self._batches), np.concatenate(self._positions))
+    def finish(self) -> _Finished:
+        if self._finished is None:
+            self._flush()
+            if not self._batches:
+                events, positions = batch_of(self._contract, []), np.empty(0, np.int64)
+            else:
+                events = join_batches(self._contract, self._batches)
+                positions = np.concatenate(self._positions)
+                self._batches, self._positions = [events], [positions]
+            self._finished = self._ended(events, positions)
+        return self._finished
+
+    def _ended(self, events: ColumnBatch, positions: NDArray[np.int64]) -> _Finished:
+        """Find where each event ended, by going through the keys that were changed."""
+        if not (self._corrected or self._retracted):
+            return _Finished(History(events, positions), {})
+        corrected = np.searchsorted(positions, self._corrected)
+        changed = {key for _, key in self._retracted}
+        changed.update(_keys(self._contract, events.take(corrected)))
+        rows = _rows_of(self._contract, events, changed)
+        arrived = zip(
+            positions[rows].tolist(),
+            _keys(self._contract, events.take(rows)),
+            rows.tolist(),
+            strict=True,
+        )
+        timeline = [_Change(*one) for one in arrived]
+        timeline += [_Change(position, key, None) for position, key in self._retracted]
+        timeline.sort(key=lambda one: one.position)
+        versions, ends = _ends(timeline, frozenset(self._corrected), positions)
+        return _Finished(History(events, positions, ends), versions.items())
+
+
+def _ends(
+    timeline: Sequence[_Change], corrected: frozenset[int], positions: NDArray[np.int64]
+) -> tuple[Versions, NDArray[np.int64] | None]:
+    """Go through arrivals, corrections and retractions in their order."""
+    versions = Versions()
+    ends = np.full(len(positions), NEVER, np.int64)
+    for position, key, row in timeline:
+        before = None
+        if row is None:
+            before = versions.retract(key)
+        elif position in corrected:
+            before = versions.correct(key, position)
+            if before is not None and before < 0:
+                ends[row] = position
+        elif versions.arrive(key, position) is not Arrival.COUNTS:
+            ends[row] = position
+        if before is not None and before >= 0:
+            ends[np.searchsorted(positions, before)] = position
+    return versions, None if (ends == NEVER).all() else ends
+
+
+def _keys(contract: Contract[Event], events: ColumnBatch) -> list[EventKey]:
+    keys: list[EventKey] = events.values(contract.key.name)  # pyright: ignore[reportAssignmentType]  a key is never missing
+    return keys
+
+
+def _rows_of(
+    contract: Contract[Event], events: ColumnBatch, keys: set[EventKey]
+) -> NDArray[np.int64]:
+    """Find the rows with one of some keys, in their order."""
+    column = events.columns[contract.key.name]
+    if isinstance(column, Texts):
+        wanted = np.array([value in keys for value in column.values], np.bool_)
+        return np.flatnonzero(wanted[column.codes]) if len(wanted) else np.empty(0, np.int64)
+    return np.flatnonzero(np.isin(column, np.array(sorted(keys), np.int64)))  # pyright: ignore[reportArgumentType]  keys of one kind

@@ -109,7 +109,8 @@ class OnlineFeatures:
             state.retract(event, position)
 
     def load(self, contract: Contract[Event], history: History) -> None:
-        """Add many events at once, as at a start."""
+        """Add many events at once, as at a start; those that have ended are left out."""
+        history = history.live()
         if len(history):
             for state in self._by_stream.get(contract.name, ()):
                 state.load(contract, history.events, history.positions)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import pytest
 
 from kingpost.contracts import (
+    Contract,
     ContractViolation,
     Event,
     EventTime,
@@ -208,3 +209,53 @@ def test_the_digest_follows_the_description() -> None:
     assert len(PAYMENT.digest) == 64
     assert contract_of(Other).digest != PAYMENT.digest
     assert contract_of(Other).description.startswith(b'{"fields":[{')
+
+
+class Visit(Event):
+    name: Annotated[Key[str], Length(at_least=2, at_most=4)]
+    at: EventTime
+
+
+VISIT = contract_of(Visit)
+
+
+@pytest.mark.parametrize("event", [
+    Payment(id=-7, at=Instant(-1), amount=0.07, ratio=1e-300, card="debit", shop="ä\n", online=True),
+    Payment(id=2**53, at=Instant.parse("9999-12-31T23:59:59.999999Z")),
+    Payment(id=0, at=Instant.parse("0001-01-01T00:00:00Z"), ratio=-0.0),
+])  # fmt: skip
+def test_an_event_that_is_written_is_read_again(event: Payment) -> None:
+    assert PAYMENT.decode(PAYMENT.encode(event)) == event
+
+
+def test_a_key_is_written_alone_and_read_again() -> None:
+    assert PAYMENT.key_from(PAYMENT.key_body(7)) == 7
+    assert VISIT.key_from(VISIT.key_body('a"\n')) == 'a"\n'
+
+
+def test_a_key_is_read_from_plain_text() -> None:
+    assert PAYMENT.key_from_text("-12") == -12
+    assert VISIT.key_from_text("12") == "12"
+
+
+@pytest.mark.parametrize(("contract", "text", "field"), [
+    (PAYMENT, "x", "id"), (PAYMENT, "1.5", "id"), (PAYMENT, "", "id"),
+    (PAYMENT, str(2**53 + 1), "id"), (PAYMENT, str(10**40), "id"),
+    (VISIT, "a", "name"), (VISIT, "abcde", "name"), (VISIT, "a\ud800", "name"),
+])  # fmt: skip
+def test_a_text_that_can_be_no_key_is_refused_by_field(
+    contract: Contract[Event], text: str, field: str
+) -> None:
+    with pytest.raises(ContractViolation) as caught:
+        contract.key_from_text(text)
+
+    assert caught.value.field == field
+
+
+def test_a_contract_of_the_key_alone_keeps_its_bounds() -> None:
+    listed = VISIT.key_only
+
+    assert listed.decode(b'{"name":"abc"}') == listed.convert({"name": "abc"}, text=True)
+    for body in (b'{"name":"a"}', b"{}", b'{"name":"abc","at":"2018-08-01T12:00:00Z"}'):
+        with pytest.raises(ContractViolation):
+            listed.decode(body)

@@ -1,5 +1,6 @@
 """Labels are joined by key, and only those known in time."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,7 @@ import kingpost as kp
 from kingpost.contracts import Texts, batch_of, contract_of
 from kingpost.decisions import Decision
 from kingpost.decisions.labels import labelled_requests, last_rows_of
-from kingpost.features import History
+from kingpost.features import NEVER, History
 from kingpost.models import FittedModel, TrainingSet
 
 HOUR = 3_600_000_000
@@ -97,6 +98,19 @@ def test_a_label_of_an_unknown_request_changes_nothing() -> None:
     histories = {"payment": payments("a"), "finding": found(("z", 1, True))}
 
     assert len(labelled_requests(decision, histories, known_until_us=None)) == 0
+
+
+def test_what_was_corrected_or_retracted_is_neither_request_nor_label() -> None:
+    asked, told = payments("a", "b", "c"), found(("a", 1, True), ("b", 1, True), ("a", 1, False))
+    histories = {
+        "payment": replace(asked, ends=np.array([NEVER, NEVER, 4000])),
+        "finding": replace(told, ends=np.array([1002, 2000, NEVER])),
+    }
+
+    labelled = labelled_requests(decision, histories, known_until_us=None)
+
+    assert labelled.requests.events.values("id") == ["a"]
+    assert labelled.labels.tolist() == [0.0]
 
 
 def test_without_labels_nothing_is_labelled() -> None:
