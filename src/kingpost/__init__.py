@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from kingpost.features import min as min
     from kingpost.features import stream as stream
     from kingpost.features import sum as sum
+    from kingpost.integrations import pipeline as pipeline
 
 _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
     "features": "count feature field last max mean min stream sum",
+    "integrations": "pipeline",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
@@ -67,6 +69,7 @@ __all__ = [
     "mean",
     "min",
     "model",
+    "pipeline",
     "refuse",
     "review",
     "rule",
