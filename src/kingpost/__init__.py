@@ -28,22 +28,33 @@ if TYPE_CHECKING:
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
     from kingpost.features import count as count
+    from kingpost.features import days_since as days_since
+    from kingpost.features import decayed_count as decayed_count
+    from kingpost.features import decayed_sum as decayed_sum
+    from kingpost.features import distinct as distinct
     from kingpost.features import feature as feature
     from kingpost.features import field as field
+    from kingpost.features import first as first
     from kingpost.features import last as last
     from kingpost.features import max as max
     from kingpost.features import mean as mean
     from kingpost.features import min as min
+    from kingpost.features import quantile as quantile
+    from kingpost.features import ratio as ratio
+    from kingpost.features import std as std
     from kingpost.features import stream as stream
     from kingpost.features import sum as sum
+    from kingpost.features import top_k as top_k
+    from kingpost.features import var as var
     from kingpost.integrations import pipeline as pipeline
 
 _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
-    "features": "count feature field last max mean min stream sum",
     "integrations": "pipeline",
+    "features": "count days_since decayed_count decayed_sum distinct feature field first last "
+    "max mean min quantile ratio std stream sum top_k var",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
@@ -59,10 +70,15 @@ __all__ = [
     "Resolution",
     "budget",
     "count",
+    "days_since",
+    "decayed_count",
+    "decayed_sum",
     "decision",
+    "distinct",
     "fallback",
     "feature",
     "field",
+    "first",
     "gate",
     "last",
     "max",
@@ -70,11 +86,16 @@ __all__ = [
     "min",
     "model",
     "pipeline",
+    "quantile",
+    "ratio",
     "refuse",
     "review",
     "rule",
+    "std",
     "stream",
     "sum",
+    "top_k",
+    "var",
 ]
 
 

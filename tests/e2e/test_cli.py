@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -95,6 +95,19 @@ def test_parity_and_backfill_run_on_the_journal(shop: tuple[Path, str]) -> None:
     assert int(str(parity["reads"])) > 1000
     assert filled["rows"] == 3000 or filled["rows"] == 3001
     assert (directory / "features.parquet").stat().st_size > 10_000
+
+
+def test_hindsight_is_told_for_every_feature(shop: tuple[Path, str]) -> None:
+    directory, _ = shop
+
+    told = kingpost(directory, "features", "hindsight", "shop_app.py", "--json")
+
+    shares = {
+        one["feature"]: one["share"] for one in cast("list[dict[str, Any]]", told["features"])
+    }
+    assert told["requests"] in (3000, 3001)
+    assert shares["amount"] == 0
+    assert all(0 <= share <= 1 for share in shares.values())
 
 
 def test_the_same_file_again_adds_nothing(shop: tuple[Path, str]) -> None:

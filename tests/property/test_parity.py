@@ -1,6 +1,10 @@
 """Features have the same bits online and offline, through the public declarations."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -17,10 +21,13 @@ from kingpost.features import (
     check_parity,
     different_bits,
     feature_matrix,
+    hindsight,
 )
+from tests.declared_features import CONTRACTS as DECLARED
+from tests.declared_features import START, declarations
+from tests.declared_features import histories as declared_histories
 
 HOUR = 3_600_000_000
-START = 1_533_081_600_000_000
 
 
 class Payment(kp.Event):
@@ -169,3 +176,94 @@ def test_one_different_bit_is_found_and_named(row: int, column: int) -> None:
 
     assert report.mismatches == 1
     assert (report.shown[0].row, report.shown[0].feature) == (row, "ab"[column])
+
+
+@given(declarations(), declared_histories())
+@settings(max_examples=150)
+def test_whatever_is_declared_has_the_same_bits_online_and_offline(
+    features: FeatureSet, histories: dict[str, History]
+) -> None:
+    _same_bits(features, histories)
+
+
+@given(declarations(), declared_histories(), st.integers(0, 60))
+@settings(max_examples=50)
+def test_whatever_is_declared_has_the_same_bits_from_the_middle_of_a_stream_on(
+    features: FeatureSet, histories: dict[str, History], step: int
+) -> None:
+    report = check_parity(
+        features, DECLARED, histories, from_us=START + step * HOUR // 2, until_us=2**62
+    )
+
+    assert report.mismatches == 0, report.shown
+
+
+@given(declarations(), declared_histories(endings=False))
+@settings(max_examples=50)
+def test_whatever_is_declared_has_no_hindsight_on_a_stream_in_order(
+    features: FeatureSet, histories: dict[str, History]
+) -> None:
+    lived = as_lived(DECLARED, histories)
+    asked = lived["order"]
+
+    shares = hindsight(features, Requests(asked.events, asked.positions), lived)
+
+    assert set(shares) == set(features.names)
+    assert not any(shares.values())
+
+
+@given(declarations(), declared_histories(), st.integers(1, 4))
+@settings(max_examples=30)
+def test_the_values_do_not_depend_on_what_is_computed_beside_them(
+    features: FeatureSet, histories: dict[str, History], threads: int
+) -> None:
+    asked = histories["order"]
+    requests = Requests(asked.events, asked.positions, asked.positions)
+    together = feature_matrix(features, requests, histories, threads=threads)
+
+    for slot in features.windows:
+        alone = FeatureSet(features.request, [slot.view], slot.view.place)
+        values = feature_matrix(alone, requests, histories)
+        beside = together[:, slot.start : slot.start + len(alone)]
+        assert different_bits(alone.names, beside, values).mismatches == 0
+
+
+def test_the_twin_has_the_same_bits_online_and_offline() -> None:
+    """In a process of its own: which kernel serves is decided at import."""
+    run = subprocess.run(
+        [sys.executable, "-c", _WITH_THE_TWIN],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+
+
+def _same_bits(features: FeatureSet, histories: dict[str, History]) -> None:
+    report = check_parity(features, DECLARED, histories, from_us=0, until_us=2**62)
+    asked = histories["order"].counted()
+    assert report.requests == len(asked)
+    assert report.mismatches == 0, report.shown
+
+
+_WITH_THE_TWIN = """
+import sys
+sys.modules["kingpost.features._kernel"] = None
+from hypothesis import given, settings
+from kingpost.features import KERNEL, check_parity
+from tests.declared_features import CONTRACTS, declarations, histories
+
+assert KERNEL == "python"
+
+@given(declarations(), histories())
+@settings(max_examples=25, deadline=None, database=None)
+def same_bits(features, held):
+    report = check_parity(features, CONTRACTS, held, from_us=0, until_us=2**62)
+    assert report.mismatches == 0, report.shown
+
+same_bits()
+"""

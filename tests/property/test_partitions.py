@@ -1,23 +1,31 @@
 """A read of several partitions has the bits that its recorded vector gives offline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kingpost.contracts import Event, batch_of, events_of
 from kingpost.features import (
+    NEVER,
     Change,
     Changes,
+    FeatureSet,
     FeatureStore,
+    History,
     MemoryFeatures,
     ReadVectors,
+    as_recorded,
     different_bits,
+    join_histories,
 )
 from kingpost.journal import Position
+from tests import declared_features
 from tests.card_payments import (
     FEATURES,
     HOUR,
@@ -130,6 +138,95 @@ def test_two_writers_of_one_store(
 
     assert len(ReadVectors.of(PARTITIONS, reads.positions).chains()) == 1
     assert reads.differences() == 0
+
+
+class Step(NamedTuple):
+    """What happens at one position of one partition."""
+
+    position: int
+    partition: str
+    comes_in: bool
+    change: Change
+
+
+def steps_of(drawn: Mapping[str, History]) -> list[Step]:
+    """Spread events over two partitions, in the order in which they come and end."""
+    found: list[Step] = []
+    for name, history in drawn.items():
+        assert history.ends is not None
+        events = events_of(declared_features.CONTRACTS[name], history.events)
+        rows = zip(history.positions.tolist(), history.ends.tolist(), events, strict=True)
+        for position, end, event in rows:
+            partition = partition_of(position)
+            found.append(Step(position, partition, True, Change(name, event, position)))
+            if end != NEVER:
+                out = Change(name, event, end, came_at=position)
+                found.append(Step(end, partition, False, out))
+    return sorted(found, key=lambda step: step[:3])
+
+
+def partition_of(position: int) -> str:
+    return TWO[position % 3 == 0]
+
+
+def joined(drawn: Mapping[str, History]) -> dict[str, History]:
+    """Put the events of both partitions together, as a reader of both journals does."""
+    found: dict[str, History] = {}
+    for name, history in drawn.items():
+        assert history.ends is not None
+        parts: dict[str, History] = {}
+        for partition in TWO:
+            mine = [partition_of(at) == partition for at in history.positions.tolist()]
+            rows = np.flatnonzero(np.array(mine, np.bool_))
+            parts[partition] = History(
+                history.events.take(rows), history.positions[rows], history.ends[rows]
+            )
+        found[name] = join_histories(declared_features.CONTRACTS[name], PARTITIONS, parts)
+    return found
+
+
+@pytest.mark.needs_service("redis")
+@given(declared_features.declarations(), declared_features.histories())
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_declared_has_the_same_bits_in_redis_in_process_and_offline(
+    features: FeatureSet, drawn: dict[str, History]
+) -> None:
+    views = [slot.view for slot in features.windows]
+    here = MemoryFeatures(views, PARTITIONS)
+    values: list[bytes] = []
+    asked: list[Event] = []
+    positions: list[Position | None] = []
+    with redis_features(views=views) as there:
+        stores: list[FeatureStore] = [here, there]
+        readers = [store.reader(features) for store in stores]
+        for store in stores:
+            for name in TWO:
+                store.resume(name)
+        for (position, partition), steps in groupby(steps_of(drawn), key=lambda step: step[:2]):
+            changes = Changes(partition, [step.change for step in steps], position)
+            requests = [
+                one.event
+                for one in changes.changes
+                if one.stream == "order" and one.came_at is None
+            ]
+            in_process, in_redis = (one.read(requests, after=changes) for one in readers)
+
+            assert in_redis.values.tobytes() == in_process.values.tobytes()
+            assert in_redis.failed == in_process.failed
+            assert in_redis.position == in_process.position
+            values.append(in_redis.values.tobytes())
+            asked += requests
+            positions += [in_redis.position] * len(requests)
+
+    offline = as_recorded(
+        features,
+        batch_of(features.request, asked),
+        ReadVectors.of(PARTITIONS, positions),
+        joined(drawn),
+    )
+    online = np.frombuffer(b"".join(values)).reshape(-1, len(features))
+    report = different_bits(features.names, online, offline)
+    assert report.mismatches == 0, report.shown
 
 
 def test_a_vector_that_is_one_event_off_gives_other_bits() -> None:

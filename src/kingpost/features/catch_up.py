@@ -3,15 +3,22 @@
 The rule: the store says how far it has come, and gets what the journal holds after that,
 in its order; what it gets twice it passes over. So it does not matter how a process ended,
 or whether the store was emptied: then everything comes from the first commit on.
+
+The partition is read from its start, as when a server starts: what a retraction or a
+correction takes out may lie anywhere before it.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
-from kingpost.contracts import Contract, Event, decode_batch, events_of
+import numpy as np
+
+from kingpost.contracts import Contract, Event, events_of
 from kingpost.core import Disk
+from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.store import Change, Changes, FeatureStore
-from kingpost.journal import Commit, scan
+from kingpost.journal import scan
 
 __all__ = ["catch_up"]
 
@@ -42,33 +49,39 @@ def catch_up(
     """
     partition = directory.name
     done = store.resume(partition)
-    count, through = 0, done
+    if next(scan(directory, disk=disk, start=done + 1), None) is None:
+        return 0
+    histories, through = Histories(contracts.values()), done
+    for commit in scan(directory, disk=disk):
+        histories.add(commit)
+        through = commit.offset + sum(entry.count for entry in commit.entries) - 1
+    changes = [
+        change
+        for name, history in histories.of(tenant).items()
+        for change in _changes(contracts[name], history.counted(), done)
+    ]
+    changes.sort(key=lambda change: (change.offset, change.came_at is None))
     waiting: list[Change] = []
-    for commit in scan(directory, disk=disk, start=done + 1):
-        for change in _changes(commit, contracts, tenant):
-            if change.offset > done:
-                waiting.append(change)
-        through = max(through, commit.offset + sum(entry.count for entry in commit.entries) - 1)
+    for offset, of_one in groupby(changes, key=lambda change: change.offset):
         if len(waiting) >= _AT_ONCE:
-            store.apply(Changes(partition, waiting, through))
-            count += len(waiting)
+            store.apply(Changes(partition, waiting, offset - 1))
             waiting = []
-    if through > done:
-        store.apply(Changes(partition, waiting, through))
-    return count + len(waiting)
+        waiting += of_one
+    store.apply(Changes(partition, waiting, through))
+    return len(changes)
 
 
-def _changes(
-    commit: Commit, contracts: Mapping[str, Contract[Event]], tenant: str
-) -> Iterator[Change]:
-    offset = commit.offset
-    for entry in commit.entries:
-        contract = contracts.get(entry.topic)
-        if contract is not None and entry.tenant == tenant:
-            if entry.kind == "event":
-                yield Change(entry.topic, contract.decode_stored(entry.body), offset)
-            elif entry.kind == "events":
-                events = events_of(contract, decode_batch(entry.body, contract))
-                for at, event in enumerate(events, offset):
-                    yield Change(entry.topic, event, at)
-        offset += entry.count
+def _changes(contract: Contract[Event], history: History, done: int) -> Iterator[Change]:
+    """Yield what came in and what went out after an offset."""
+    come = np.flatnonzero(history.positions > done)
+    events = events_of(contract, history.events.take(come))
+    for at, event in zip(history.positions[come].tolist(), events, strict=True):
+        yield Change(contract.name, event, at)
+    if history.ends is not None:
+        gone = np.flatnonzero((history.ends > done) & (history.ends != NEVER))
+        events = events_of(contract, history.events.take(gone))
+        rows = zip(
+            history.ends[gone].tolist(), history.positions[gone].tolist(), events, strict=True
+        )
+        for end, at, event in rows:
+            yield Change(contract.name, event, end, came_at=at)

@@ -2,6 +2,7 @@
 
     transactions = kp.stream(Transaction)
     spend = transactions.by("customer").over("1d", "7d").features(mean=kp.mean("amount"))
+    limits = profiles.by("customer").latest("limit", max_age="90d")
 
 A wrong declaration is an error at import that names the line and the mend. Declarations
 hold no data; `FeatureSet` (feature_set.py) resolves them against a request.
@@ -9,20 +10,24 @@ hold no data; `FeatureSet` (feature_set.py) resolves them against a request.
 
 import difflib
 import inspect
+import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from kingpost.contracts import Contract, Event, Field, contract_of
-from kingpost.core import BadDuration, Place, caller_place, duration_text, duration_us
-from kingpost.features.aggregates import Aggregate
+from kingpost.core import Place, caller_place
+from kingpost.features.aggregates import Aggregate, ExactAggregate, Ratio, Reduction
 from kingpost.features.errors import LeakingLabel, WrongFeature
+from kingpost.features.filters import Filter, Value, checked_filters
+from kingpost.features.windows import Window, delay_of, sliding, tumbling
 
 __all__ = [
     "Feature",
     "FieldFeature",
+    "Filtered",
     "Keyed",
     "Label",
     "RowFeature",
@@ -65,21 +70,40 @@ class Stream(Generic[E_co]):
         """The stream's name: its contract's."""
         return self.contract.name
 
-    def by(self, key: str) -> "Keyed":
-        """Group the stream by a field, such as the customer.
+    def by(self, *keys: str) -> "Keyed":
+        """Group the stream by a field, such as the customer, or by several together.
 
         Raises:
             WrongFeature: There is no such field, or it cannot be a key.
         """
+        return _keyed(self, (), keys, caller_place())
+
+    def where(
+        self,
+        field: str,
+        *,
+        equals: Value | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        one_of: Iterable[Value] | None = None,
+    ) -> "Filtered":
+        """Look only at events that meet a condition on a field; one without a value does not.
+
+        Args:
+            above: An exclusive limit, of a number.
+            below: An exclusive limit, of a number.
+
+        Raises:
+            WrongFeature: There is no such field, or it can never meet the condition.
+        """
         place = caller_place()
-        found = named_field(self.contract, key, place)
-        if found.kind not in ("text", "integer") or found.optional:
-            raise WrongFeature(
-                f"{key!r} is {'optional' if found.optional else found.kind} and cannot be a key",
-                "group by a str or int field that is always there",
-                place,
-            )
-        return Keyed(self, key)
+        found = named_field(self.contract, field, place)
+        return Filtered(
+            self,
+            checked_filters(
+                self.contract, found, place, equals=equals, above=above, below=below, one_of=one_of
+            ),
+        )
 
     def label(self, field: str) -> "Label":
         """Declare that a field of this stream is what a model learns to predict.
@@ -122,11 +146,72 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Keyed:
-    """A stream grouped by a key field."""
+class Filtered:
+    """The events of a stream that meet some conditions, all of them."""
 
     stream: Stream[Event]
-    key: str
+    filters: tuple[Filter, ...]
+
+    def by(self, *keys: str) -> "Keyed":
+        """Group the events that pass, as `Stream.by` does.
+
+        Raises:
+            WrongFeature: There is no such field, or it cannot be a key.
+        """
+        return _keyed(self.stream, self.filters, keys, caller_place())
+
+    def where(
+        self,
+        field: str,
+        *,
+        equals: Value | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        one_of: Iterable[Value] | None = None,
+    ) -> "Filtered":
+        """Add a condition, as `Stream.where` does.
+
+        Raises:
+            WrongFeature: There is no such field, or it can never meet the condition.
+        """
+        place = caller_place()
+        contract = self.stream.contract
+        found = named_field(contract, field, place)
+        more = checked_filters(
+            contract, found, place, equals=equals, above=above, below=below, one_of=one_of
+        )
+        return Filtered(self.stream, (*self.filters, *more))
+
+
+def _keyed(
+    stream: Stream[Event], filters: tuple[Filter, ...], keys: tuple[str, ...], place: Place
+) -> "Keyed":
+    if not keys or len(set(keys)) < len(keys):
+        raise WrongFeature(
+            "a group needs a key, and each once", 'as in `.by("customer", "shop")`', place
+        )
+    for key in keys:
+        found = named_field(stream.contract, key, place)
+        if found.kind not in ("text", "integer") or found.optional:
+            raise WrongFeature(
+                f"{key!r} is {'optional' if found.optional else found.kind} and cannot be a key",
+                "group by a str or int field that is always there",
+                place,
+            )
+    return Keyed(stream, keys, tuple(sorted(set(filters), key=repr)))
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A stream grouped by key fields.
+
+    Attributes:
+        filters: The conditions that its events meet, in ascending order.
+    """
+
+    stream: Stream[Event]
+    keys: tuple[str, ...]
+    filters: tuple[Filter, ...] = ()
 
     def over(
         self,
@@ -136,7 +221,7 @@ class Keyed:
         """Look back over windows of time, each (t − window, t] for a request at t.
 
         Args:
-            windows: Lengths, as `"1d"`.
+            windows: Lengths, as `"1d"`; `"all"` is all time.
             delay: End every window this long before the request: (t − delay − window,
                 t − delay]. Streams of labels need one.
 
@@ -145,15 +230,63 @@ class Keyed:
             LeakingLabel: The stream becomes known later and no delay is given.
         """
         place = caller_place()
-        try:
-            lengths = [duration_us(window) for window in windows]
-            delay_us = 0 if delay is None else duration_us(delay)
-        except BadDuration as error:
-            raise WrongFeature(str(error), "write it so", place) from error
-        if not lengths or min(lengths) == 0 or len(set(lengths)) < len(lengths):
+        return Windowed(self, sliding(windows, self._delay_us(delay, place), place))
+
+    def tumbling(
+        self,
+        *windows: str | timedelta,
+        delay: str | timedelta | None = None,
+    ) -> "Windowed":
+        """Look at the last whole one of windows that follow one another, by UTC.
+
+        At 12:34 the window of `"1h"` is [11:00, 12:00). Its features' names end in
+        `_tumbling`.
+
+        Args:
+            windows: Lengths, as `"1h"`; they begin at multiples of it since 1970.
+            delay: As in `over`; a whole number of windows.
+
+        Raises:
+            WrongFeature: As `over`, or the delay cuts a window.
+            LeakingLabel: The stream becomes known later and no delay is given.
+        """
+        place = caller_place()
+        return Windowed(self, tumbling(windows, self._delay_us(delay, place), place))
+
+    def latest(
+        self,
+        *fields: str,
+        max_age: str | timedelta = "all",
+        delay: str | timedelta | None = None,
+        default: float = math.nan,
+    ) -> "WindowFeatures":
+        """Look up fields of the latest event of the key, as of the request's own time.
+
+        A feature is named `<key>_<field>`. Any number, integer or boolean can be looked up,
+        also one without a resolution; a text of declared choices gives its place among
+        them. A field without a value in that event is NaN.
+
+        Args:
+            max_age: An older event counts as none.
+            delay: As in `over`.
+            default: The value when there is no event.
+
+        Raises:
+            WrongFeature: A field is missing or free text, or none is given.
+            LeakingLabel: The stream becomes known later and no delay is given.
+        """
+        place = caller_place()
+        if not fields or len(set(fields)) < len(fields):
             raise WrongFeature(
-                "windows must be given, longer than zero and different", 'as in "1d", "7d"', place
+                "a look-up needs fields, and each once", 'as in `.latest("limit")`', place
             )
+        windowed = Windowed(self, sliding((max_age,), self._delay_us(delay, place), place))
+        found = {name: ExactAggregate("last", name, default, place) for name in fields}
+        for name, one in found.items():
+            _check_read(named_field(self.stream.contract, name, place), one)
+        return WindowFeatures(windowed, found, place, is_look_up=True)
+
+    def _delay_us(self, delay: str | timedelta | None, place: Place) -> int:
         if delay is None and self.stream.contract.known_time is not None:
             raise LeakingLabel(
                 f"{self.stream.contract.type.__name__} becomes known after it happened, and a "
@@ -161,7 +294,7 @@ class Keyed:
                 'say how long to wait: `delay="7d"`',
                 place,
             )
-        return Windowed(self, tuple(lengths), delay_us)
+        return delay_of(delay, place)
 
 
 @dataclass(frozen=True)
@@ -169,10 +302,9 @@ class Windowed:
     """A grouped stream seen through windows."""
 
     keyed: Keyed
-    windows_us: tuple[int, ...]
-    delay_us: int
+    windows: tuple[Window, ...]
 
-    def features(self, **aggregates: Aggregate) -> "WindowFeatures":
+    def features(self, **aggregates: Reduction) -> "WindowFeatures":
         """Reduce each window, one feature per aggregate and window.
 
         A feature is named `<key>_<aggregate's name here>_<window>`: `customer_mean_7d`.
@@ -185,43 +317,64 @@ class Windowed:
         contract = self.keyed.stream.contract
         if not aggregates:
             raise WrongFeature("no aggregate is given", "as in `count=kp.count()`", place)
-        for aggregate in aggregates.values():
-            if aggregate.field is not None:
-                _check_aggregated(contract, aggregate, aggregate.field)
+        for one in aggregates.values():
+            parts = (one.numerator, one.denominator) if isinstance(one, Ratio) else (one,)
+            for part in parts:
+                if part.field is not None:
+                    _check_aggregated(named_field(contract, part.field, part.place), part)
         return WindowFeatures(self, aggregates, place)
 
 
-def _check_aggregated(contract: Contract[Event], aggregate: Aggregate, name: str) -> None:
-    found = named_field(contract, name, aggregate.place)
-    call = f"kp.{aggregate.operation}({name!r})"
-    if found.kind in ("text", "time"):
+_BY_IDENTITY = ("count", "distinct")
+_BY_PLACE = ("first", "last", "top")
+
+
+def _check_aggregated(found: Field, one: Aggregate) -> None:
+    if one.operation in _BY_IDENTITY and found.kind != "time":
+        return
+    if one.operation in ("first", "last"):
+        _check_read(found, one)
+        return
+    if found.kind == "time" or (found.kind == "text" and one.operation not in _BY_PLACE):
         raise WrongFeature(
-            f"{call}: {name!r} is {found.kind}, a window needs a number",
+            f"{one.call}: {found.name!r} is {found.kind}, a window needs a number",
             "aggregate a float with a resolution, an int or a bool",
-            aggregate.place,
+            one.place,
         )
-    if not found.is_exact:
+    if found.kind == "text":
+        _check_read(found, one)
+    elif not found.is_exact:
         raise WrongFeature(
-            f"{call}: {name!r} has no resolution, so its sum would depend on the order of events",
-            f"declare the last digit that counts: `{name}: "
+            f"{one.call}: {found.name!r} has no resolution, so its sum would depend on the "
+            "order of events",
+            f"declare the last digit that counts: `{found.name}: "
             'Annotated[float, kp.Resolution("0.01")]`',
-            aggregate.place,
+            one.place,
         )
-    if found.optional:
+
+
+def _check_read(found: Field, one: Aggregate) -> None:
+    """Check a field whose values are given as they are."""
+    if found.kind == "time" or (found.kind == "text" and not found.choices):
         raise WrongFeature(
-            f"{call}: {name!r} may be missing",
-            "give the field a default instead of `| None`",
-            aggregate.place,
+            f"{one.call}: {found.name!r} is {found.kind} and a model takes numbers",
+            'declare its choices, as in `Literal["web", "shop"]`, or take kp.distinct of it',
+            one.place,
         )
 
 
 @dataclass(frozen=True)
 class WindowFeatures:
-    """Several aggregates over several windows of one grouped stream."""
+    """Several aggregates over several windows of one grouped stream.
+
+    Attributes:
+        is_look_up: Whether they are the fields of the latest event, named without a window.
+    """
 
     windowed: Windowed
-    aggregates: Mapping[str, Aggregate]
+    aggregates: Mapping[str, Reduction]
     place: Place
+    is_look_up: bool = False
 
     @property
     def stream(self) -> Stream[Event]:
@@ -229,32 +382,52 @@ class WindowFeatures:
         return self.windowed.keyed.stream
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The fields that the stream is grouped by."""
+        return self.windowed.keyed.keys
+
+    @property
     def key(self) -> str:
-        """The field that the stream is grouped by."""
-        return self.windowed.keyed.key
+        """The key as the features are named by it."""
+        return "_".join(self.keys)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, window by window."""
+        if self.is_look_up:
+            return tuple(f"{self.key}_{name}" for name in self.aggregates)
         return tuple(
-            f"{self.key}_{name}_{duration_text(window)}"
-            for window in self.windowed.windows_us
-            for name in self.aggregates
+            f"{self.key}_{part}_{window.text}"
+            for window in self.windowed.windows
+            for name, one in self.aggregates.items()
+            for part in _parts(name, one)
         )
 
     @property
     def description(self) -> dict[str, object]:
         """What the values depend on, for the feature's digest."""
-        return {
+        windows, filters = self.windowed.windows, self.windowed.keyed.filters
+        found: dict[str, object] = {
             "stream": self.stream.contract.digest,
-            "key": self.key,
-            "windows_us": self.windowed.windows_us,
-            "delay_us": self.windowed.delay_us,
-            "aggregates": [
-                (name, one.operation, one.field, str(one.default))
-                for name, one in self.aggregates.items()
-            ],
+            "key": self.keys[0] if len(self.keys) == 1 else self.keys,
+            "windows_us": [window.length_us for window in windows],
+            "delay_us": windows[0].delay_us,
+            "aggregates": [(name, *one.description) for name, one in self.aggregates.items()],
         }
+        if filters:
+            found["filters"] = [one.description for one in filters]
+        if windows[0].is_tumbling:
+            found["is_tumbling"] = True
+        if self.is_look_up:
+            found["is_look_up"] = True
+        return found
+
+
+def _parts(name: str, one: Reduction) -> tuple[str, ...]:
+    """Name the values of one aggregate: several for the most frequent ones."""
+    if isinstance(one, Aggregate) and one.operation == "top":
+        return tuple(f"{name}_{rank}" for rank in range(1, one.argument + 1))
+    return (name,)
 
 
 @dataclass(frozen=True)

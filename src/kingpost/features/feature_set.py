@@ -75,7 +75,7 @@ class FeatureSet:
         for one in self.features:
             start = len(names)
             if isinstance(one, WindowFeatures):
-                self._check_key(one)
+                self._check_keys(one)
                 windows.append(WindowSlot(one, start))
                 names.extend(one.names)
             elif isinstance(one, FieldFeature):
@@ -135,17 +135,18 @@ class FeatureSet:
                 out[start + at] = math.nan
         return failed
 
-    def _check_key(self, view: WindowFeatures) -> None:
-        grouped = named_field(view.stream.contract, view.key, view.place)
-        asked = self.request.by_name.get(view.key)
-        if asked is None or asked.kind != grouped.kind:
-            found = "none" if asked is None else f"one of kind {asked.kind}"
-            raise WrongFeature(
-                f"features by {view.key!r} ({grouped.kind}) need that field in the request "
-                f"{self.request.type.__name__}, which has {found}",
-                f"add `{view.key}` to the request or group by a field it has",
-                view.place,
-            )
+    def _check_keys(self, view: WindowFeatures) -> None:
+        for key in view.keys:
+            grouped = named_field(view.stream.contract, key, view.place)
+            asked = self.request.by_name.get(key)
+            if asked is None or asked.kind != grouped.kind:
+                found = "none" if asked is None else f"one of kind {asked.kind}"
+                raise WrongFeature(
+                    f"features by {key!r} ({grouped.kind}) need that field in the request "
+                    f"{self.request.type.__name__}, which has {found}",
+                    f"add `{key}` to the request or group by a field it has",
+                    view.place,
+                )
 
     def _check_field(self, one: FieldFeature) -> None:
         found = named_field(self.request, one.name, one.place)

@@ -1,65 +1,221 @@
-"""How declared windows are put to the kernel: integer edges, columns, outputs."""
+"""How declared windows are put to the kernel: integer edges, columns, outputs.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+Windows over the same events share one state: the same stream, key fields and filters are
+one `Source`. A feature is one output of one source, or one output over another.
 
-import numpy as np
-from numpy.typing import NDArray
+The rule: what a feature's value is does not depend on what else is planned beside it.
+"""
 
-from kingpost.contracts import ColumnBatch, Field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kingpost.contracts import Contract, Event, Field
+from kingpost.features.aggregates import Aggregate, Ratio
 from kingpost.features.declare import WindowFeatures
+from kingpost.features.filters import Filter
+from kingpost.features.kernel_columns import Encoding, KernelColumn
+from kingpost.features.windows import Window
 
-__all__ = ["KernelPlan", "multiples"]
+__all__ = [
+    "Division",
+    "KernelOutput",
+    "KernelPlan",
+    "Source",
+    "Take",
+    "WindowPlan",
+    "moves_of",
+]
+
+KernelOutput = tuple[str, int, int, int, float, int, int]
+"""(operation, column, far_us, near_us, default, argument, align_us)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The events that one state of the kernel holds.
+
+    Attributes:
+        keys: The fields they are grouped by.
+        filters: The conditions they meet, in ascending order.
+    """
+
+    stream: str
+    keys: tuple[str, ...]
+    filters: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class KernelPlan:
-    """The kernel's view of windowed features over one stream and key.
+    """The kernel's view of one source.
 
     Attributes:
-        fields: The value columns, in the kernel's order.
-        outputs: (operation, column, far_us, near_us, default) per feature; a window is
-            (t − far, t − near].
+        columns: The value columns, in the kernel's order.
+        outputs: One per value that is read; a window is (t − far, t − near], or with an
+            alignment the last such one that is complete.
     """
 
-    fields: tuple[Field, ...]
-    outputs: tuple[tuple[str, int, int, int, float], ...]
+    contract: Contract[Event]
+    columns: tuple[KernelColumn, ...]
+    outputs: tuple[KernelOutput, ...]
 
     @property
     def scales(self) -> Sequence[int]:
-        """Multiples of the resolution in one unit, per value column."""
-        return [field.scale for field in self.fields]
+        """Multiples of each column in one unit; 0 for opaque bits."""
+        return [column.scale for column in self.columns]
+
+
+class Take(NamedTuple):
+    """A feature that is one output of a source, by its place among them."""
+
+    source: Source
+    output: int
+
+
+class Division(NamedTuple):
+    """A feature that is one output over another; `default` when that is zero."""
+
+    numerator: Take
+    denominator: Take
+    default: float
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """Groups of windowed features, planned together.
+
+    Attributes:
+        sources: What is read, in the order in which it was first asked for.
+        values: Where the features of each group come from, in the order of its names.
+    """
+
+    sources: Mapping[Source, KernelPlan]
+    values: Sequence[tuple[WindowFeatures, tuple[Take | Division, ...]]]
 
     @classmethod
-    def of(cls, views: Sequence[WindowFeatures]) -> "KernelPlan":
-        """Plan groups of windowed features over one stream and key, one after the other."""
-        by_name = views[0].stream.contract.by_name
-        used = [
-            one.field for view in views for one in view.aggregates.values() if one.field is not None
+    def of(cls, views: Iterable[WindowFeatures]) -> "WindowPlan":
+        """Plan groups of windowed features; a group given twice is planned once."""
+        growing: dict[Source, _Growing] = {}
+        values = [
+            (view, tuple(_values_of(view, growing)))
+            for view in {id(view): view for view in views}.values()
         ]
-        names = list(dict.fromkeys(used))
-        return cls(
-            tuple(by_name[name] for name in names),
-            tuple(
-                (
-                    one.operation,
-                    -1 if one.field is None else names.index(one.field),
-                    view.windowed.delay_us + window,
-                    view.windowed.delay_us,
-                    one.default,
-                )
-                for view in views
-                for window in view.windowed.windows_us
-                for one in view.aggregates.values()
-            ),
+        return cls({source: one.finish() for source, one in growing.items()}, values)
+
+    def placed(
+        self, views: Iterable[tuple[WindowFeatures, int]]
+    ) -> list[tuple[int, Take | Division]]:
+        """Return where features come from, by their place.
+
+        Args:
+            views: Some of the groups, with the place of the first feature of each.
+
+        Raises:
+            KeyError: A group was not planned.
+        """
+        planned = {id(view): values for view, values in self.values}
+        return [pair for view, start in views for pair in enumerate(planned[id(view)], start)]
+
+
+def moves_of(
+    source: Source, values: Iterable[tuple[int, Take | Division]]
+) -> list[tuple[int, int, int]]:
+    """Gather the outputs of a source that lie side by side, as their features do, into moves.
+
+    Returns:
+        (first, end) among the outputs and the place of the first one among the features.
+    """
+    moves: list[tuple[int, int, int]] = []
+    for at, one in values:
+        if not isinstance(one, Take) or one.source != source:
+            continue
+        if moves:
+            first, end, place = moves[-1]
+            if one.output == end and at == place + end - first:
+                moves[-1] = (first, end + 1, place)
+                continue
+        moves.append((one.output, one.output + 1, at))
+    return moves
+
+
+@dataclass
+class _Growing:
+    """A plan to which outputs are still added; an output asked for again is shared."""
+
+    contract: Contract[Event]
+    columns: dict[tuple[str, Encoding], KernelColumn] = field(default_factory=dict)
+    outputs: dict[tuple[object, ...], tuple[int, KernelOutput]] = field(default_factory=dict)
+
+    def column(self, one: Field, encoding: Encoding) -> int:
+        self.columns.setdefault((one.name, encoding), KernelColumn(one, encoding))
+        return list(self.columns).index((one.name, encoding))
+
+    def output(self, output: KernelOutput) -> int:
+        # the default by its text: -0.0 is not 0.0, and NaN is NaN
+        same = (*output[:4], repr(output[4]), *output[5:])
+        return self.outputs.setdefault(same, (len(self.outputs), output))[0]
+
+    def finish(self) -> KernelPlan:
+        return KernelPlan(
+            self.contract,
+            tuple(self.columns.values()),
+            tuple(output for _, output in self.outputs.values()),
         )
 
 
-def multiples(batch: ColumnBatch, field: Field) -> NDArray[np.int64]:
-    """Return a column as whole numbers of its resolution, as `Field.multiple` does one."""
-    column = batch.numbers(field.name)
-    if field.kind == "number":
-        values = cast("NDArray[np.float64]", column)
-        return np.rint(values * float(field.scale)).astype(np.int64)
-    return column.astype(np.int64)
+def _values_of(view: WindowFeatures, growing: dict[Source, _Growing]) -> Iterator[Take | Division]:
+    for window in view.windowed.windows:
+        for one in view.aggregates.values():
+            if isinstance(one, Ratio):
+                yield Division(
+                    _take(view, one.numerator, window, growing),
+                    _take(view, one.denominator, window, growing),
+                    one.default,
+                )
+            elif one.operation == "top":
+                for rank in range(1, one.argument + 1):
+                    yield _take(view, one, window, growing, argument=rank)
+            else:
+                yield _take(view, one, window, growing)
+
+
+def _take(
+    view: WindowFeatures,
+    one: Aggregate,
+    window: Window,
+    growing: dict[Source, _Growing],
+    *,
+    argument: int | None = None,
+) -> Take:
+    contract, keyed = view.stream.contract, view.windowed.keyed
+    found = None if one.field is None else contract.by_name[one.field]
+    filters = set(keyed.filters)
+    if found is not None and found.optional and not view.is_look_up:
+        filters.add(Filter(found.name, "present"))
+    source = Source(contract.name, keyed.keys, tuple(sorted(filters, key=repr)))
+    plan = growing.setdefault(source, _Growing(contract))
+    column = -1
+    if found is not None and one.operation != "count":
+        column = plan.column(found, _encoding(found, one, is_look_up=view.is_look_up))
+    return Take(
+        source,
+        plan.output(
+            (
+                one.operation,
+                column,
+                window.far_us,
+                window.near_us,
+                one.default,
+                one.argument if argument is None else argument,
+                window.align_us,
+            )
+        ),
+    )
+
+
+def _encoding(found: Field, one: Aggregate, *, is_look_up: bool) -> Encoding:
+    if is_look_up and found.optional:
+        return "bits"
+    if found.kind == "text":
+        return "hash" if one.operation == "distinct" else "choice"
+    return "multiple" if found.is_exact else "bits"

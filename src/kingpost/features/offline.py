@@ -1,26 +1,35 @@
 """Feature values of the past: training sets over millions of rows, by the online kernel.
 
 A read is a function of (key, event time, position). With the position of each request as
-its bound, the result is what serving saw, late events and all (`as_recorded`). Without,
-it is the classical backfill: everything that had happened and was known by the request's
-own time, whenever it reached us; on the request's own stream, events of the same
+its bound, the result is what serving saw, late events and all (`as_recorded`): an event
+counts from its own position to that of its correction or retraction. Without, it is the
+classical backfill: everything that had happened and was known by the request's own time,
+whenever it reached us, as corrected since; on the request's own stream, events of the same
 microsecond count up to the request itself.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts import ColumnBatch, Instant, Texts
-from kingpost.features.feature_set import NOT_COMPUTABLE, FeatureSet, WindowSlot
+from kingpost.contracts import ColumnBatch, Instant
+from kingpost.features.feature_set import NOT_COMPUTABLE, FeatureSet
+from kingpost.features.filters import mask
 from kingpost.features.history import History
 from kingpost.features.kernel import backfill
-from kingpost.features.kernel_plan import KernelPlan, multiples
-from kingpost.features.keys import factorise
+from kingpost.features.kernel_plan import (
+    Division,
+    KernelPlan,
+    Source,
+    Take,
+    WindowPlan,
+    moves_of,
+)
+from kingpost.features.key_columns import shared_codes
 from kingpost.features.read_vectors import Chain, seen_from
 
 __all__ = ["Requests", "feature_matrix"]
@@ -64,85 +73,118 @@ def feature_matrix(
     """
     out = np.empty((len(requests), len(features)), np.float64)
     if len(requests):
-        groups: dict[tuple[str, str], list[WindowSlot]] = {}
-        for slot in features.windows:
-            groups.setdefault((slot.view.stream.name, slot.view.key), []).append(slot)
-        for (stream, _), slots in groups.items():
-            _fill_windows(features, slots, requests, histories[stream], out, threads)
+        _fill_windows(features, requests, histories, out, threads)
         _fill_rest(features, requests, out)
     return out
 
 
 def _fill_windows(
     features: FeatureSet,
-    slots: Sequence[WindowSlot],
     requests: Requests,
-    history: History,
+    histories: Mapping[str, History],
     out: NDArray[np.float64],
     threads: int,
 ) -> None:
-    """Fill in all windows over one stream by one key: its events are sorted once."""
-    view, contract = slots[0].view, slots[0].view.stream.contract
-    plan = KernelPlan.of([slot.view for slot in slots])
-    width = len(plan.outputs)
-    values = np.empty((len(requests), width), np.float64)
-    codes, read_codes = _shared_codes(
-        history.events.columns[view.key], requests.events.columns[view.key]
-    )
-    times = _int64(history.events, contract.event_time.name)
-    asked = _int64(requests.events, features.request.event_time.name)
-    arrival = read_arrival = None
+    """Fill in all windows; the events of each source are sorted once."""
+    plan = WindowPlan.of(slot.view for slot in features.windows)
+    slots = plan.placed((slot.view, slot.start) for slot in features.windows)
+    divisions = [(at, one) for at, one in slots if isinstance(one, Division)]
+    parts = {part for _, one in divisions for part in (one.numerator, one.denominator)}
+    kept: dict[Take, NDArray[np.float64]] = {}
+    for source, kernel in plan.sources.items():
+        width, moves = len(kernel.outputs), moves_of(source, slots)
+        call = _Call(features, source, kernel, requests, histories[source.stream], threads)
+        if [move[:2] for move in moves] == [(0, width)]:
+            values, start = out, moves[0][2]  # all side by side: they need no moving
+        else:
+            values, start = np.empty((len(requests), width), np.float64), 0
+        _write(call, values, start)
+        if values is not out:
+            for first, end, at in moves:
+                out[:, at : at + end - first] = values[:, first:end]
+        for part in parts:
+            if part.source == source:
+                kept[part] = values[:, start + part.output].copy()
+    for at, one in divisions:
+        below = kept[one.denominator]
+        out[:, at] = one.default
+        with np.errstate(all="ignore"):
+            np.divide(kept[one.numerator], below, out=out[:, at], where=below != 0.0)
+
+
+class _Call(NamedTuple):
+    """What the kernel is asked: the outputs of one source for every request."""
+
+    features: FeatureSet
+    source: Source
+    plan: KernelPlan
+    requests: Requests
+    history: History
+    threads: int
+
+
+def _write(call: _Call, out: NDArray[np.float64], start: int) -> None:
+    """Compute one source and write its outputs side by side from a column on."""
+    requests, plan, contract = call.requests, call.plan, call.plan.contract
+    history = _that_counts(call)
+    codes, read_codes = shared_codes(history.events, requests.events, call.source.keys)
+    asked = _int64(requests.events, call.features.request.event_time.name)
+    arrival = read_arrival = ends = None
     tie = np.full(len(requests), _ALWAYS, np.int64)
     if requests.read_at is not None:
-        arrival, read_arrival = seen_from(history.positions, requests.read_at)
+        arrival, read_arrival, ends = seen_from(history, requests.read_at)
     else:
         if contract.known_time is not None:
             arrival, read_arrival = _int64(history.events, contract.known_time.name), asked
-        if contract.name == features.request.name:
+        if contract.name == call.features.request.name:
             tie = requests.positions
     backfill(
         plan.scales,
         plan.outputs,
         codes,
-        times,
+        _int64(history.events, contract.event_time.name),
         history.positions,
         arrival,
-        [multiples(history.events, field) for field in plan.fields],
+        ends,
+        [column.encode(history.events) for column in plan.columns],
         read_codes,
         asked,
         tie,
         read_arrival,
-        values,
-        width,
-        0,
-        threads,
+        out,
+        out.shape[1],
+        start,
+        call.threads,
     )
-    first = 0
-    for slot in slots:
-        end = first + len(slot.view.names)
-        out[:, slot.start : slot.start + end - first] = values[:, first:end]
-        first = end
+
+
+def _that_counts(call: _Call) -> History:
+    """Return the events that any read can see: those that pass the filters and ever counted."""
+    history = call.history
+    history = history.live() if call.requests.read_at is None else history.counted()
+    events = history.events
+    passes = mask(call.source.filters, events)
+    if passes is None:
+        return history
+    rows, needed = np.flatnonzero(passes), _columns_of(call.source, call.plan)
+    fewer = ColumnBatch(
+        events.rows,
+        {name: events.columns[name] for name in needed},
+        {name: events.present[name] for name in needed if name in events.present},
+    )
+    ends = None if history.ends is None else history.ends[rows]
+    return History(fewer.take(rows), history.positions[rows], ends)
+
+
+def _columns_of(source: Source, plan: KernelPlan) -> set[str]:
+    times = {plan.contract.event_time.name}
+    if plan.contract.known_time is not None:
+        times.add(plan.contract.known_time.name)
+    return times | set(source.keys) | {column.field.name for column in plan.columns}
 
 
 def _int64(batch: ColumnBatch, name: str) -> NDArray[np.int64]:
     return np.ascontiguousarray(batch.numbers(name), np.int64)
-
-
-def _shared_codes(
-    events: NDArray[np.generic] | Texts, requests: NDArray[np.generic] | Texts
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Number the keys of both columns alike."""
-    if isinstance(events, Texts) and isinstance(requests, Texts):
-        known = {value: code for code, value in enumerate(events.values)}
-        mapped = np.array([known.get(value, -1) for value in requests.values], np.int32)
-        return events.codes, mapped[requests.codes]
-    events = cast("NDArray[np.generic]", events)
-    requests = cast("NDArray[np.generic]", requests)
-    if events is requests:
-        codes, _ = factorise(events)
-        return codes, codes
-    codes, _ = factorise(np.concatenate([events, requests]))
-    return codes[: len(events)], codes[len(events) :]
 
 
 def _fill_rest(features: FeatureSet, requests: Requests, out: NDArray[np.float64]) -> None:

@@ -13,41 +13,54 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts import ColumnBatch, Contract, Event, Texts
+from kingpost.contracts import ColumnBatch, Contract, Event
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.feature_set import FeatureSet
+from kingpost.features.filters import mask, matcher
 from kingpost.features.history import History
 from kingpost.features.kernel import State
-from kingpost.features.kernel_plan import KernelPlan, multiples
+from kingpost.features.kernel_plan import (
+    Division,
+    KernelPlan,
+    Source,
+    Take,
+    WindowPlan,
+    moves_of,
+)
+from kingpost.features.key_columns import numbered_keys
 
 __all__ = ["FeatureReader", "OnlineFeatures"]
 
 
 class _WindowState:
-    """The events of one stream by one key, held once for all windows over them."""
+    """The events of one source, held once for all windows over them."""
 
-    def __init__(self, views: Sequence[WindowFeatures]) -> None:
-        plan = KernelPlan.of(views)
-        view, contract = views[0], views[0].stream.contract
+    def __init__(self, source: Source, plan: KernelPlan) -> None:
         self.width = len(plan.outputs)
         self.state = State(plan.scales, plan.outputs)
         self.codes: dict[object, int] = {}
-        self.key = attrgetter(view.key)
-        self._key_name = view.key
-        self._time = attrgetter(f"{contract.event_time.name}.us")
-        self._columns = tuple((attrgetter(f.name), f) for f in plan.fields)
-        self._fields = plan.fields
+        self.key = attrgetter(*source.keys)
+        self._source, self._plan = source, plan
+        self._matches = matcher(source.filters)
+        self._time = attrgetter(f"{plan.contract.event_time.name}.us")
+        self._columns = tuple(
+            (attrgetter(column.field.name), column.encoder()) for column in plan.columns
+        )
 
     def insert(self, event: Event, position: int) -> None:
+        if self._matches is not None and not self._matches(event):
+            return
         codes = self.codes
         key = self.key(event)
         code = codes.get(key)
         if code is None:
             code = codes[key] = len(codes)
-        values = tuple([field.multiple(get(event)) for get, field in self._columns])
+        values = tuple([encode(get(event)) for get, encode in self._columns])
         self.state.insert(code, self._time(event), position, values)
 
     def retract(self, event: Event, position: int) -> None:
+        if self._matches is not None and not self._matches(event):
+            return
         code = self.codes.get(self.key(event))
         if code is not None:
             self.state.retract(code, self._time(event), position)
@@ -55,26 +68,16 @@ class _WindowState:
     def load(
         self, contract: Contract[Event], batch: ColumnBatch, positions: NDArray[np.int64]
     ) -> None:
-        column = batch.columns[self._key_name]
+        passes = mask(self._source.filters, batch)
+        if passes is not None:
+            batch, positions = batch.take(passes), positions[passes]
+        found, keys = numbered_keys(batch, self._source.keys)
         codes = self.codes
-        if isinstance(column, Texts):
-            mapped = [codes.setdefault(value, len(codes)) for value in column.values]
-            rows = np.array(mapped, np.int32)[column.codes] if mapped else column.codes
-        else:
-            distinct, inverse = np.unique(column, return_inverse=True)
-            mapped = [codes.setdefault(value, len(codes)) for value in distinct.tolist()]
-            rows = np.array(mapped, np.int32)[inverse]
+        mapped = [codes.setdefault(key, len(codes)) for key in keys]
+        rows = np.array(mapped, np.int32)[found] if mapped else found
         times = batch.numbers(contract.event_time.name).astype(np.int64, copy=False)
-        values = [multiples(batch, field) for field in self._fields]
+        values = [column.encode(batch) for column in self._plan.columns]
         self.state.load(np.ascontiguousarray(rows, np.int32), times, positions, values)
-
-
-class _Slice(NamedTuple):
-    """Where the values of one group of features lie among those that its state gives."""
-
-    state: _WindowState
-    first: int
-    end: int
 
 
 class OnlineFeatures:
@@ -85,18 +88,13 @@ class OnlineFeatures:
     """
 
     def __init__(self, views: Iterable[WindowFeatures]) -> None:
-        groups: dict[tuple[str, str], list[WindowFeatures]] = {}
-        for view in {id(view): view for view in views}.values():
-            groups.setdefault((view.stream.name, view.key), []).append(view)
+        self._plan = WindowPlan.of(views)
+        self._states = {
+            source: _WindowState(source, plan) for source, plan in self._plan.sources.items()
+        }
         self._by_stream: dict[str, list[_WindowState]] = {}
-        self._slices: dict[int, _Slice] = {}
-        for (stream, _), group in groups.items():
-            state = _WindowState(group)
-            self._by_stream.setdefault(stream, []).append(state)
-            first = 0
-            for view in group:
-                self._slices[id(view)] = _Slice(state, first, first + len(view.names))
-                first += len(view.names)
+        for source, state in self._states.items():
+            self._by_stream.setdefault(source.stream, []).append(state)
 
     def apply(self, stream: str, event: Event, position: int) -> None:
         """Add one event that the journal holds at `position`."""
@@ -116,7 +114,7 @@ class OnlineFeatures:
                 state.load(contract, history.events, history.positions)
 
     def events(self) -> Mapping[str, int]:
-        """Count the events held, by stream and the number of the key they are grouped by."""
+        """Count the events held, by stream and the number of the state that holds them."""
         return {
             f"{stream}/{index}": state.state.events()
             for stream, states in self._by_stream.items()
@@ -125,7 +123,11 @@ class OnlineFeatures:
 
     def reader(self, features: FeatureSet) -> "FeatureReader":
         """Prepare reads of one decision's features."""
-        return FeatureReader(features, [self._slices[id(slot.view)] for slot in features.windows])
+        return FeatureReader(
+            features,
+            self._plan.placed((slot.view, slot.start) for slot in features.windows),
+            self._states,
+        )
 
 
 class _Read(NamedTuple):
@@ -135,30 +137,62 @@ class _Read(NamedTuple):
     code_of: Callable[[object, int], int]
     key: Callable[[Event], object]
     values: "array[float]"
-    moves: tuple[tuple[int, int, int], ...]
-    """(first, end) in `values` and the place of the first one among the features."""
+    moves: Sequence[tuple[int, int, int]]
+
+
+class _Quotient(NamedTuple):
+    """One value over another, and the place of the feature that it is."""
+
+    above: "array[float]"
+    above_at: int
+    below: "array[float]"
+    below_at: int
+    default: float
+    place: int
 
 
 class FeatureReader:
-    """Reads the features of one decision for one request at a time."""
+    """Reads the features of one decision for one request at a time.
 
-    def __init__(self, features: FeatureSet, slices: Sequence[_Slice]) -> None:
+    Args:
+        values: Where each windowed feature comes from, by its place among the features.
+    """
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        values: Sequence[tuple[int, Take | Division]],
+        states: Mapping[Source, _WindowState],
+    ) -> None:
         self._features = features
         self._time = attrgetter(f"{features.request.event_time.name}.us")
-        states = {id(one.state): one.state for one in slices}
+        sources = dict.fromkeys(
+            part.source
+            for _, one in values
+            for part in ((one,) if isinstance(one, Take) else (one.numerator, one.denominator))
+        )
+        found = {source: array("d", bytes(8 * states[source].width)) for source in sources}
         self._reads = tuple(
             _Read(
-                state.state.read,
-                state.codes.get,
-                state.key,
-                array("d", bytes(8 * state.width)),
-                tuple(
-                    (one.first, one.end, slot.start)
-                    for one, slot in zip(slices, features.windows, strict=True)
-                    if one.state is state
-                ),
+                states[source].state.read,
+                states[source].codes.get,
+                states[source].key,
+                room,
+                moves_of(source, values),
             )
-            for state in states.values()
+            for source, room in found.items()
+        )
+        self._quotients = tuple(
+            _Quotient(
+                found[one.numerator.source],
+                one.numerator.output,
+                found[one.denominator.source],
+                one.denominator.output,
+                one.default,
+                at,
+            )
+            for at, one in values
+            if isinstance(one, Division)
         )
 
     def read(self, event: Event, position: int, out: "array[float]", start: int) -> tuple[str, ...]:
@@ -176,4 +210,7 @@ class FeatureReader:
             read(code_of(key(event), -1), moment, position, values, 0)
             for first, end, at in moves:
                 out[start + at : start + at + end - first] = values[first:end]
+        for above, above_at, below, below_at, default, place in self._quotients:
+            divisor = below[below_at]
+            out[start + place] = above[above_at] / divisor if divisor else default
         return self._features.complete(event, out, start)

@@ -1,8 +1,8 @@
 """Events as an online store outside this process keeps them: bytes, a few numbers each.
 
-A group holds the events of one stream by one key, once for all windows over them. A
-record is 64-bit little-endian whole numbers: sequence, time, then one multiple of its
-resolution per value column. Three kinds differ by the sequence:
+A group holds the events of one source (a stream, the fields it is grouped by, its
+filters) once for all windows over them. A record is 64-bit little-endian whole numbers: sequence, time, then one per value column, as the
+kernel takes them. Three kinds differ by the sequence:
 
     s >= 0     an event
     s = ~of    the event with sequence `of` went out again
@@ -16,9 +16,8 @@ import hashlib
 import struct
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,13 +25,21 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import Event
 from kingpost.features.declare import WindowFeatures
+from kingpost.features.feature_set import FeatureSet
+from kingpost.features.filters import matcher
 from kingpost.features.kernel import State
-from kingpost.features.kernel_plan import KernelPlan
+from kingpost.features.kernel_plan import (
+    Division,
+    KernelOutput,
+    KernelPlan,
+    Source,
+    Take,
+    WindowPlan,
+    moves_of,
+)
+from kingpost.features.windows import ALL_TIME_US
 
-__all__ = ["ALL_TIME_US", "EventGroup", "GroupRead", "KeyEvents", "Layout"]
-
-ALL_TIME_US = 2**62
-"""The reach of a window without an end."""
+__all__ = ["EventGroup", "KeyEvents", "Layout", "LayoutRead"]
 
 _FORMAT = 1
 _MARK = -(2**63)
@@ -41,7 +48,6 @@ _FEW = 64
 """A key with no more obsolete records than this is left as it is."""
 
 Integers = NDArray[np.int64]
-Output = tuple[str, int, int, int, float]
 
 
 class KeyEvents(NamedTuple):
@@ -61,35 +67,49 @@ class KeyEvents(NamedTuple):
 
 
 class EventGroup:
-    """The events of one stream by one key.
+    """The events of one source: one stream, the fields it is grouped by, its filters.
 
     Attributes:
+        outputs: What the kernel computes of them.
         reach_us: How far behind its time a read looks; `ALL_TIME_US` when without an end.
         record_bytes: Of one event.
+        description: All that the stored bytes depend on.
     """
 
-    def __init__(self, views: Sequence[WindowFeatures]) -> None:
-        plan = KernelPlan.of(views)
-        contract = views[0].stream.contract
-        self.stream, self.key = contract.name, views[0].key
+    def __init__(self, source: Source, plan: KernelPlan) -> None:
+        self.stream, self.key = source.stream, ", ".join(source.keys)
         self.outputs, self.scales = plan.outputs, plan.scales
         self.reach_us = max(map(_reach_us, plan.outputs))
-        self._record = struct.Struct(f"<{2 + len(plan.fields)}q")
+        self._record = struct.Struct(f"<{2 + len(plan.columns)}q")
         self.record_bytes = self._record.size
-        self._key = attrgetter(self.key)
-        self._time = attrgetter(f"{contract.event_time.name}.us")
-        self._columns = tuple((attrgetter(field.name), field) for field in plan.fields)
-        self.description = {
+        self._matches = matcher(source.filters)
+        self._keys = tuple(map(attrgetter, source.keys))
+        self._time = attrgetter(f"{plan.contract.event_time.name}.us")
+        self._columns = tuple(
+            (attrgetter(column.field.name), column.encoder()) for column in plan.columns
+        )
+        self.description: dict[str, object] = {
             "format": _FORMAT,
-            "stream": self.stream,
-            "key": self.key,
-            "columns": [(field.name, field.kind, field.scale) for field in plan.fields],
+            "stream": source.stream,
+            "keys": source.keys,
+            "filters": [one.description for one in source.filters],
+            "columns": [
+                (one.field.name, one.field.kind, one.encoding, one.scale, one.field.choices)
+                for one in plan.columns
+            ],
             "reach_us": self.reach_us,
         }
 
-    def key_of(self, event: Event) -> str:
-        """Return an event's key as text."""
-        return str(self._key(event))
+    def takes(self, event: Event) -> bool:
+        """Say whether an event of the stream is one of those held."""
+        return self._matches is None or self._matches(event)
+
+    def key_of(self, event: Event) -> str | None:
+        """Return an event's key as text; None when part of it is missing."""
+        parts: list[object] = [get(event) for get in self._keys]
+        if None in parts:
+            return None
+        return str(parts[0]) if len(parts) == 1 else msgspec.json.encode(parts).decode()
 
     def time_of(self, event: Event) -> int:
         """Return when an event of the stream happened, microseconds."""
@@ -97,7 +117,7 @@ class EventGroup:
 
     def pack(self, event: Event, sequence: int) -> bytes:
         """Return the record of an event."""
-        values = [field.multiple(get(event)) for get, field in self._columns]
+        values = [encode(get(event)) for get, encode in self._columns]
         return self._record.pack(sequence, self._time(event), *values)
 
     def pack_end(self, event: Event, sequence: int) -> bytes:
@@ -137,13 +157,12 @@ class EventGroup:
         return mark + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
 
 
-def _reach_us(output: Output) -> int:
+def _reach_us(output: KernelOutput) -> int:
     """Return how far behind the time of a read an output's window begins.
 
     A window that ends at a multiple of a length begins up to that length earlier.
     """
-    far, *rest = cast("tuple[int, ...]", output[2:])
-    align = rest[3] if len(rest) > 3 else 0
+    _, _, far, _, _, _, align = output
     return min(far + align, ALL_TIME_US)
 
 
@@ -151,91 +170,129 @@ class Layout:
     """The groups behind some windowed features, and what they are called in a store.
 
     Attributes:
-        groups: In the order of their streams and keys.
+        groups: What is held of each source.
         digest: SHA-256 of all that the stored bytes depend on, shortened, in hex. A changed
             definition has another one, so it never reads what was stored for the old.
     """
 
     def __init__(self, views: Iterable[WindowFeatures]) -> None:
-        by_group: dict[tuple[str, str], list[WindowFeatures]] = {}
-        for view in {id(view): view for view in views}.values():
-            by_group.setdefault((view.stream.name, view.key), []).append(view)
-        self.groups = tuple(EventGroup(by_group[name]) for name in sorted(by_group))
-        self._slices: dict[int, tuple[int, int, int]] = {}
-        for index, name in enumerate(sorted(by_group)):
-            first = 0
-            for view in by_group[name]:
-                self._slices[id(view)] = (index, first, first + len(view.names))
-                first += len(view.names)
-        text = msgspec.json.encode([group.description for group in self.groups], order="sorted")
-        self.digest = hashlib.sha256(text).hexdigest()[:16]
+        self._plan = WindowPlan.of(views)
+        described: dict[bytes, tuple[Source, EventGroup]] = {}
+        for source, plan in self._plan.sources.items():
+            group = EventGroup(source, plan)
+            described[msgspec.json.encode(group.description, order="sorted")] = (source, group)
+        ordered = [described[text] for text in sorted(described)]
+        self.groups = tuple(group for _, group in ordered)
+        self._index = {source: index for index, (source, _) in enumerate(ordered)}
+        self.digest = hashlib.sha256(b"\n".join(sorted(described))).hexdigest()[:16]
 
     def groups_of(self, stream: str) -> list[tuple[int, EventGroup]]:
         """Return the groups over a stream, with their numbers."""
         return [one for one in enumerate(self.groups) if one[1].stream == stream]
 
-    def reads(self, views: Mapping[int, WindowFeatures]) -> list["GroupRead"]:
-        """Plan the reads of some windowed features.
-
-        Args:
-            views: Groups of windowed features by their first place in the row of values.
-        """
-        parts: dict[int, list[tuple[int, int, int]]] = {}
-        for start, view in views.items():
-            index, first, end = self._slices[id(view)]
-            parts.setdefault(index, []).append((first, end, start))
-        return [GroupRead(index, self.groups[index], part) for index, part in parts.items()]
+    def reading(self, features: FeatureSet) -> "LayoutRead":
+        """Plan the reads of one decision's features."""
+        values = self._plan.placed((slot.view, slot.start) for slot in features.windows)
+        return LayoutRead(features, values, self._index, self.groups)
 
 
-@dataclass(frozen=True)
-class _Move:
-    first: int
-    end: int
-    start: int
+class _GroupRead(NamedTuple):
+    """Where the outputs of one group go."""
+
+    number: int
+    group: EventGroup
+    moves: Sequence[tuple[int, int, int]]
 
 
-class GroupRead:
-    """Computes some features of one group from the events of a few keys, by the kernel."""
+class LayoutRead:
+    """Computes one decision's features from the events of its requests' keys.
+
+    Attributes:
+        groups: The groups that are read, with their numbers.
+    """
 
     def __init__(
-        self, index: int, group: EventGroup, parts: Sequence[tuple[int, int, int]]
+        self,
+        features: FeatureSet,
+        values: Sequence[tuple[int, Take | Division]],
+        index: Mapping[Source, int],
+        groups: Sequence[EventGroup],
     ) -> None:
-        self.index, self.group = index, group
-        outputs: list[Output] = []
-        moves: list[_Move] = []
-        for first, end, start in parts:
-            moves.append(_Move(len(outputs), len(outputs) + end - first, start))
-            outputs += group.outputs[first:end]
-        self._outputs, self._moves = outputs, moves
-        self._values = len(group.scales)
-        self.reach_us = max(map(_reach_us, outputs))
+        self._features = features
+        sources = dict.fromkeys(
+            part.source
+            for _, one in values
+            for part in ((one,) if isinstance(one, Take) else (one.numerator, one.denominator))
+        )
+        self._reads = [
+            _GroupRead(index[source], groups[index[source]], moves_of(source, values))
+            for source in sources
+        ]
+        self.groups = [(read.number, read.group) for read in self._reads]
+        self._divisions = [
+            (at, one, index[one.numerator.source], index[one.denominator.source])
+            for at, one in values
+            if isinstance(one, Division)
+        ]
 
     def fill(
         self,
-        keys: Sequence[Integers],
-        asked: Sequence[tuple[int, int]],
+        requests: Sequence[Event],
+        times: Sequence[int],
+        keys: Mapping[int, Sequence[Integers | None]],
         out: "array[float]",
-        width: int,
-    ) -> None:
+    ) -> list[tuple[str, ...]]:
         """Write the features of some requests.
 
         Args:
-            keys: The records of each key.
-            asked: For each request the place of its key in `keys`, and its time.
-            out: The values of all features, `width` for each request.
+            times: When each request happened, microseconds.
+            keys: For each group, by number, the records of each request's key; None for a
+                request without one.
+            out: The values of all features, request by request.
+
+        Returns:
+            For each request the names of features that could not be computed.
         """
-        if not asked:
-            return
-        state = State(self.group.scales, self._outputs)
-        earliest = min(time for _, time in asked) - self.reach_us
-        for code, rows in enumerate(keys):
-            inside = rows[rows[:, 1] > earliest] if self.reach_us < ALL_TIME_US else rows
-            columns = np.ascontiguousarray(inside.T)
-            codes = np.full(len(inside), code, np.int32)
-            state.load(codes, columns[1], columns[0], list(columns[2:]))
-        values = array("d", bytes(8 * len(self._outputs)))
-        for row, (code, time) in enumerate(asked):
-            state.read(code, time, _ALL_HELD, values, 0)
-            for move in self._moves:
-                at = row * width + move.start
-                out[at : at + move.end - move.first] = values[move.first : move.end]
+        width = len(self._features)
+        states = [_Loaded(read.group, keys[read.number], times) for read in self._reads]
+        rooms = {
+            read.number: array("d", bytes(8 * len(read.group.outputs))) for read in self._reads
+        }
+        failed: list[tuple[str, ...]] = []
+        for row, (event, time) in enumerate(zip(requests, times, strict=True)):
+            start = row * width
+            for read, state in zip(self._reads, states, strict=True):
+                room = rooms[read.number]
+                state.read(row, time, room)
+                for first, end, at in read.moves:
+                    out[start + at : start + at + end - first] = room[first:end]
+            for at, one, above, below in self._divisions:
+                divisor = rooms[below][one.denominator.output]
+                dividend = rooms[above][one.numerator.output]
+                out[start + at] = dividend / divisor if divisor else one.default
+            failed.append(self._features.complete(event, out, start))
+        return failed
+
+
+class _Loaded:
+    """A state of the kernel with the events of some keys, for one moment."""
+
+    def __init__(
+        self, group: EventGroup, keys: Sequence[Integers | None], times: Sequence[int]
+    ) -> None:
+        self._state = State(group.scales, group.outputs)
+        self._codes: list[int] = []
+        earliest = min(times, default=0) - group.reach_us
+        code_of: dict[int, int] = {}
+        for rows in keys:
+            code = -1 if rows is None else code_of.get(id(rows), -1)
+            if rows is not None and code < 0:
+                code = code_of[id(rows)] = len(code_of)
+                inside = rows[rows[:, 1] > earliest] if group.reach_us < ALL_TIME_US else rows
+                columns = np.ascontiguousarray(inside.T)
+                codes = np.full(len(inside), code, np.int32)
+                self._state.load(codes, columns[1], columns[0], list(columns[2:]))
+            self._codes.append(code)
+
+    def read(self, row: int, time: int, room: "array[float]") -> None:
+        self._state.read(self._codes[row], time, _ALL_HELD, room, 0)

@@ -55,8 +55,10 @@ def as_lived(
     """Give events the positions they would have had, had each arrived when it became known.
 
     A history loaded from files holds the labels after everything else; replayed so, no
-    request would see one.
+    request would see one. What was corrected or retracted since is left out: nothing says
+    when that would have become known.
     """
+    histories = {name: history.live() for name, history in histories.items()}
     names = list(histories)
     known: list[NDArray[np.int64]] = []
     for name in names:
@@ -102,7 +104,7 @@ def check_parity(
         until_us: End of the slice, exclusive.
         on_progress: Told (events replayed, events in all) now and then.
     """
-    asked = histories[features.request.name]
+    asked = histories[features.request.name].counted()
     times = asked.events.numbers(features.request.event_time.name).astype(np.int64)
     chosen = np.flatnonzero((times >= from_us) & (times < until_us))
     if not len(chosen):
@@ -111,15 +113,18 @@ def check_parity(
     online = OnlineFeatures(slot.view for slot in features.windows)
     reader = online.reader(features)
     for name, history in histories.items():
-        before = int(np.searchsorted(history.positions, first))
-        past = np.arange(before)
-        online.load(contracts[name], History(history.events.take(past), history.positions[past]))
+        online.load(contracts[name], history.before(first))
     wanted = set(asked.positions[chosen].tolist())
     last = int(asked.positions[chosen[-1]])
     width = len(features)
     values = array("d", bytes(8 * width * len(chosen)))
     done = 0
-    for count, (name, event, position) in enumerate(_replay(contracts, histories, first, last)):
+    for count, (name, event, position, is_end) in enumerate(
+        _replay(contracts, histories, first, last)
+    ):
+        if is_end:
+            online.retract(name, event, position)
+            continue
         online.apply(name, event, position)
         if position in wanted and name == features.request.name:
             reader.read(event, position, values, done * width)
@@ -156,19 +161,31 @@ def _replay(
     histories: Mapping[str, History],
     first: int,
     last: int,
-) -> Iterator[tuple[str, Event, int]]:
-    """Yield the events of all streams from position `first` to `last`, in their order."""
+) -> Iterator[tuple[str, Event, int, bool]]:
+    """Yield what happens in all streams from position `first` to `last`, in their order.
+
+    That is an event with its own position; true when it ends there, by a correction or a
+    retraction, and so comes out.
+    """
     names = list(histories)
+    moments: list[NDArray[np.int64]] = []
     parts: list[NDArray[np.int64]] = []
     iterators: list[Iterator[Event]] = []
     for name in names:
-        history = histories[name]
+        history = histories[name].counted()
         start, end = np.searchsorted(history.positions, [first, last + 1])
-        rows = np.arange(int(start), int(end))
-        parts.append(history.positions[rows])
-        iterators.append(events_of(contracts[name], history.events.take(rows)))
-    stream = np.repeat(np.arange(len(names)), [len(part) for part in parts])
+        begun = np.arange(int(start), int(end))
+        ended = np.empty(0, np.int64)
+        if history.ends is not None:
+            ended = np.flatnonzero((history.ends >= first) & (history.ends <= last))
+            ended = ended[np.argsort(history.ends[ended], kind="stable")]
+        for rows, at in ((ended, history.ends), (begun, history.positions)):
+            moments.append(np.empty(0, np.int64) if at is None else at[rows])
+            parts.append(history.positions[rows])
+            iterators.append(events_of(contracts[name], history.events.take(rows)))
+    source = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     positions = np.concatenate(parts)
-    for at in np.argsort(positions, kind="stable").tolist():
-        which = int(stream[at])
-        yield names[which], next(iterators[which]), int(positions[at])
+    # what a correction ends goes out before the corrected event comes in
+    for at in np.lexsort((source % 2, np.concatenate(moments))).tolist():
+        which = int(source[at])
+        yield names[which // 2], next(iterators[which]), int(positions[at]), which % 2 == 0

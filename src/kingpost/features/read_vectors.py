@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import Contract, Event, join_batches
 from kingpost.features.errors import BadPartitions, UnlistedPartition
-from kingpost.features.history import History
+from kingpost.features.history import NEVER, History
 from kingpost.journal import Position
 
 __all__ = ["Chain", "Partitions", "ReadVectors", "join_histories", "seen_from"]
 
 _OFFSET_BITS = 48
 _MOST = 2**14
-_NEVER = 2**63 - 1
 _NOTHING = -1
 
 Integers = NDArray[np.int64]
@@ -84,9 +83,17 @@ def join_histories(
         A history whose positions are sequences, to be read as of vectors.
     """
     ordered = sorted(histories, key=partitions.number)
+    positions: list[Integers] = []
+    ends: list[Integers] = []
+    for name in ordered:
+        one = histories[name]
+        positions.append(partitions.sequences(name, one.positions))
+        ended = np.full(len(one), NEVER, np.int64) if one.ends is None else one.ends
+        ends.append(np.where(ended == NEVER, NEVER, partitions.sequences(name, ended)))
     return History(
         join_batches(contract, [histories[name].events for name in ordered]),
-        np.concatenate([partitions.sequences(name, histories[name].positions) for name in ordered]),
+        np.concatenate(positions),
+        None if all(one.ends is None for one in histories.values()) else np.concatenate(ends),
     )
 
 
@@ -107,22 +114,25 @@ class Chain:
         """Return the rank of the first read that saw each event.
 
         Args:
-            sequences: As `Partitions.sequence` gives them; the greatest int64 means never.
+            sequences: As `Partitions.sequence` gives them; NEVER stays so.
         """
         numbers = sequences >> _OFFSET_BITS
         offsets = sequences & ((1 << _OFFSET_BITS) - 1)
-        ranks = np.full(len(sequences), _NEVER, np.int64)
+        ranks = np.full(len(sequences), NEVER, np.int64)
         for number in range(self.bounds.shape[1]):
             rows = np.flatnonzero(numbers == number)
             ranks[rows] = np.searchsorted(self.bounds[:, number], offsets[rows])
         return ranks
 
 
-def seen_from(positions: Integers, read_at: Integers | Chain) -> tuple[Integers, Integers]:
-    """Return arrivals and bounds of reads: an event is seen if its arrival <= the bound."""
-    if isinstance(read_at, Chain):
-        return read_at.arrivals(positions), read_at.ranks
-    return positions, read_at
+def seen_from(
+    history: History, read_at: Integers | Chain
+) -> tuple[Integers, Integers, Integers | None]:
+    """Return arrivals, bounds of reads and ends: seen is what has arrival <= bound < end."""
+    if not isinstance(read_at, Chain):
+        return history.positions, read_at, history.ends
+    ends = None if history.ends is None else read_at.arrivals(history.ends)
+    return read_at.arrivals(history.positions), read_at.ranks, ends
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ import contextlib
 import threading
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from operator import attrgetter
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kingpost.contracts import Event
 from kingpost.core import Clock
@@ -33,10 +34,11 @@ from kingpost.features.errors import (
     StoreUnreachable,
 )
 from kingpost.features.feature_set import FeatureSet
-from kingpost.features.packed_events import ALL_TIME_US, GroupRead, KeyEvents, Layout
+from kingpost.features.packed_events import EventGroup, KeyEvents, Layout
 from kingpost.features.read_vectors import Partitions
 from kingpost.features.redis_link import Applied, Applying, Growth, RedisLink
 from kingpost.features.store import Changes, Readings
+from kingpost.features.windows import ALL_TIME_US
 from kingpost.journal import Position
 
 __all__ = ["RedisFeatures", "RedisReader", "RedisSettings"]
@@ -187,14 +189,14 @@ class RedisFeatures:
         }
         return done
 
-    def check_held(self, read: GroupRead, held: KeyEvents, time_us: int) -> None:
+    def check_held(self, group: EventGroup, held: KeyEvents, time_us: int) -> None:
         """Refuse a read of which events may have been dropped or have expired.
 
         Raises:
             FeaturesForgotten: It is so late.
         """
-        group, now = read.group, self._now_us()
-        if held.low_us is not None and time_us - read.reach_us < held.low_us:
+        now = self._now_us()
+        if held.low_us is not None and time_us - group.reach_us < held.low_us:
             latest = held.low_us + group.reach_us + self._grace_us
             raise FeaturesForgotten(group.stream, group.key, (latest - time_us) / 1e6)
         if (
@@ -241,18 +243,21 @@ class RedisFeatures:
             if change.offset <= done:
                 continue
             for index, group in self._layout.groups_of(change.stream):
+                key = group.key_of(change.event)
+                if key is None or not group.takes(change.event):
+                    continue
                 if change.came_at is None:
                     at = self._partitions.sequence(partition, change.offset)
                     record = group.pack(change.event, at)
                 else:
                     at = self._partitions.sequence(partition, change.came_at)
                     record = group.pack_end(change.event, at)
-                key = self.key_name(index, group.key_of(change.event))
+                name = self.key_name(index, key)
                 ttl_ms = 0
                 if group.reach_us < ALL_TIME_US:
                     ahead = max(0, group.time_of(change.event) - now)
                     ttl_ms = (group.reach_us + self._grace_us + ahead) // 1000 + 1
-                waiting.records.append((change.offset, key, record, ttl_ms))
+                waiting.records.append((change.offset, name, record, ttl_ms))
         waiting.through = max(done, changes.through)
         return waiting
 
@@ -302,52 +307,39 @@ class RedisReader:
     """Reads the features of one decision."""
 
     def __init__(self, store: RedisFeatures, features: FeatureSet, layout: Layout) -> None:
-        self._store, self._features = store, features
-        self._groups = layout.groups
-        self._reads = layout.reads({slot.start: slot.view for slot in features.windows})
+        self._store, self._layout = store, layout
+        self._reading = layout.reading(features)
+        self._width = len(features)
         self._time = attrgetter(f"{features.request.event_time.name}.us")
 
     def read(self, requests: Sequence[Event], *, after: Changes | None = None) -> Readings:
         """Read the features of some requests at one moment."""
+        times = [self._time(event) for event in requests]
         wanted: dict[str, int] = {}
-        asked: list[list[tuple[str, int]]] = []
-        for read in self._reads:
-            of_read: list[tuple[str, int]] = []
+        asked: dict[int, list[str | None]] = {}
+        for index, group in self._reading.groups:
+            names: list[str | None] = []
             for event in requests:
-                name = self._store.key_name(read.index, read.group.key_of(event))
-                wanted.setdefault(name, read.index)
-                of_read.append((name, self._time(event)))
-            asked.append(of_read)
-        names = list(wanted)
-        done = self._store.exchange(after, names)
+                key = group.key_of(event)
+                name = None if key is None else self._store.key_name(index, key)
+                if name is not None:
+                    wanted[name] = index
+                names.append(name)
+            asked[index] = names
+        done = self._store.exchange(after, list(wanted))
         held = {
-            name: self._groups[wanted[name]].unpack(records)
-            for name, records in zip(names, done.held, strict=True)
+            name: self._layout.groups[index].unpack(records)
+            for (name, index), records in zip(wanted.items(), done.held, strict=True)
         }
-        width = len(self._features)
-        values = array("d", bytes(8 * width * len(requests)))
-        for read, of_read in zip(self._reads, asked, strict=True):
-            self._fill(read, of_read, held, values)
-        failed = [
-            self._features.complete(event, values, row * width)
-            for row, event in enumerate(requests)
-        ]
-        for name in names:
-            self._store.compact(wanted[name], name, held[name])
+        rows: dict[int, list[NDArray[np.int64] | None]] = {}
+        for index, group in self._reading.groups:
+            for name, time_us in zip(asked[index], times, strict=True):
+                if name is not None:
+                    self._store.check_held(group, held[name], time_us)
+            rows[index] = [None if name is None else held[name].rows for name in asked[index]]
+        values = array("d", bytes(8 * self._width * len(requests)))
+        failed = self._reading.fill(requests, times, rows, values)
+        for name, index in wanted.items():
+            self._store.compact(index, name, held[name])
         position = Position.of(done.offsets) if done.offsets else None
-        return Readings(np.array(values).reshape(-1, width), failed, position)
-
-    def _fill(
-        self,
-        read: GroupRead,
-        asked: Sequence[tuple[str, int]],
-        held: Mapping[str, KeyEvents],
-        values: "array[float]",
-    ) -> None:
-        places: dict[str, int] = {}
-        for name, time_us in asked:
-            self._store.check_held(read, held[name], time_us)
-            places.setdefault(name, len(places))
-        rows = [held[name].rows for name in places]
-        by_place = [(places[name], time_us) for name, time_us in asked]
-        read.fill(rows, by_place, values, len(self._features))
+        return Readings(np.array(values).reshape(-1, self._width), failed, position)

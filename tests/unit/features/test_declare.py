@@ -1,10 +1,11 @@
+import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import pytest
 
 import kingpost as kp
-from kingpost.features import FeatureSet, LeakingLabel, WrongFeature
+from kingpost.features import FeatureSet, Filtered, LeakingLabel, Reduction, WrongFeature
 
 HERE = __file__
 
@@ -18,6 +19,8 @@ class Payment(kp.Event):
     weight: float
     note: str | None = None
     points: int | None = None
+    channel: Literal["web", "shop"] = "web"
+    is_gift: bool = False
 
 
 class Dispute(kp.Event):
@@ -70,21 +73,19 @@ def test_a_window_on_a_number_without_a_resolution_is_refused_with_the_mend() ->
     assert 'weight: Annotated[float, kp.Resolution("0.01")]' in text
 
 
-def test_a_window_on_a_field_that_may_be_missing_is_refused() -> None:
-    assert "may be missing" in error_of(
-        lambda: payments.by("customer").over("1d").features(m=kp.sum("points"))
-    )
-
-
 def test_a_key_that_may_be_missing_is_refused() -> None:
     assert "cannot be a key" in error_of(lambda: payments.by("note"))
 
 
-@pytest.mark.parametrize("windows", [(), ("0d",), ("1d", "24h"), ("a week",)])
+@pytest.mark.parametrize(
+    "windows", [(), ("0d",), ("1d", "24h"), ("a week",), ("all", "all"), ("99999999d",)]
+)
 def test_windows_that_are_none_empty_equal_or_unreadable_are_refused(
     windows: tuple[str, ...],
 ) -> None:
     error_of(lambda: payments.by("customer").over(*windows))
+    if "all" not in windows:
+        error_of(lambda: payments.by("customer").tumbling(*windows))
 
 
 def test_a_window_over_labels_needs_a_delay() -> None:
@@ -152,3 +153,150 @@ def test_the_digest_changes_with_what_the_values_depend_on_and_with_nothing_else
     assert digest("1d") == digest("24h")
     assert digest("1d") != digest("2d")
     assert digest("1d") != digest("1d", "1h")
+
+
+def test_the_digest_tells_apart_filters_keys_arguments_and_kinds_of_window() -> None:
+    keyed, web = payments.by("customer"), payments.where("channel", equals="web")
+    views = [
+        keyed.over("1d").features(n=kp.count()),
+        keyed.over("all").features(n=kp.count()),
+        keyed.tumbling("1d").features(n=kp.count()),
+        keyed.over("1d").features(n=kp.count("points")),
+        payments.by("customer", "shop").over("1d").features(n=kp.count()),
+        payments.by("shop", "customer").over("1d").features(n=kp.count()),
+        web.by("customer").over("1d").features(n=kp.count()),
+        payments.where("channel", equals="shop").by("customer").over("1d").features(n=kp.count()),
+        keyed.over("1d").features(n=kp.top_k("is_gift", k=1)),
+        keyed.over("1d").features(n=kp.quantile("amount", 0.5)),
+        keyed.over("1d").features(n=kp.quantile("amount", 0.9)),
+        keyed.over("1d").features(n=kp.decayed_count(half_life="1d")),
+        keyed.over("1d").features(n=kp.decayed_count(half_life="2d")),
+        keyed.over("1d").features(n=kp.ratio(kp.count(), kp.sum("amount"))),
+        keyed.over("1d").features(n=kp.ratio(kp.sum("amount"), kp.count())),
+        keyed.over("1d").features(n=kp.last("amount", default=math.nan)),
+        keyed.latest("amount", max_age="1d"),
+    ]
+
+    digests = {FeatureSet(payments.contract, [view], view.place).digest for view in views}
+
+    assert len(digests) == len(views)
+
+
+def test_the_order_of_conditions_changes_nothing() -> None:
+    def digest(filtered: Filtered) -> str:
+        view = filtered.by("customer").over("1d").features(n=kp.count())
+        return FeatureSet(payments.contract, [view], view.place).digest
+
+    one = payments.where("channel", equals="web").where("amount", above=1)
+    other = payments.where("amount", above=1).where("channel", one_of=["web"])
+
+    assert digest(one) == digest(other)
+
+
+@pytest.mark.parametrize(
+    ("field", "condition", "says"),
+    [
+        ("amount", {}, "has no condition"),
+        ("amount", {"one_of": []}, "has no condition"),
+        ("amuont", {"above": 1}, "did you mean 'amount'?"),
+        ("at", {"above": 1}, "is a time"),
+        ("shop", {"above": 1}, "is text"),
+        ("shop", {"equals": 1}, "is text"),
+        ("amount", {"equals": "1"}, "is number"),
+        ("amount", {"above": math.nan}, "is number"),
+        ("points", {"equals": True}, "is integer"),
+        ("is_gift", {"equals": 1}, "is boolean"),
+        ("channel", {"one_of": ["web", "shpo"]}, "is never 'shpo'"),
+    ],
+)
+def test_a_condition_that_a_field_can_never_meet_is_refused(
+    field: str, condition: dict[str, Any], says: str
+) -> None:
+    assert says in error_of(lambda: payments.where(field, **condition))
+    assert says in error_of(
+        lambda: payments.where("is_gift", equals=True).where(field, **condition)
+    )
+
+
+def test_a_composite_key_names_its_features_by_all_its_fields() -> None:
+    view = payments.by("customer", "shop").over("1d").features(n=kp.count())
+
+    assert view.names == ("customer_shop_n_1d",)
+    assert "each once" in error_of(lambda: payments.by("customer", "customer"))
+    assert "needs a key" in error_of(payments.by)
+
+
+def test_windows_over_all_time_and_tumbling_ones_say_so_in_their_names() -> None:
+    keyed = payments.by("customer")
+
+    assert keyed.over("365d", "all").features(n=kp.count()).names == (
+        "customer_n_365d",
+        "customer_n_all",
+    )
+    assert keyed.tumbling("1h").features(n=kp.count()).names == ("customer_n_1h_tumbling",)
+
+
+def test_a_delay_that_cuts_tumbling_windows_is_refused() -> None:
+    assert "would cut" in error_of(lambda: payments.by("customer").tumbling("1h", delay="90m"))
+
+
+def test_a_filtered_group_of_the_same_names_is_refused() -> None:
+    every = payments.by("customer").over("1d").features(n=kp.count())
+    some = payments.where("shop", equals="x").by("customer").over("1d").features(n=kp.count())
+
+    text = error_of(lambda: FeatureSet(payments.contract, [every, some], some.place))
+
+    assert "two features are called 'customer_n_1d'" in text
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: kp.last("shop"), "is text"),
+        (lambda: kp.first("at"), "is time"),
+        (lambda: kp.top_k("shop", k=2), "is text"),
+        (lambda: kp.top_k("weight", k=2), "no resolution"),
+        (lambda: kp.quantile("weight", 0.5), "no resolution"),
+        (lambda: kp.std("channel"), "is text"),
+        (lambda: kp.distinct("at"), "is time"),
+        (lambda: kp.ratio(kp.sum("weight"), kp.count()), "no resolution"),
+        (lambda: kp.ratio(kp.count(), kp.count("amuont")), "did you mean 'amount'?"),
+    ],
+)
+def test_an_aggregate_of_a_field_that_does_not_fit_it_is_refused(
+    make: Callable[[], Reduction], says: str
+) -> None:
+    assert says in error_of(lambda: payments.by("customer").over("1d").features(x=make()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: kp.top_k("points", k=0),
+        lambda: kp.top_k("points", k=101),
+        lambda: kp.quantile("points", 1.5),
+        lambda: kp.distinct("points", exact_up_to=0),
+        lambda: kp.decayed_count(half_life="0d"),
+        lambda: kp.decayed_sum("points", half_life="long"),
+        lambda: kp.ratio(kp.top_k("points", k=2), kp.count()),
+    ],
+)
+def test_an_aggregate_of_an_argument_out_of_range_is_refused(make: Callable[[], Reduction]) -> None:
+    error_of(make)
+
+
+def test_a_look_up_is_named_by_key_and_field() -> None:
+    assert payments.by("customer").latest("weight", "channel").names == (
+        "customer_weight",
+        "customer_channel",
+    )
+
+
+def test_a_look_up_of_free_text_or_of_nothing_is_refused() -> None:
+    assert "is text" in error_of(lambda: payments.by("customer").latest("shop"))
+    assert "needs fields" in error_of(lambda: payments.by("customer").latest())
+
+
+def test_a_look_up_of_what_becomes_known_later_needs_a_delay() -> None:
+    error_of(lambda: disputes.by("shop").latest("fraud"), LeakingLabel)
+    error_of(lambda: disputes.by("shop").tumbling("1d"), LeakingLabel)

@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -18,8 +18,9 @@ from kingpost.features import (
     RedisFeatures,
     RedisSettings,
     StoreUnfit,
+    WindowFeatures,
 )
-from kingpost.features.packed_events import ALL_TIME_US, EventGroup, Layout
+from kingpost.features.packed_events import Layout
 from kingpost.features.redis_link import Applying, Growth, RedisLink
 from tests.card_payments import (
     FEATURES,
@@ -52,6 +53,12 @@ def fill(store: RedisFeatures, hours: int, *, first: int = 0) -> None:
         store.apply(Changes("north", [Change("card_payment", made, hour)], hour))
 
 
+def key_name(store: RedisFeatures, views: Iterable[WindowFeatures], by: str, key: str) -> str:
+    """Return where a key's events lie."""
+    index = [group.key for group in Layout(views).groups].index(by)
+    return store.key_name(index, key)
+
+
 @needs_redis
 def test_old_events_are_dropped_and_values_stay() -> None:
     clock = StoppedClock(START + 1000 * HOUR)
@@ -61,9 +68,9 @@ def test_old_events_are_dropped_and_values_stay() -> None:
 
         got = store.reader(FEATURES).read([latest])
 
-        group = Layout(VIEWS).groups[0]
+        group = next(one for one in Layout(VIEWS).groups if one.key == "customer")
         link = RedisLink(REDIS, timeout_s=1.0)
-        held = len(link.fetch(store.key_name(0, "ann"))) // group.record_bytes
+        held = len(link.fetch(key_name(store, VIEWS, "customer", "ann"))) // group.record_bytes
         link.close()
         needed = (group.reach_us + DAY) // HOUR
         assert held <= 3 * needed + 128
@@ -116,18 +123,18 @@ def test_a_key_that_may_have_expired_is_refused_for_an_old_request_only() -> Non
 def test_keys_expire_beyond_their_windows_and_never_under_an_all_time_window() -> None:
     import redis
 
-    lasting = replace(VIEWS[0].windowed, windows_us=(ALL_TIME_US,)).features(n=kp.count())
+    lasting = payments.by("customer").over("all").features(n=kp.count())
     features = FeatureSet(payments.contract, [lasting, VIEWS[1]], VIEWS[0].place)
     views = [slot.view for slot in features.windows]
     with redis_features(short("ttl"), views=views) as store:
         fill(store, 3)
         client = redis.Redis()
-        kept = client.pttl(store.key_name(0, "ann"))
-        idle = client.pttl(store.key_name(1, "1"))
+        kept = client.pttl(key_name(store, views, "customer", "ann"))
+        idle = client.pttl(key_name(store, views, "shop", "1"))
         client.close()
 
     assert kept == -1
-    reach_ms = Layout(views).groups[1].reach_us // 1000
+    reach_ms = next(one.reach_us for one in Layout(views).groups if one.key == "shop") // 1000
     assert reach_ms < idle <= reach_ms + 24 * 3600 * 1000 + 1
 
 
@@ -216,7 +223,7 @@ def test_what_comes_while_a_key_is_shortened_stays_and_who_is_second_shortens_no
     link = RedisLink(REDIS, timeout_s=1.0)
     prefix = f"kingpost-test-{uuid.uuid4().hex}:"
     key = f"{prefix}key"
-    group = EventGroup([VIEWS[0]])
+    group = Layout(VIEWS[:1]).groups[0]
     records = [group.pack(payment(n), n) for n in range(4)]
     try:
         for n in range(3):
@@ -237,7 +244,7 @@ def test_what_comes_while_a_key_is_shortened_stays_and_who_is_second_shortens_no
 
 
 def test_records_of_all_kinds_are_told_apart() -> None:
-    group = EventGroup([VIEWS[0]])
+    group = Layout(VIEWS[:1]).groups[0]
     held = group.unpack(
         group.pack(payment(0, amount=1.0), 5)
         + group.pack(payment(1, amount=2.0), 6)

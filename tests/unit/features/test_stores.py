@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +18,6 @@ from kingpost.features import (
     UnlistedPartition,
     catch_up,
 )
-from kingpost.features.kernel import State
 from kingpost.journal import Entry, Journal, Position
 from tests.card_payments import (
     CONTRACTS,
@@ -165,34 +165,27 @@ def test_a_partition_that_is_not_listed_is_refused(store: FeatureStore) -> None:
         store.resume("east")
 
 
-@pytest.fixture
-def takes_out(store: FeatureStore) -> FeatureStore:
-    if isinstance(store, MemoryFeatures) and not hasattr(State, "retract"):
-        pytest.skip("this kernel takes no event out")
-    return store
-
-
-def test_an_event_that_is_retracted_counts_no_longer(takes_out: FeatureStore) -> None:
-    takes_out.resume("north")
-    takes_out.apply(arrived(payment(0, amount=2.0), payment(1, amount=7.0)))
+def test_an_event_that_is_retracted_counts_no_longer(store: FeatureStore) -> None:
+    store.resume("north")
+    store.apply(arrived(payment(0, amount=2.0), payment(1, amount=7.0)))
 
     gone = Change("card_payment", payment(1, amount=7.0), 2, came_at=1)
-    takes_out.apply(Changes("north", [gone], 2))
+    store.apply(Changes("north", [gone], 2))
 
-    assert value(takes_out, payment(9), "customer_total_2h") == 2.0
-    assert value(takes_out, payment(9), "customer_high_30h") == 2.0
+    assert value(store, payment(9), "customer_total_2h") == 2.0
+    assert value(store, payment(9), "customer_high_30h") == 2.0
 
 
-def test_a_corrected_event_counts_as_corrected(takes_out: FeatureStore) -> None:
-    takes_out.resume("north")
-    takes_out.apply(arrived(payment(0, amount=2.0), payment(1, amount=70.0)))
+def test_a_corrected_event_counts_as_corrected(store: FeatureStore) -> None:
+    store.resume("north")
+    store.apply(arrived(payment(0, amount=2.0), payment(1, amount=70.0)))
 
     out = Change("card_payment", payment(1, amount=70.0), 2, came_at=1)
     back = Change("card_payment", payment(1, amount=7.0), 2)
-    takes_out.apply(Changes("north", [out, back], 2))
+    store.apply(Changes("north", [out, back], 2))
 
-    assert value(takes_out, payment(9), "customer_total_2h") == 9.0
-    assert value(takes_out, payment(9), "customer_n_2h") == 2.0
+    assert value(store, payment(9), "customer_total_2h") == 9.0
+    assert value(store, payment(9), "customer_n_2h") == 2.0
 
 
 def test_catching_up_applies_the_rest_of_the_journal_once(store: FeatureStore) -> None:
@@ -217,3 +210,39 @@ def test_catching_up_applies_the_rest_of_the_journal_once(store: FeatureStore) -
     assert (first, second, third) == (3, 1, 0)
     assert value(store, payment(9), "customer_n_2h") == 4.0
     assert store.resume("north") == 4
+
+
+def test_catching_up_takes_out_what_was_retracted_or_corrected_since(store: FeatureStore) -> None:
+    disk = SimulatedDisk()
+    journal = Journal.open(NORTH, disk=disk, clock=StoppedClock())
+    contract = CONTRACTS["card_payment"]
+
+    def body(number: int, amount: float) -> bytes:
+        return msgspec.json.encode(
+            {
+                "id": number,
+                "at": "2018-08-01T00:00:00Z",
+                "customer": "ann",
+                "shop": 1,
+                "amount": amount,
+            }
+        )
+
+    def commit(kind: str, content: bytes) -> None:
+        journal.append([Entry(kind, "acme", contract.name, content)])
+
+    commit("retraction", b"7")  # before its event: it will never count
+    for number in (1, 2, 3):
+        commit("event", body(number, float(number)))
+    catch_up(store, NORTH, CONTRACTS, tenant="acme", disk=disk)
+    assert value(store, payment(9), "customer_total_2h") == 6.0
+    commit("event", body(7, 70.0))
+    commit("correction", body(2, 20.0))
+    commit("retraction", b"1")
+
+    changes = catch_up(store, NORTH, CONTRACTS, tenant="acme", disk=disk)
+    journal.close()
+
+    assert changes == 3
+    assert value(store, payment(9), "customer_total_2h") == 23.0
+    assert value(store, payment(9), "customer_n_2h") == 2.0

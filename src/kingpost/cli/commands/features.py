@@ -1,4 +1,4 @@
-"""`kingpost backfill` and `kingpost parity`."""
+"""`kingpost backfill`, `kingpost parity` and `kingpost features`."""
 
 import time
 from collections.abc import Mapping
@@ -14,9 +14,16 @@ from kingpost.cli.output import print_result, progress
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk, duration_us
 from kingpost.decisions import DataDirectory, Decision, load_application, read_histories
-from kingpost.features import History, Requests, as_lived, check_parity, feature_matrix
+from kingpost.features import (
+    History,
+    Requests,
+    as_lived,
+    check_parity,
+    feature_matrix,
+)
+from kingpost.features import hindsight as hindsight_of
 
-__all__ = ["backfill", "parity"]
+__all__ = ["backfill", "features", "parity"]
 
 
 @click.command()
@@ -137,6 +144,48 @@ def parity(
     )
     if report.mismatches:
         raise SystemExit(1)
+
+
+@click.group()
+def features() -> None:
+    """Look at the features of APP's decisions."""
+
+
+@features.command()
+@click.argument("app", type=click.Path(path_type=Path))
+@click.argument("decision", required=False)
+@click.option("--tenant", help="Whose events; the configured tenant by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def hindsight(
+    settings: Settings, app: Path, decision: str | None, tenant: str | None, as_json: bool
+) -> None:
+    """Say how much a backfill knows that serving did not, feature by feature.
+
+    Every request of APP's DECISION is computed twice: as of its own position in the journal,
+    as serving saw it, and as the classical backfill. A share is that of requests whose value
+    differs in a bit.
+    """
+    chosen = chosen_decision(load_application(app), decision)
+    histories = _histories(settings, chosen, tenant)
+    asked = histories[chosen.request.name].counted()
+    shares = hindsight_of(
+        chosen.features,
+        Requests(asked.events, asked.positions),
+        histories,
+        threads=settings.threads,
+    )
+    print_result(
+        {
+            "decision": chosen.name,
+            "requests": len(asked),
+            "features": [
+                {"feature": name, "share": round(share, 6)}
+                for name, share in sorted(shares.items(), key=lambda one: -one[1])
+            ],
+        },
+        as_json=as_json,
+    )
 
 
 def _histories(settings: Settings, decision: Decision, tenant: str | None) -> Mapping[str, History]:
