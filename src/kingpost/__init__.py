@@ -52,9 +52,9 @@ _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
-    "integrations": "pipeline",
     "features": "count days_since decayed_count decayed_sum distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
+    "integrations": "pipeline",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
