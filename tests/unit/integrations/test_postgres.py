@@ -1,10 +1,10 @@
 """Events from PostgreSQL get the verdicts they get from files."""
 
 import sys
-import uuid
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, LiteralString, cast
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import psycopg
@@ -29,8 +29,8 @@ from kingpost.integrations import (
     read_json_lines,
     read_postgres,
 )
+from tests.postgres import URL, own_schema
 
-URL = "postgresql://postgres@127.0.0.1:5432/postgres"
 UTC = Reading(zone="UTC")
 
 pytestmark = pytest.mark.needs_service("postgresql")
@@ -63,13 +63,12 @@ ROWS = """
 
 @pytest.fixture
 def table() -> Generator[str]:
-    """Make a table of sales and remove it again."""
-    name = f"kingpost_test_{uuid.uuid4().hex}"
-    with psycopg.connect(URL, autocommit=True) as connection:
+    """Make a table of sales in a schema of the test's own."""
+    with own_schema() as (connection, url):
+        name = f"{parse_qs(urlsplit(url).query)['options'][0].rpartition('=')[2]}.sales"
         run(connection, f"CREATE TABLE {name} ({COLUMNS})")
         run(connection, f"INSERT INTO {name} VALUES {ROWS}")
         yield name
-        run(connection, f"DROP TABLE {name}")
 
 
 def run(connection: psycopg.Connection, text: str) -> None:
