@@ -23,8 +23,7 @@ import msgspec
 from kingpost.access import Principal
 from kingpost.console.errors import IssuerFailed, SignInRefused
 from kingpost.console.roles import roles_in
-from kingpost.core import Clock
-from kingpost.models import ExtraMissing
+from kingpost.core import Clock, ExtraMissing
 
 if TYPE_CHECKING:
     from kingpost.console.openid import IssuerFacts, OpenIdClient

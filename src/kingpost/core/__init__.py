@@ -12,6 +12,7 @@ from kingpost.core.config import (
 from kingpost.core.disk import Disk, DiskFile, DiskLock, SystemDisk
 from kingpost.core.durations import BadDuration, duration_text, duration_us
 from kingpost.core.errors import KingpostError
+from kingpost.core.extras import ExtraMissing
 from kingpost.core.ids import TimeOrderedIds, id_text, parse_id
 from kingpost.core.places import Place, caller_place
 
@@ -24,6 +25,7 @@ __all__ = [
     "Disk",
     "DiskFile",
     "DiskLock",
+    "ExtraMissing",
     "KingpostError",
     "Place",
     "Settings",

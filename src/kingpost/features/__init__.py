@@ -23,6 +23,8 @@ from kingpost.features.aggregates import (
     top_k,
     var,
 )
+from kingpost.features.as_recorded import as_recorded
+from kingpost.features.catch_up import catch_up
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -37,7 +39,19 @@ from kingpost.features.declare import (
     field,
     stream,
 )
-from kingpost.features.errors import LeakingLabel, SpillDamaged, WrongFeature
+from kingpost.features.errors import (
+    BadPartitions,
+    FeaturesForgotten,
+    LeakingLabel,
+    SpillDamaged,
+    StoreBehind,
+    StoreFull,
+    StoreNotResumed,
+    StoreUnfit,
+    StoreUnreachable,
+    UnlistedPartition,
+    WrongFeature,
+)
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.filters import Filter
 from kingpost.features.hindsights import hindsight
@@ -55,7 +69,11 @@ from kingpost.features.parity import (
     check_parity,
     different_bits,
 )
+from kingpost.features.read_vectors import Partitions, ReadVectors, join_histories
 from kingpost.features.spill import BoundedState, MemoryRoom
+from kingpost.features.store import Change, Changes, FeatureStore, Readings, StoreReader
+from kingpost.features.store_memory import MemoryFeatures
+from kingpost.features.store_redis import RedisFeatures, RedisSettings
 from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
 
 __all__ = [
@@ -65,13 +83,18 @@ __all__ = [
     "WITHHELD",
     "Aggregate",
     "Arrival",
+    "BadPartitions",
     "BoundedState",
+    "Change",
+    "Changes",
     "Difference",
     "Division",
     "ExactAggregate",
     "Feature",
     "FeatureReader",
     "FeatureSet",
+    "FeatureStore",
+    "FeaturesForgotten",
     "FieldFeature",
     "Filter",
     "Filtered",
@@ -84,24 +107,39 @@ __all__ = [
     "Keyed",
     "Label",
     "LeakingLabel",
+    "MemoryFeatures",
     "MemoryRoom",
     "OnlineFeatures",
     "ParityReport",
+    "Partitions",
     "Ratio",
+    "ReadVectors",
+    "Readings",
+    "RedisFeatures",
+    "RedisSettings",
     "Reduction",
     "Requests",
     "RowFeature",
     "SketchedAggregate",
     "Source",
     "SpillDamaged",
+    "StoreBehind",
+    "StoreFull",
+    "StoreNotResumed",
+    "StoreReader",
+    "StoreUnfit",
+    "StoreUnreachable",
     "Stream",
     "Take",
+    "UnlistedPartition",
     "Versions",
     "WindowFeatures",
     "WindowPlan",
     "Windowed",
     "WrongFeature",
     "as_lived",
+    "as_recorded",
+    "catch_up",
     "check_parity",
     "count",
     "days_since",
@@ -114,6 +152,7 @@ __all__ = [
     "field",
     "first",
     "hindsight",
+    "join_histories",
     "last",
     "max",
     "mean",

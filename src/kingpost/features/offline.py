@@ -30,6 +30,7 @@ from kingpost.features.kernel_plan import (
     moves_of,
 )
 from kingpost.features.key_columns import shared_codes
+from kingpost.features.read_vectors import Chain, seen_from
 
 __all__ = ["Requests", "feature_matrix"]
 
@@ -43,12 +44,12 @@ class Requests:
     Attributes:
         events: The requests, by the column.
         positions: Position of each request's own event, int64, shape (rows,).
-        read_at: Position each row is read at; None asks for the classical backfill.
+        read_at: Position each row is read at, or the reads' chain; None asks for the classical backfill.
     """
 
     events: ColumnBatch
     positions: NDArray[np.int64]
-    read_at: NDArray[np.int64] | None = None
+    read_at: NDArray[np.int64] | Chain | None = None
 
     def __len__(self) -> int:
         return self.events.rows
@@ -131,7 +132,7 @@ def _write(call: _Call, out: NDArray[np.float64], start: int) -> None:
     arrival = read_arrival = ends = None
     tie = np.full(len(requests), _ALWAYS, np.int64)
     if requests.read_at is not None:
-        arrival, read_arrival, ends = history.positions, requests.read_at, history.ends
+        arrival, read_arrival, ends = seen_from(history, requests.read_at)
     else:
         if contract.known_time is not None:
             arrival, read_arrival = _int64(history.events, contract.known_time.name), asked

@@ -45,6 +45,7 @@ from kingpost.integrations.pipelines import (
     pipeline,
     refresh,
 )
+from kingpost.integrations.postgres import read_postgres
 from kingpost.integrations.quarantine import (
     QuarantinedRow,
     RefusedRow,
@@ -105,6 +106,7 @@ __all__ = [
     "read_file",
     "read_json_lines",
     "read_parquet",
+    "read_postgres",
     "read_query",
     "refresh",
     "refused_line",

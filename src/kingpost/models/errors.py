@@ -7,7 +7,6 @@ __all__ = [
     "BadSplit",
     "BadTrainingSet",
     "ExportDiffers",
-    "ExtraMissing",
     "HistoryTooShort",
     "NothingToCompare",
     "OneClassOnly",
@@ -119,16 +118,3 @@ class BadModel(KingpostError):
             f"not a model that can be served: {self.problem}; expected an ONNX classifier with one "
             "float32 input (rows, features) and an output 'probabilities' (rows, 2)"
         )
-
-
-class ExtraMissing(KingpostError):
-    """A library of an extra that is not installed."""
-
-    code = "extra_missing"
-
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(library, extra)
-        self.library, self.extra = library, extra
-
-    def __str__(self) -> str:
-        return f"{self.library} is not installed; run: pip install 'kingpost[{self.extra}]'"

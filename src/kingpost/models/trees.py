@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.models.errors import ExtraMissing
+from kingpost.core import ExtraMissing
 from kingpost.models.fitted import Setting
 
 if TYPE_CHECKING:

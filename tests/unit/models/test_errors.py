@@ -4,13 +4,12 @@ import pickle
 
 import pytest
 
-from kingpost.core import KingpostError
+from kingpost.core import ExtraMissing, KingpostError
 from kingpost.models import (
     BadModel,
     BadSplit,
     BadTrainingSet,
     ExportDiffers,
-    ExtraMissing,
     HistoryTooShort,
     OneClassOnly,
 )

@@ -7,8 +7,8 @@ from math import inf
 import numpy as np
 import pytest
 
+from kingpost.core import ExtraMissing
 from kingpost.models import (
-    ExtraMissing,
     Folds,
     HistoryTooShort,
     LightGbmGrid,

@@ -1,0 +1,87 @@
+"""Bringing an online store up to date from a partition's journal.
+
+The rule: the store says how far it has come, and gets what the journal holds after that,
+in its order; what it gets twice it passes over. So it does not matter how a process ended,
+or whether the store was emptied: then everything comes from the first commit on.
+
+The partition is read from its start, as when a server starts: what a retraction or a
+correction takes out may lie anywhere before it.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from kingpost.contracts import Contract, Event, events_of
+from kingpost.core import Disk
+from kingpost.features.history import NEVER, Histories, History
+from kingpost.features.store import Change, Changes, FeatureStore
+from kingpost.journal import scan
+
+__all__ = ["catch_up"]
+
+_AT_ONCE = 1000
+
+
+def catch_up(
+    store: FeatureStore,
+    directory: Path,
+    contracts: Mapping[str, Contract[Event]],
+    *,
+    tenant: str,
+    disk: Disk,
+) -> int:
+    """Apply what a partition's journal holds and the store does not; return how many changes.
+
+    The writer of a partition calls it at its start, and after `StoreBehind`. Beside a live
+    writer it is harmless: who comes second is passed over.
+
+    Args:
+        directory: The partition.
+        contracts: The streams that the store's features window over, by name.
+
+    Raises:
+        UnlistedPartition: The store does not know the partition.
+        StoreUnreachable, StoreFull, StoreUnfit: As `FeatureStore.apply`.
+        JournalCorrupt: The journal cannot be read.
+    """
+    partition = directory.name
+    done = store.resume(partition)
+    if next(scan(directory, disk=disk, start=done + 1), None) is None:
+        return 0
+    histories, through = Histories(contracts.values()), done
+    for commit in scan(directory, disk=disk):
+        histories.add(commit)
+        through = commit.offset + sum(entry.count for entry in commit.entries) - 1
+    changes = [
+        change
+        for name, history in histories.of(tenant).items()
+        for change in _changes(contracts[name], history.counted(), done)
+    ]
+    changes.sort(key=lambda change: (change.offset, change.came_at is None))
+    waiting: list[Change] = []
+    for offset, of_one in groupby(changes, key=lambda change: change.offset):
+        if len(waiting) >= _AT_ONCE:
+            store.apply(Changes(partition, waiting, offset - 1))
+            waiting = []
+        waiting += of_one
+    store.apply(Changes(partition, waiting, through))
+    return len(changes)
+
+
+def _changes(contract: Contract[Event], history: History, done: int) -> Iterator[Change]:
+    """Yield what came in and what went out after an offset."""
+    come = np.flatnonzero(history.positions > done)
+    events = events_of(contract, history.events.take(come))
+    for at, event in zip(history.positions[come].tolist(), events, strict=True):
+        yield Change(contract.name, event, at)
+    if history.ends is not None:
+        gone = np.flatnonzero((history.ends > done) & (history.ends != NEVER))
+        events = events_of(contract, history.events.take(gone))
+        rows = zip(
+            history.ends[gone].tolist(), history.positions[gone].tolist(), events, strict=True
+        )
+        for end, at, event in rows:
+            yield Change(contract.name, event, end, came_at=at)

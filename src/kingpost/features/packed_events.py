@@ -1,0 +1,298 @@
+"""Events as an online store outside this process keeps them: bytes, a few numbers each.
+
+A group holds the events of one source (a stream, the fields it is grouped by, its
+filters) once for all windows over them. A record is 64-bit little-endian whole numbers: sequence, time, then one per value column, as the
+kernel takes them. Three kinds differ by the sequence:
+
+    s >= 0     an event
+    s = ~of    the event with sequence `of` went out again
+    s = -2^63  a mark: events up to its time may have been dropped
+
+The records of a key stand in the order in which they were applied, behind at most one
+mark; the kernel orders them. Where the bytes lie is left to the store.
+"""
+
+import hashlib
+import struct
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.contracts import Event
+from kingpost.features.declare import WindowFeatures
+from kingpost.features.feature_set import FeatureSet
+from kingpost.features.filters import matcher
+from kingpost.features.kernel import State
+from kingpost.features.kernel_plan import (
+    Division,
+    KernelOutput,
+    KernelPlan,
+    Source,
+    Take,
+    WindowPlan,
+    moves_of,
+)
+from kingpost.features.windows import ALL_TIME_US
+
+__all__ = ["EventGroup", "KeyEvents", "Layout", "LayoutRead"]
+
+_FORMAT = 1
+_MARK = -(2**63)
+_ALL_HELD = 2**63 - 1
+_FEW = 64
+"""A key with no more obsolete records than this is left as it is."""
+
+Integers = NDArray[np.int64]
+
+
+class KeyEvents(NamedTuple):
+    """What a store holds of one key.
+
+    Attributes:
+        rows: The records, int64, shape (events, columns).
+        low_us: Events up to this time may be gone; None when nothing was dropped.
+        first: The first record as it lies there: it changes whenever records are dropped.
+        size_bytes: Of all records.
+    """
+
+    rows: Integers
+    low_us: int | None
+    first: bytes
+    size_bytes: int
+
+
+class EventGroup:
+    """The events of one source: one stream, the fields it is grouped by, its filters.
+
+    Attributes:
+        outputs: What the kernel computes of them.
+        reach_us: How far behind its time a read looks; `ALL_TIME_US` when without an end.
+        record_bytes: Of one event.
+        description: All that the stored bytes depend on.
+    """
+
+    def __init__(self, source: Source, plan: KernelPlan) -> None:
+        self.stream, self.key = source.stream, ", ".join(source.keys)
+        self.outputs, self.scales = plan.outputs, plan.scales
+        self.reach_us = max(map(_reach_us, plan.outputs))
+        self._record = struct.Struct(f"<{2 + len(plan.columns)}q")
+        self.record_bytes = self._record.size
+        self._matches = matcher(source.filters)
+        self._keys = tuple(map(attrgetter, source.keys))
+        self._time = attrgetter(f"{plan.contract.event_time.name}.us")
+        self._columns = tuple(
+            (attrgetter(column.field.name), column.encoder()) for column in plan.columns
+        )
+        self.description: dict[str, object] = {
+            "format": _FORMAT,
+            "stream": source.stream,
+            "keys": source.keys,
+            "filters": [one.description for one in source.filters],
+            "columns": [
+                (one.field.name, one.field.kind, one.encoding, one.scale, one.field.choices)
+                for one in plan.columns
+            ],
+            "reach_us": self.reach_us,
+        }
+
+    def takes(self, event: Event) -> bool:
+        """Say whether an event of the stream is one of those held."""
+        return self._matches is None or self._matches(event)
+
+    def key_of(self, event: Event) -> str | None:
+        """Return an event's key as text; None when part of it is missing."""
+        parts: list[object] = [get(event) for get in self._keys]
+        if None in parts:
+            return None
+        return str(parts[0]) if len(parts) == 1 else msgspec.json.encode(parts).decode()
+
+    def time_of(self, event: Event) -> int:
+        """Return when an event of the stream happened, microseconds."""
+        return self._time(event)
+
+    def pack(self, event: Event, sequence: int) -> bytes:
+        """Return the record of an event."""
+        values = [encode(get(event)) for get, encode in self._columns]
+        return self._record.pack(sequence, self._time(event), *values)
+
+    def pack_end(self, event: Event, sequence: int) -> bytes:
+        """Return the record that takes an event out again."""
+        return self._record.pack(~sequence, self._time(event), *[0] * len(self._columns))
+
+    def unpack(self, held: bytes) -> KeyEvents:
+        """Read what a store holds of a key."""
+        records = np.frombuffer(held, "<i8").reshape(-1, 2 + len(self._columns))
+        rows = records.astype(np.int64, copy=False)
+        low = None
+        if len(rows) and rows[0, 0] == _MARK:
+            low, rows = int(rows[0, 1]), rows[1:]
+        ends = rows[:, 0] < 0
+        if ends.any():
+            gone = ~rows[ends, 0]
+            rows = rows[~(ends | np.isin(rows[:, 0], gone))]
+        return KeyEvents(rows, low, held[: self.record_bytes], len(held))
+
+    def compacted(self, held: KeyEvents, grace_us: int, now_us: int) -> bytes | None:
+        """Return shorter records for a key, when many of them no read looks back on any more.
+
+        A read up to `grace_us` behind the key's latest event still finds all it needs. An
+        event dated after now does not make others old.
+        """
+        if self.reach_us >= ALL_TIME_US or held.size_bytes <= _FEW * self.record_bytes:
+            return None
+        if not len(held.rows):
+            return None
+        latest = min(int(held.rows[:, 1].max()), now_us)
+        low = latest - self.reach_us - grace_us
+        kept = held.rows[held.rows[:, 1] > low]
+        dropped = held.size_bytes // self.record_bytes - len(kept)
+        if dropped <= max(_FEW, len(kept) // 3) or (held.low_us is not None and low <= held.low_us):
+            return None
+        mark = self._record.pack(_MARK, low, *[0] * len(self._columns))
+        return mark + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
+
+
+def _reach_us(output: KernelOutput) -> int:
+    """Return how far behind the time of a read an output's window begins.
+
+    A window that ends at a multiple of a length begins up to that length earlier.
+    """
+    _, _, far, _, _, _, align = output
+    return min(far + align, ALL_TIME_US)
+
+
+class Layout:
+    """The groups behind some windowed features, and what they are called in a store.
+
+    Attributes:
+        groups: What is held of each source.
+        digest: SHA-256 of all that the stored bytes depend on, shortened, in hex. A changed
+            definition has another one, so it never reads what was stored for the old.
+    """
+
+    def __init__(self, views: Iterable[WindowFeatures]) -> None:
+        self._plan = WindowPlan.of(views)
+        described: dict[bytes, tuple[Source, EventGroup]] = {}
+        for source, plan in self._plan.sources.items():
+            group = EventGroup(source, plan)
+            described[msgspec.json.encode(group.description, order="sorted")] = (source, group)
+        ordered = [described[text] for text in sorted(described)]
+        self.groups = tuple(group for _, group in ordered)
+        self._index = {source: index for index, (source, _) in enumerate(ordered)}
+        self.digest = hashlib.sha256(b"\n".join(sorted(described))).hexdigest()[:16]
+
+    def groups_of(self, stream: str) -> list[tuple[int, EventGroup]]:
+        """Return the groups over a stream, with their numbers."""
+        return [one for one in enumerate(self.groups) if one[1].stream == stream]
+
+    def reading(self, features: FeatureSet) -> "LayoutRead":
+        """Plan the reads of one decision's features."""
+        values = self._plan.placed((slot.view, slot.start) for slot in features.windows)
+        return LayoutRead(features, values, self._index, self.groups)
+
+
+class _GroupRead(NamedTuple):
+    """Where the outputs of one group go."""
+
+    number: int
+    group: EventGroup
+    moves: Sequence[tuple[int, int, int]]
+
+
+class LayoutRead:
+    """Computes one decision's features from the events of its requests' keys.
+
+    Attributes:
+        groups: The groups that are read, with their numbers.
+    """
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        values: Sequence[tuple[int, Take | Division]],
+        index: Mapping[Source, int],
+        groups: Sequence[EventGroup],
+    ) -> None:
+        self._features = features
+        sources = dict.fromkeys(
+            part.source
+            for _, one in values
+            for part in ((one,) if isinstance(one, Take) else (one.numerator, one.denominator))
+        )
+        self._reads = [
+            _GroupRead(index[source], groups[index[source]], moves_of(source, values))
+            for source in sources
+        ]
+        self.groups = [(read.number, read.group) for read in self._reads]
+        self._divisions = [
+            (at, one, index[one.numerator.source], index[one.denominator.source])
+            for at, one in values
+            if isinstance(one, Division)
+        ]
+
+    def fill(
+        self,
+        requests: Sequence[Event],
+        times: Sequence[int],
+        keys: Mapping[int, Sequence[Integers | None]],
+        out: "array[float]",
+    ) -> list[tuple[str, ...]]:
+        """Write the features of some requests.
+
+        Args:
+            times: When each request happened, microseconds.
+            keys: For each group, by number, the records of each request's key; None for a
+                request without one.
+            out: The values of all features, request by request.
+
+        Returns:
+            For each request the names of features that could not be computed.
+        """
+        width = len(self._features)
+        states = [_Loaded(read.group, keys[read.number], times) for read in self._reads]
+        rooms = {
+            read.number: array("d", bytes(8 * len(read.group.outputs))) for read in self._reads
+        }
+        failed: list[tuple[str, ...]] = []
+        for row, (event, time) in enumerate(zip(requests, times, strict=True)):
+            start = row * width
+            for read, state in zip(self._reads, states, strict=True):
+                room = rooms[read.number]
+                state.read(row, time, room)
+                for first, end, at in read.moves:
+                    out[start + at : start + at + end - first] = room[first:end]
+            for at, one, above, below in self._divisions:
+                divisor = rooms[below][one.denominator.output]
+                dividend = rooms[above][one.numerator.output]
+                out[start + at] = dividend / divisor if divisor else one.default
+            failed.append(self._features.complete(event, out, start))
+        return failed
+
+
+class _Loaded:
+    """A state of the kernel with the events of some keys, for one moment."""
+
+    def __init__(
+        self, group: EventGroup, keys: Sequence[Integers | None], times: Sequence[int]
+    ) -> None:
+        self._state = State(group.scales, group.outputs)
+        self._codes: list[int] = []
+        earliest = min(times, default=0) - group.reach_us
+        code_of: dict[int, int] = {}
+        for rows in keys:
+            code = -1 if rows is None else code_of.get(id(rows), -1)
+            if rows is not None and code < 0:
+                code = code_of[id(rows)] = len(code_of)
+                inside = rows[rows[:, 1] > earliest] if group.reach_us < ALL_TIME_US else rows
+                columns = np.ascontiguousarray(inside.T)
+                codes = np.full(len(inside), code, np.int32)
+                self._state.load(codes, columns[1], columns[0], list(columns[2:]))
+            self._codes.append(code)
+
+    def read(self, row: int, time: int, room: "array[float]") -> None:
+        self._state.read(self._codes[row], time, _ALL_HELD, room, 0)

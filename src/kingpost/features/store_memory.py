@@ -1,0 +1,93 @@
+"""The online store in this process: `OnlineFeatures` behind the calls that all stores share."""
+
+import threading
+from array import array
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from kingpost.contracts import Event
+from kingpost.features.declare import WindowFeatures
+from kingpost.features.errors import StoreNotResumed
+from kingpost.features.feature_set import FeatureSet
+from kingpost.features.online import FeatureReader, OnlineFeatures
+from kingpost.features.read_vectors import Partitions
+from kingpost.features.store import Changes, Readings
+from kingpost.journal import Position
+
+__all__ = ["MemoryFeatures"]
+
+_ALL_HELD = 2**63 - 1
+
+
+class MemoryFeatures:
+    """The windows of one tenant in memory, read as of the vector of what was applied.
+
+    It starts empty: `catch_up` with each partition's journal fills it.
+
+    Args:
+        views: Every group of windowed features that some decision reads.
+        partitions: Those whose changes it may be given.
+    """
+
+    def __init__(self, views: Iterable[WindowFeatures], partitions: Partitions) -> None:
+        self._online = OnlineFeatures(views)
+        self._partitions = partitions
+        self._applied: dict[str, int] = {}
+        self._resumed: set[str] = set()
+        self._at_once = threading.RLock()
+
+    def resume(self, partition: str) -> int:
+        """Say which offset of a partition was applied last, -1 for none."""
+        self._partitions.number(partition)
+        self._resumed.add(partition)
+        return self._applied.get(partition, -1)
+
+    def apply(self, changes: Changes) -> None:
+        """Apply changes; those applied before are passed over."""
+        partition = changes.partition
+        if partition not in self._resumed:
+            raise StoreNotResumed(partition)
+        with self._at_once:
+            done = self._applied.get(partition, -1)
+            for change in changes.changes:
+                if change.offset <= done:
+                    continue
+                if change.came_at is None:
+                    at = self._partitions.sequence(partition, change.offset)
+                    self._online.apply(change.stream, change.event, at)
+                else:
+                    at = self._partitions.sequence(partition, change.came_at)
+                    self._online.retract(change.stream, change.event, at)
+            if changes.through > done:
+                self._applied[partition] = changes.through
+
+    def reader(self, features: FeatureSet) -> "MemoryReader":
+        """Prepare reads of one decision's features."""
+        return MemoryReader(self, self._online.reader(features), len(features))
+
+    def read_all(
+        self, reader: FeatureReader, width: int, requests: Sequence[Event], after: Changes | None
+    ) -> Readings:
+        """Apply and read with nothing in between."""
+        out = array("d", bytes(8 * width * len(requests)))
+        with self._at_once:
+            if after is not None:
+                self.apply(after)
+            failed = [
+                reader.read(event, _ALL_HELD, out, row * width)
+                for row, event in enumerate(requests)
+            ]
+            position = Position.of(self._applied) if self._applied else None
+        return Readings(np.array(out).reshape(-1, width), failed, position)
+
+
+class MemoryReader:
+    """Reads the features of one decision."""
+
+    def __init__(self, store: MemoryFeatures, reader: FeatureReader, width: int) -> None:
+        self._store, self._reader, self._width = store, reader, width
+
+    def read(self, requests: Sequence[Event], *, after: Changes | None = None) -> Readings:
+        """Read the features of some requests at one moment."""
+        return self._store.read_all(self._reader, self._width, requests, after)

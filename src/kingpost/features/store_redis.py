@@ -1,0 +1,345 @@
+"""The online store in Redis: the same features for several server processes.
+
+Redis holds, per tenant and layout, one hash with the last offset applied per partition,
+and one string per group and key to which records are appended (`packed_events`). Changes
+and the reads that follow them are one transaction and one round trip; the values are
+computed here, by the kernel that computes them in process and offline, so the bits agree.
+
+What a read is as of comes with it. Should the server hold less than it did before, as
+after a restart without its data, calls end with `StoreBehind` and never with wrong values.
+"""
+
+import contextlib
+import threading
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from operator import attrgetter
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kingpost.contracts import Event
+from kingpost.core import Clock
+from kingpost.features.declare import WindowFeatures
+from kingpost.features.errors import (
+    FeaturesForgotten,
+    StoreBehind,
+    StoreFull,
+    StoreNotResumed,
+    StoreUnfit,
+    StoreUnreachable,
+)
+from kingpost.features.feature_set import FeatureSet
+from kingpost.features.packed_events import EventGroup, KeyEvents, Layout
+from kingpost.features.read_vectors import Partitions
+from kingpost.features.redis_link import Applied, Applying, Growth, RedisLink
+from kingpost.features.store import Changes, Readings
+from kingpost.features.windows import ALL_TIME_US
+from kingpost.journal import Position
+
+__all__ = ["RedisFeatures", "RedisReader", "RedisSettings"]
+
+WAITING_AT_MOST = 100_000
+"""Records that wait for a server that is away; with more, `catch_up` is asked for."""
+
+_GROWN = 128
+"""Records of a key from which its growth is looked at, each time it has doubled."""
+
+
+@dataclass(frozen=True)
+class RedisSettings:
+    """How features are kept in Redis.
+
+    Attributes:
+        grace: How far behind a key's latest event a request may be and still be answered;
+            also how long idle keys are kept beyond their windows.
+        prefix: Begins every key's name.
+        timeout_s: How long to wait for an answer.
+    """
+
+    grace: timedelta = timedelta(days=7)
+    prefix: str = "kingpost"
+    timeout_s: float = 1.0
+
+
+@dataclass
+class _Waiting:
+    """Records of one partition that the server does not surely have."""
+
+    through: int = -1
+    records: list[tuple[int, str, bytes, int]] = field(default_factory=list)
+    """(offset, key, record, time to live in ms)"""
+
+
+class RedisFeatures:
+    """The windows of one tenant in Redis; made by `open`. Any thread may read and apply."""
+
+    def __init__(
+        self,
+        link: RedisLink,
+        layout: Layout,
+        partitions: Partitions,
+        tenant: str,
+        settings: RedisSettings,
+        clock: Clock,
+    ) -> None:
+        self._link, self._layout, self._partitions = link, layout, partitions
+        self._settings, self._now_us = settings, clock.now_us
+        self._grace_us = settings.grace // timedelta(microseconds=1)
+        # braces keep a tenant's keys on one server of a cluster
+        self._tenant_prefix = f"{settings.prefix}:{{{tenant}}}:"
+        self.prefix = f"{self._tenant_prefix}{layout.digest}:"
+        self._meta = f"{self.prefix}applied"
+        self._began_us = clock.now_us()
+        self._applied: dict[str, int] = {}
+        self._waiting: dict[str, _Waiting] = {}
+        self._seen: dict[str, int] = {}
+        self._at_once = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        views: Iterable[WindowFeatures],
+        partitions: Partitions,
+        *,
+        tenant: str,
+        clock: Clock,
+        settings: RedisSettings = RedisSettings(),
+    ) -> Self:
+        """Connect, and agree with other processes on what is kept.
+
+        Args:
+            url: `redis://[user:password@]host[:port][/database]`.
+            views: Every group of windowed features that some decision reads.
+            partitions: All whose events are kept, the same list in every process.
+
+        Raises:
+            ExtraMissing: The extra `redis` is not installed.
+            StoreUnreachable: The server does not answer.
+            StoreUnfit: The server would drop events, or numbers partitions otherwise.
+        """
+        link = RedisLink(url, timeout_s=settings.timeout_s)
+        link.check()
+        store = cls(link, Layout(views), partitions, tenant, settings, clock)
+        store._agree()
+        return store
+
+    def close(self) -> None:
+        """Close the connections; what the server holds stays."""
+        self._link.close()
+
+    def clear(self, *, other_layouts: bool = False) -> int:
+        """Delete the tenant's events from the server; return how many keys were deleted.
+
+        Args:
+            other_layouts: Delete instead what definitions no longer used have left.
+        """
+        with self._at_once:
+            if other_layouts:
+                return self._link.drop(self._tenant_prefix, keep=self.prefix)
+            self._applied.clear()
+            self._waiting.clear()
+            self._seen = {}
+            dropped = self._link.drop(self.prefix)
+        self._agree()
+        return dropped
+
+    def resume(self, partition: str) -> int:
+        """Say which offset of a partition was applied last, -1 for none."""
+        self._partitions.number(partition)
+        with self._at_once:
+            offsets = self._link.exchange(self._meta, None, ()).offsets
+            self._applied[partition] = offsets.get(partition, -1)
+            self._waiting[partition] = _Waiting()
+            self._seen = self._seen | {partition: self._applied[partition]}
+            return self._applied[partition]
+
+    def apply(self, changes: Changes) -> None:
+        """Apply changes, all at one moment; those applied before are passed over."""
+        self.exchange(changes, ())
+
+    def reader(self, features: FeatureSet) -> "RedisReader":
+        """Prepare reads of one decision's features."""
+        return RedisReader(self, features, self._layout)
+
+    def key_name(self, index: int, key: str) -> str:
+        """Return the name under which a group's key is kept."""
+        return f"{self.prefix}{index}:{key}"
+
+    def exchange(self, changes: Changes | None, keys: Sequence[str]) -> Applied:
+        """Apply changes and read keys, with nothing in between."""
+        seen = self._seen  # before: another thread may see more while this one asks
+        if changes is None:
+            done = self._link.exchange(self._meta, None, keys)
+        else:
+            with self._at_once:
+                done = self._apply(self._wait_for(changes), changes.partition, keys)
+        for partition, before in seen.items():
+            found = done.offsets.get(partition, -1)
+            if found < before:
+                raise StoreBehind(partition, found, before)
+        latest = self._seen
+        self._seen = latest | {
+            name: max(offset, latest.get(name, -1)) for name, offset in done.offsets.items()
+        }
+        return done
+
+    def check_held(self, group: EventGroup, held: KeyEvents, time_us: int) -> None:
+        """Refuse a read of which events may have been dropped or have expired.
+
+        Raises:
+            FeaturesForgotten: It is so late.
+        """
+        now = self._now_us()
+        if held.low_us is not None and time_us - group.reach_us < held.low_us:
+            latest = held.low_us + group.reach_us + self._grace_us
+            raise FeaturesForgotten(group.stream, group.key, (latest - time_us) / 1e6)
+        if (
+            not held.size_bytes
+            and group.reach_us < ALL_TIME_US
+            and now - self._began_us > group.reach_us + self._grace_us
+            and time_us < now - self._grace_us
+        ):
+            raise FeaturesForgotten(group.stream, group.key, (now - time_us) / 1e6)
+
+    def compact(self, index: int, key: str, held: KeyEvents) -> None:
+        """Drop a key's old records when they are many; next time when the server is away."""
+        shorter = self._layout.groups[index].compacted(held, self._grace_us, self._now_us())
+        if shorter is not None:
+            with contextlib.suppress(StoreUnreachable, StoreFull):
+                self._link.compact(key, held.first, held.size_bytes, shorter)
+
+    def _agree(self) -> None:
+        names = ",".join(self._partitions.names)
+        about = f"{self.prefix}about"
+        agreed = self._link.agree(about, {"partitions": names, "began_us": str(self._now_us())})
+        self._began_us = int(agreed["began_us"])
+        noted = tuple(agreed["partitions"].split(","))
+        common = min(len(noted), len(self._partitions))
+        if noted[:common] != self._partitions.names[:common]:
+            raise StoreUnfit(
+                self._link.where,
+                f"numbers the partitions {agreed['partitions']}, and this process {names}",
+                "list them in the same order everywhere, new ones at the end",
+            )
+        if len(noted) < len(self._partitions):
+            self._link.note(about, "partitions", names)
+
+    def _wait_for(self, changes: Changes) -> _Waiting:
+        """Put changes behind those that wait already."""
+        partition = changes.partition
+        waiting = self._waiting.get(partition)
+        if waiting is None or len(waiting.records) >= WAITING_AT_MOST:
+            self._waiting.pop(partition, None)
+            raise StoreNotResumed(partition)
+        done = max(waiting.through, self._applied[partition])
+        now = self._now_us()
+        for change in changes.changes:
+            if change.offset <= done:
+                continue
+            for index, group in self._layout.groups_of(change.stream):
+                key = group.key_of(change.event)
+                if key is None or not group.takes(change.event):
+                    continue
+                if change.came_at is None:
+                    at = self._partitions.sequence(partition, change.offset)
+                    record = group.pack(change.event, at)
+                else:
+                    at = self._partitions.sequence(partition, change.came_at)
+                    record = group.pack_end(change.event, at)
+                name = self.key_name(index, key)
+                ttl_ms = 0
+                if group.reach_us < ALL_TIME_US:
+                    ahead = max(0, group.time_of(change.event) - now)
+                    ttl_ms = (group.reach_us + self._grace_us + ahead) // 1000 + 1
+                waiting.records.append((change.offset, name, record, ttl_ms))
+        waiting.through = max(done, changes.through)
+        return waiting
+
+    def _apply(self, waiting: _Waiting, partition: str, keys: Sequence[str]) -> Applied:
+        """Send what waits; when the server has come further by itself, only the rest."""
+        while True:
+            after = self._applied[partition]
+            applying = None
+            if waiting.through > after:
+                applying = Applying(partition, after, waiting.through, _growths(waiting.records))
+            done = self._link.exchange(self._meta, applying, keys)
+            if done.refused_at is None:
+                break
+            if done.refused_at < after:
+                raise StoreBehind(partition, done.refused_at, after)
+            waiting.records = [one for one in waiting.records if one[0] > done.refused_at]
+            self._applied[partition] = done.refused_at
+        if applying is not None:
+            self._applied[partition] = waiting.through
+            waiting.records = []
+            self._tend(applying, done.sizes)
+        return done
+
+    def _tend(self, applying: Applying, sizes: Sequence[int]) -> None:
+        """Look at keys that have doubled: nobody may ever read them."""
+        for one, size in zip(applying.growths, sizes, strict=True):
+            index = int(one.key[len(self.prefix) :].partition(":")[0])
+            group = self._layout.groups[index]
+            now = size // group.record_bytes
+            before = now - len(one.records) // group.record_bytes
+            if now >= _GROWN and now.bit_length() > before.bit_length():
+                with contextlib.suppress(StoreUnreachable):
+                    self.compact(index, one.key, group.unpack(self._link.fetch(one.key)))
+
+
+def _growths(records: Sequence[tuple[int, str, bytes, int]]) -> list[Growth]:
+    """Put the records of each key together."""
+    by_key: dict[str, list[bytes]] = defaultdict(list)
+    ttls: dict[str, int] = {}
+    for _, key, record, ttl_ms in records:
+        by_key[key].append(record)
+        ttls[key] = max(ttls.get(key, 0), ttl_ms)
+    return [Growth(key, b"".join(parts), ttls[key]) for key, parts in by_key.items()]
+
+
+class RedisReader:
+    """Reads the features of one decision."""
+
+    def __init__(self, store: RedisFeatures, features: FeatureSet, layout: Layout) -> None:
+        self._store, self._layout = store, layout
+        self._reading = layout.reading(features)
+        self._width = len(features)
+        self._time = attrgetter(f"{features.request.event_time.name}.us")
+
+    def read(self, requests: Sequence[Event], *, after: Changes | None = None) -> Readings:
+        """Read the features of some requests at one moment."""
+        times = [self._time(event) for event in requests]
+        wanted: dict[str, int] = {}
+        asked: dict[int, list[str | None]] = {}
+        for index, group in self._reading.groups:
+            names: list[str | None] = []
+            for event in requests:
+                key = group.key_of(event)
+                name = None if key is None else self._store.key_name(index, key)
+                if name is not None:
+                    wanted[name] = index
+                names.append(name)
+            asked[index] = names
+        done = self._store.exchange(after, list(wanted))
+        held = {
+            name: self._layout.groups[index].unpack(records)
+            for (name, index), records in zip(wanted.items(), done.held, strict=True)
+        }
+        rows: dict[int, list[NDArray[np.int64] | None]] = {}
+        for index, group in self._reading.groups:
+            for name, time_us in zip(asked[index], times, strict=True):
+                if name is not None:
+                    self._store.check_held(group, held[name], time_us)
+            rows[index] = [None if name is None else held[name].rows for name in asked[index]]
+        values = array("d", bytes(8 * self._width * len(requests)))
+        failed = self._reading.fill(requests, times, rows, values)
+        for name, index in wanted.items():
+            self._store.compact(index, name, held[name])
+        position = Position.of(done.offsets) if done.offsets else None
+        return Readings(np.array(values).reshape(-1, self._width), failed, position)
