@@ -1,4 +1,4 @@
-"""Events from files, tables and queries into the journal: each once, bad rows kept aside."""
+"""What comes from elsewhere: events into the journal, each once, and Feast's declarations."""
 
 from kingpost.integrations.errors import (
     SchemaMismatch,
@@ -6,6 +6,13 @@ from kingpost.integrations.errors import (
     UnknownStream,
     UnreadableQuarantine,
     UnreadableSource,
+)
+from kingpost.integrations.feast import (
+    FeastImport,
+    FeastRepositoryTooLarge,
+    FeastState,
+    NotAFeastRepository,
+    import_feast,
 )
 from kingpost.integrations.files import read_csv, read_json_lines
 from kingpost.integrations.ingest import (
@@ -32,9 +39,13 @@ from kingpost.integrations.tables import read_parquet, read_query
 __all__ = [
     "Accepted",
     "Chunk",
+    "FeastImport",
+    "FeastRepositoryTooLarge",
+    "FeastState",
     "IngestReport",
     "Intake",
     "KeyIndex",
+    "NotAFeastRepository",
     "Progress",
     "QuarantinedRow",
     "Reading",
@@ -45,6 +56,7 @@ __all__ = [
     "UnknownStream",
     "UnreadableQuarantine",
     "UnreadableSource",
+    "import_feast",
     "ingest_chunks",
     "ingest_file",
     "quarantine_entry",
