@@ -58,6 +58,7 @@ _NO_COUNTERPART = {
     "as a `@kp.feature` function",
     "FeatureTable": "declare an event type and look up its latest event",
 }
+_SEND_TRANSFORMED = "send rows that are transformed already, or write it as `@kp.feature`"
 _FIX_DYNAMIC = "write it out at the top of a module, or declare it by hand"
 
 _T = TypeVar("_T")
@@ -256,9 +257,13 @@ class RepositoryReader:
         return RequestSource(call.text("name"), self._fields(call, "schema"), call.at)
 
     def _view(self, what: str, call: FeastCall, function: UserFunction | None) -> FeatureView:
+        problems: list[tuple[str, Line, Reason]] = []
         if function is None and (given := call.given("udf", "feature_transformation")) is not None:
             function = self._function(given, call.module)
-        problems: list[tuple[str, Line, Reason]] = []
+            if function is None:
+                at = call.module.at(given)
+                what_else = f"its transformation {shown(given)} is not applied"
+                problems.append(("transformation", at, Reason(what_else, _SEND_TRANSFORMED)))
         fields: list[SchemaField] = []
         for node, module in call.elements("schema", "features"):
             try:
@@ -287,11 +292,14 @@ class RepositoryReader:
             at=call.at,
         )
 
-    def _function(self, node: ast.expr, module: Module) -> UserFunction:
-        found = self._names.resolve(node, module)
+    def _function(self, node: ast.expr, module: Module) -> UserFunction | None:
+        try:
+            found = self._names.resolve(node, module)
+        except Dynamic:
+            return None
         if isinstance(found, Here) and isinstance(found.node, ast.FunctionDef):
             return UserFunction(found.node, found.module)
-        raise Dynamic(module.at(node), f"its transformation {shown(node)} is no function")
+        return None
 
     def _entities(self, call: FeastCall) -> Iterator[Entity]:
         for node, module in call.elements("entities"):

@@ -18,12 +18,7 @@ from kingpost.integrations.feast.declarations import (
     identifier,
     literal,
 )
-from kingpost.integrations.feast.functions import (
-    Parameter,
-    RowExpression,
-    Unturned,
-    row_expressions,
-)
+from kingpost.integrations.feast.functions import RowExpression, row_expressions
 from kingpost.integrations.feast.model import (
     FeatureView,
     OnDemandView,
@@ -34,6 +29,7 @@ from kingpost.integrations.feast.model import (
 )
 from kingpost.integrations.feast.names import Names
 from kingpost.integrations.feast.report import Line, Reason, Report
+from kingpost.integrations.feast.row_syntax import Parameter, Unturned
 from kingpost.integrations.feast.views import DeclaredView
 
 __all__ = ["ServiceMapper"]

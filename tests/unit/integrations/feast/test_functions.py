@@ -9,14 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kingpost.integrations.feast.files import PythonFile
-from kingpost.integrations.feast.functions import (
-    Parameter,
-    RowExpression,
-    Unturned,
-    row_expressions,
-)
+from kingpost.integrations.feast.functions import RowExpression, row_expressions
 from kingpost.integrations.feast.model import UserFunction
 from kingpost.integrations.feast.names import Names, parse_module
+from kingpost.integrations.feast.row_syntax import Parameter, Unturned
 
 INPUTS = {
     "a": Parameter("a", "float"),
@@ -111,6 +107,9 @@ def test_a_singleton_function_is_of_one_row_already() -> None:
         ("inputs['a'].astype('category')", "has no row form"),
         ("inputs['a'] + missing_constant", "missing_constant is not defined"),
         ("max(inputs['a'])", "has no row form"),
+        ("inputs['a'].fillna(0, limit=1)", "has no row form"),
+        ("np.log(inputs['a'], where=inputs['b'])", "has no row form"),
+        ("(inputs['a'] > 1) + inputs['flag']", "arithmetic of truths"),
     ],
 )
 def test_what_has_no_row_form_says_so_with_its_line(expression: str, what: str) -> None:

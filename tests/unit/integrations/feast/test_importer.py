@@ -208,6 +208,7 @@ def test_aggregations_take_the_nearest_aggregate(
         (view_file(schema="*[Field(name=n, dtype=Int64) for n in 'ab']"), "v", "written out"),
         (view_file(schema="make()"), "v:`make()`", "no Field that is written out"),
         (view_file(**{"**extra": "1"}), "v", "unpacked"),
+        (view_file(udf="lambda x: x"), "v:transformation", "`lambda x: x` is not applied"),
     ],
 )
 def test_what_cannot_be_known_or_held_is_not_guessed(
