@@ -82,7 +82,8 @@ def compile_kernel(root: Path) -> list[str]:
             headers = dict.fromkeys(sysconfig.get_path(x) for x in ("include", "platinclude"))
             command = [*compiler, *FLAGS, *LINK, *(f"-I{path}" for path in headers)]
             failure = run(
-                [*command, f'-DKERNEL_DIGEST="{digest}"', str(source), "-o", str(built)], scratch
+                [*command, f'-DKERNEL_DIGEST="{digest}"', str(source), "-lm", "-o", str(built)],
+                scratch,
             ) or run([sys.executable, "-c", TRY_OUT, str(built)], scratch)
             if not failure:
                 # Through a rename: a process that has the old binary mapped keeps it.
@@ -115,7 +116,7 @@ import array, importlib.machinery, importlib.util, sys
 loader = importlib.machinery.ExtensionFileLoader("_kernel", sys.argv[1])
 kernel = importlib.util.module_from_spec(importlib.util.spec_from_loader("_kernel", loader))
 loader.exec_module(kernel)
-state, out = kernel.State([100], [("mean", 0, 10, 0, 0.0)]), array.array("d", [0.0])
+state, out = kernel.State([100], [("mean", 0, 10, 0, 0.0, 0, 0)]), array.array("d", [0.0])
 state.insert(0, 5, 1, (25,))
 state.read(0, 14, 2, out, 0)
 assert out[0] == 0.25, out

@@ -26,7 +26,6 @@ from benchmarks.features import (
     DAY_US,
     DELAY,
     Transactions,
-    features_of,
     one_file,
     outputs,
     read_transactions,
@@ -84,8 +83,15 @@ def quantiles_us(nanoseconds: list[int]) -> tuple[float, float]:
 
 def backfill_s(kernel: ModuleType, rows: Transactions) -> float:
     sequence = np.arange(len(rows.times))
+    out = np.empty((len(sequence), 12))
     start = time.perf_counter()
-    features_of(rows, sequence, sequence, 1, kernel.backfill)
+    for first, delay, codes, values, scale in (
+        (0, 0, rows.customers, rows.cents, 100),
+        (6, DELAY, rows.terminals, rows.frauds, 1),
+    ):
+        events = (codes, rows.times, sequence, None, None, [values])
+        reads = (codes, rows.times, sequence, None)
+        kernel.backfill([scale], outputs(delay), *events, *reads, out, 12, first, 1)
     return time.perf_counter() - start
 
 

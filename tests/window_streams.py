@@ -5,6 +5,7 @@ nothing of order, blocks or prefix sums.
 """
 
 import importlib
+import math
 import os
 import struct
 from array import array
@@ -19,7 +20,10 @@ import pytest
 
 __all__ = [
     "ALWAYS",
+    "ARGUMENTS",
     "KERNELS",
+    "OF_OPAQUE",
+    "WITHOUT_COLUMN",
     "Arrival",
     "Ask",
     "Kernel",
@@ -31,9 +35,22 @@ __all__ = [
     "random_stream",
 ]
 
-Output = tuple[str, int, int, int, float]
+Output = tuple[str, int, int, int, float, int, int]
 Column = Sequence[int]
 ALWAYS = 2**63 - 1
+
+
+WITHOUT_COLUMN = ("count", "since", "sequence")
+OF_OPAQUE = ("first", "last", "distinct", "top")
+ARGUMENTS: dict[str, list[int]] = {
+    **{op: [0] for op in ("count", "sum", "mean", "min", "max", "var", "std", "first", "last")},
+    "sequence": [0],
+    "distinct": [1, 3, 1000],
+    "top": [1, 2, 5],
+    "quantile": [0, 250_000, 500_000, 990_000, 1_000_000],
+    "since": [1, 86_400],
+}
+"""Arguments to draw for each operation; the decayed ones have tests of their own."""
 
 
 class WindowState(Protocol):
@@ -42,6 +59,10 @@ class WindowState(Protocol):
         self, codes: "array[int]", t: "array[int]", s: "array[int]", values: "list[array[int]]"
     ) -> None: ...
     def read(self, code: int, q: int, tie: int, out: "array[float]", start: int, /) -> None: ...
+    def retract(self, code: int, t: int, s: int, /) -> bool: ...
+    def dump(self) -> tuple[bytes, bytes, bytes, list[bytes]]: ...
+    def take(self, code: int, /) -> tuple[bytes, bytes, list[bytes]]: ...
+    def memory(self) -> int: ...
     def events(self) -> int: ...
 
 
@@ -75,13 +96,14 @@ KERNELS = [
 
 
 class Arrival(NamedTuple):
-    """An event of key `code` at time t with sequence s, first known at a."""
+    """An event of key `code` at time t with sequence s, known from a until it ends."""
 
     code: int
     t: int
     s: int
     a: int
     values: tuple[int, ...]
+    end: int = ALWAYS
 
 
 class Ask(NamedTuple):
@@ -126,6 +148,7 @@ class Stream:
         tie = s if own else array("q", [ask.tie for ask in self.asks])
         known = a if own else array("q", [ask.known for ask in self.asks])
         width = len(self.outputs)
+        ends = array("q", [event.end for event in self.events])
         out = array("d", [7.5] * ((width + 3) * len(self.asks)))
         kernel.backfill(
             self.scales,
@@ -134,6 +157,7 @@ class Stream:
             t,
             s,
             a if as_known else None,
+            ends if as_known and min(ends, default=ALWAYS) < ALWAYS else None,
             values,
             read_codes,
             q,
@@ -168,51 +192,117 @@ class Stream:
 
 def by_definition(stream: Stream, output: Output, ask: Ask, *, as_known: bool) -> float:
     """Compute one output of one read from the definition."""
-    op, column, far, near, default = output
+    op, column, far, near, default, argument, align = output
+    moment = ask.q // align * align - 1 if align else ask.q
     inside = sorted(
         (
             event
             for event in stream.events
             if event.code == ask.code
-            and ask.q - far < event.t <= ask.q - near
-            and not (near == 0 and event.t == ask.q and event.s > ask.tie)
-            and not (as_known and event.a > ask.known)
+            and moment - far < event.t <= moment - near
+            and not (near == align == 0 and event.t == ask.q and event.s > ask.tie)
+            and not (as_known and ask.known < event.a)
+            and not (as_known and event.end <= ask.known and event.end < ALWAYS)
         ),
         key=lambda event: (event.t, event.s),
     )
     if not inside:
         return default
-    if op == "count":
-        return float(len(inside))
-    values = [event.values[column] for event in inside]
-    scale = stream.scales[column]
+    match op:
+        case "count":
+            return float(len(inside))
+        case "since":
+            return float(ask.q - inside[-1].t) / float(argument)
+        case "sequence":
+            return float(inside[-1].s)
+        case _:
+            values = [event.values[column] for event in inside]
+            return _of_values(op, values, stream.scales[column], default, argument)
+
+
+def _of_values(op: str, values: list[int], scale: int, default: float, argument: int) -> float:
+    n = len(values)
     if op in ("sum", "mean"):
-        total, units = sum(values), scale * (1 if op == "sum" else len(values))
+        total, units = sum(values), scale * (1 if op == "sum" else n)
         if abs(total) <= 2**53 and units <= 2**53:
             return float(Fraction(total, units))  # the correctly rounded result
-        return float(total) / (float(scale) * (1.0 if op == "sum" else float(len(values))))
-    picked = {"min": min(values), "max": max(values), "last": values[-1]}[op]
-    return float(Fraction(picked, scale))
+        return float(total) / (float(scale) * (1.0 if op == "sum" else float(n)))
+    if op in ("var", "std"):
+        if n < 2:
+            return default
+        mean = Fraction(sum(values), n)
+        over = sum((value - mean) ** 2 for value in values) * n
+        assert over.denominator == 1
+        found = float(over.numerator) / (float(n * (n - 1)) * (float(scale) * float(scale)))
+        return found if op == "var" else math.sqrt(found)
+    if op == "distinct":
+        found = len(set(values))
+        return float(found) if found <= argument else _hyperloglog(values, argument)
+    if op == "top":
+        ranked = sorted(set(values), key=lambda value: (-values.count(value), value))
+        if len(ranked) < argument:
+            return default
+        return _unit(ranked[argument - 1], scale)
+    if op == "quantile":
+        rank = max(math.ceil(Fraction(argument, 1_000_000) * n), 1)
+        return _unit(sorted(values)[rank - 1], scale)
+    picked = {"min": min(values), "max": max(values), "first": values[0], "last": values[-1]}[op]
+    return _unit(picked, scale)
 
 
-def random_stream(seed: int, *, events: int, asks: int, late: float) -> Stream:
+def _unit(value: int, scale: int) -> float:
+    if scale == 0:
+        found: float = struct.unpack("<d", struct.pack("<q", value))[0]
+        return found
+    return float(Fraction(value, scale))
+
+
+def _hyperloglog(values: list[int], most: int) -> float:
+    """Estimate as Flajolet et al. (2007) write it, with 4,096 registers."""
+    registers = [0] * 4096
+    for value in set(values):
+        x = value % 2**64
+        x = (x + 0x9E3779B97F4A7C15) % 2**64
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+        bits = f"{x ^ (x >> 31):064b}"
+        rank = (bits[12:] + "1").index("1") + 1
+        registers[int(bits[:12], 2)] = max(registers[int(bits[:12], 2)], rank)
+    estimate = 0.7213 / (1 + 1.079 / 4096) * 4096**2 / math.fsum(2.0**-one for one in registers)
+    if estimate <= 2.5 * 4096 and 0 in registers:
+        estimate = 4096 * math.log(4096 / registers.count(0))
+    return float(max(round(estimate), most + 1))
+
+
+def random_stream(
+    seed: int, *, events: int, asks: int, late: float, retracted: float = 0.0
+) -> Stream:
     """Draw a stream with ties, late events, several columns and windows with delays.
 
     Args:
         late: The share of events that are up to the whole span late.
+        retracted: The share of events that end some time after they came.
     """
     random = Random(seed)
     columns = random.choice([0, 1, 1, 3])
-    largest = random.choice([10, 2**40, 2**53])
+    largest = random.choice([3, 10, 2**40, 2**53])
+    scales = [random.choice([0, 1, 10, 100, 10_000]) for _ in range(columns)]
     keys, apart = random.choice([1, 2, 9]), random.choice([1, 1, 20_000, 190_000_000])
     span = random.choice([7, 150, 20_000])
     outputs: list[Output] = []
     for _ in range(random.randrange(1, 9)):
         near = random.choice([0, 0, 1, span // 5])
         far = near + random.choice([1, 2, span // 20 + 1, span // 3 + 1, 2 * span])
-        op = random.choice(["count", "sum", "mean", "min", "max", "last"] if columns else ["count"])
-        column = -1 if op == "count" else random.randrange(columns)
-        outputs.append((op, column, far, near, random.choice([0.0, -1.5, float("nan")])))
+        if random.random() < 0.1:
+            far = 2**62
+        align = random.choice([0, 0, 0, 1, span // 4 + 1])
+        op = random.choice(list(ARGUMENTS) if columns else list(WITHOUT_COLUMN))
+        column = -1 if op in WITHOUT_COLUMN else random.randrange(columns)
+        if column >= 0 and scales[column] == 0:
+            op = random.choice(OF_OPAQUE)
+        default = random.choice([0.0, -1.5, float("nan")])
+        argument = random.choice(ARGUMENTS[op])
+        outputs.append((op, column, far, near, default, argument, align))
     jitter = random.choice([0, 0, 20])
     arrivals: list[Arrival] = []
     for s in range(events):
@@ -220,7 +310,8 @@ def random_stream(seed: int, *, events: int, asks: int, late: float) -> Stream:
         t = now - random.randrange(span) if random.random() < late else now
         a = s + random.randint(-jitter, jitter)
         values = tuple(random.randint(-largest, largest) for _ in range(columns))
-        arrivals.append(Arrival(apart * random.randrange(keys), t, s, a, values))
+        end = a + random.choice([0, 1, 9, events // 2]) if random.random() < retracted else ALWAYS
+        arrivals.append(Arrival(apart * random.randrange(keys), t, s, a, values, end))
     reads: list[Ask] = []
     for _ in range(asks):
         anywhere = not arrivals or random.random() < 0.4
@@ -232,7 +323,6 @@ def random_stream(seed: int, *, events: int, asks: int, late: float) -> Stream:
         reads.append(Ask(code, q, tie, known))
     if random.random() < 0.3:
         reads.sort(key=lambda ask: (ask.code, ask.q))
-    scales = [10 ** random.randrange(5) for _ in range(columns)]
     return Stream(scales, outputs, arrivals, reads)
 
 

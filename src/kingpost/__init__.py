@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kingpost.features import sum as sum
     from kingpost.features import top_k as top_k
     from kingpost.features import var as var
+    from kingpost.integrations import pipeline as pipeline
 
 _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
@@ -53,6 +54,7 @@ _HOME = {
     "decisions": "budget decision fallback gate model refuse review rule",
     "features": "count days_since decayed_count decayed_sum distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
+    "integrations": "pipeline",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
@@ -83,6 +85,7 @@ __all__ = [
     "mean",
     "min",
     "model",
+    "pipeline",
     "quantile",
     "ratio",
     "refuse",

@@ -27,8 +27,9 @@ class NoApiKey(KingpostError):
 
     def __str__(self) -> str:
         return (
-            f"set the environment variable {API_KEY} to an API key with the scope 'review'; "
-            "`kingpost keys create --scope review --scope records` makes one"
+            f"set the environment variable {API_KEY} to an API key of the server; `kingpost keys "
+            "create --scope review --scope records` makes one for reviews, `--scope ingest` one "
+            "for pipelines"
         )
 
 
@@ -105,6 +106,14 @@ class ApiClient:
         """
         return self._send("POST", path, None, body)
 
+    def post_lines(self, path: str, lines: bytes) -> Document:
+        """Send one JSON object a line, and return what the server made of them.
+
+        Raises:
+            NoApiKey, ServerUnreachable, ApiProblem: As in `get`.
+        """
+        return self._answer("POST", path, None, lines, "application/x-ndjson")
+
     def _send(
         self,
         method: str,
@@ -112,11 +121,22 @@ class ApiClient:
         parameters: Mapping[str, str] | None,
         body: Mapping[str, object] | None,
     ) -> Document:
-        content = None if body is None else msgspec.json.encode(body)
-        kind = {} if body is None else {"content-type": "application/json"}
+        if body is None:
+            return self._answer(method, path, parameters, None, "")
+        return self._answer(method, path, parameters, msgspec.json.encode(body), "application/json")
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None,
+        content: bytes | None,
+        kind: str,
+    ) -> Document:
+        headers = {"content-type": kind} if kind else {}
         try:
             answer = self._http().request(
-                method, path, params=parameters, content=content, headers=kind
+                method, path, params=parameters, content=content, headers=headers
             )
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise ServerUnreachable(self._url, str(error) or type(error).__name__) from error

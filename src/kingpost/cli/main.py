@@ -22,6 +22,7 @@ __all__ = ["command_line", "main"]
 _COMMANDS = {
     "ingest": ("events", "Load events from a file into the journal."),
     "quarantine": ("events", "List the rows that broke their contract, or try them again."),
+    "pipelines": ("pipelines", "List, run and follow the pipelines of an application."),
     "backfill": ("features", "Compute a decision's features for past requests into a file."),
     "parity": ("features", "Replay a slice online and offline and compare every bit."),
     "features": ("features", "Look at features: their hindsight; import them from Feast."),

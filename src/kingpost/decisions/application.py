@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar, cast
@@ -35,6 +35,8 @@ class Application:
         streams: Contract of every stream, by its name.
         decisions: Every decision, by its name.
         sources: Source of the file and of the modules beside it that it imports.
+        names: Every name that the file defines, with its value: what stands on other
+            floors is found here.
     """
 
     root: Path
@@ -42,6 +44,7 @@ class Application:
     streams: Mapping[str, Contract[Event]]
     decisions: Mapping[str, Decision]
     sources: Mapping[str, bytes]
+    names: Mapping[str, object] = field(default_factory=dict[str, object], compare=False)
 
 
 def load_application(path: Path) -> Application:
@@ -74,7 +77,9 @@ def load_application(path: Path) -> Application:
         raise ApplicationError(
             str(path), "declares nothing", "assign a kp.stream(…) or a kp.decision(…) to a name"
         )
-    return Application(root, relative, streams, decisions, dict(_sources(root, relative)))
+    return Application(
+        root, relative, streams, decisions, dict(_sources(root, relative)), dict(vars(module))
+    )
 
 
 def _add(found: dict[str, T], name: str, value: T, path: Path, kind: str) -> None:

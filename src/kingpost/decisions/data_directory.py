@@ -6,6 +6,7 @@ artefacts/        models, cards and sources, by digest
 access.sqlite     API keys and sessions
 observed.sqlite   the search of records and the monitors; may be deleted, and is made anew
 tasks.sqlite      what waits for people, and who has it
+pipelines.sqlite  when sources were read, and what came of it
 """
 
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ class DataDirectory:
     def tasks(self) -> Path:
         """The database of the inbox."""
         return self.root / "tasks.sqlite"
+
+    @property
+    def pipelines(self) -> Path:
+        """The database of the runs of pipelines."""
+        return self.root / "pipelines.sqlite"
 
     def artefacts(self, *, disk: Disk) -> ArtefactStore:
         """Open the artefacts."""

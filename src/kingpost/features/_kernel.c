@@ -1,4 +1,4 @@
-/* The window kernel: exact sums, means, extremes and last values over time windows.
+/* The window kernel: exact sums, means, variances, extremes and more over time windows.
 
    The rule: values are integers, sums are kept in 128 bits, and one function (`finalise`)
    turns an integer result into a double with the same IEEE operations everywhere. Order of
@@ -6,7 +6,15 @@
 
    An event is (key code, time t, sequence s, one int64 per column). Events of a key are
    ordered by (t, s). A read (code, q, tie) of the window (far, near) is over the events with
-   q - far < t <= q - near; with near == 0 an event at exactly q counts only if s <= tie.
+   q - far < t <= q - near; with near == 0 an event at exactly q counts only if s <= tie. In a
+   window with an alignment, q stands for the last microsecond before the last whole multiple of
+   it, so that the window is the last one of a tumbling row that is complete at q.
+
+   A column of scale 0 holds 64 opaque bits, such as those of a double: they can be counted,
+   compared for equality and given back, and nothing else.
+
+   Some results look at every event of their window (distinct, top, quantile, decayed sums).
+   They are functions of the events as a set, so that they too have the same bits everywhere.
 
    Online, a key is a list of blocks of at most 256 events with a header per column. Offline
    (`backfill`), events and reads are brought together by key with a radix sort; a key whose
@@ -25,6 +33,7 @@
 #include "_kernel_abi.h"
 #endif
 
+#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,14 +43,17 @@
 #endif
 
 typedef __int128 wide;
+typedef unsigned __int128 uwide;
 
 #define TIME_LIMIT ((int64_t)1 << 62)  /* |t|, |q| and far: differences stay in 64 bits */
 #define VALUE_LIMIT ((int64_t)1 << 53) /* |value|: a double holds it, a block's sum fits 64 bits */
+#define ALIGN_LIMIT ((int64_t)1 << 53)
 #define MOST_ROWS ((Py_ssize_t)1 << 31)
 #define MOST_THREADS 64
 #define BLOCK 256
 #define SIZES 6 /* block capacities 8, 16, ... 256 */
 #define PAGE 1024
+#define NEVER INT64_MAX /* where an event ends that was not retracted */
 
 /* ---------------------------------------------------------------- memory */
 
@@ -85,13 +97,57 @@ static int64_t *words(size_t items, size_t width)
 
 /* ---------------------------------------------------------------- what is asked for */
 
-enum { COUNT, SUM, MEAN, MIN, MAX, LAST };
-enum { WANT_SUM = 1, WANT_RANGE = 2, WANT_LAST = 4 };
+enum {
+    COUNT,
+    SUM,
+    MEAN,
+    MIN,
+    MAX,
+    VAR,
+    STD,
+    FIRST,
+    LAST,
+    DISTINCT,
+    TOP,
+    QUANTILE,
+    DECAYED_SUM,
+    DECAYED_COUNT,
+    SINCE,
+    SEQUENCE,
+    OPS
+};
+
+static const char *const op_names[OPS] = {
+    "count", "sum",      "mean", "min",      "max",         "var",           "std",   "first",
+    "last",  "distinct", "top",  "quantile", "decayed_sum", "decayed_count", "since", "sequence"};
+
+enum { WANT_SUM = 1, WANT_RANGE = 2, WANT_SQUARES = 4 };
+
+static int wanted_by(int op)
+{
+    return op == SUM || op == MEAN   ? WANT_SUM
+           : op == VAR || op == STD  ? WANT_SUM | WANT_SQUARES
+           : op == MIN || op == MAX  ? WANT_RANGE
+                                     : 0;
+}
+
+static int has_no_column(int op)
+{
+    return op == COUNT || op == DECAYED_COUNT || op == SINCE || op == SEQUENCE;
+}
+
+static int takes_opaque(int op)
+{
+    return op == FIRST || op == LAST || op == DISTINCT || op == TOP;
+}
+
+/* Whether a result looks at every event of its window. */
+static int scans(int op) { return op >= DISTINCT && op <= DECAYED_COUNT; }
 
 typedef struct {
     int op, column, place;
-    int64_t far, near;
-    double scale, empty;
+    int64_t far, near, argument, align;
+    double scale, empty; /* the scale is 0 for opaque bits */
 } Output;
 
 /* Outputs [first, end) share the window. */
@@ -100,9 +156,10 @@ typedef struct {
     int first, end;
 } Window;
 
-/* Windows [first, end), shortest first, share `near`; needs [need, need_end) are their columns. */
+/* Windows [first, end), shortest first, share `near` and `align`; needs [need, need_end) are their
+   columns. */
 typedef struct {
-    int64_t near;
+    int64_t near, align;
     int first, end, need, need_end;
 } Group;
 
@@ -118,10 +175,12 @@ typedef struct {
     Group *group;
     Need *need;
     int *want; /* per column, over all groups */
+    int squares, scanning; /* whether any output wants squares, or scans */
 } Plan;
 
 typedef struct {
     wide upper, total; /* the sum up to the upper edge; the sum of the window */
+    uwide upper_squares, squares;
     int64_t min, max;
 } Tally;
 
@@ -152,13 +211,40 @@ static int integer(PyObject *object, const char *name, int64_t low, int64_t high
     return 0;
 }
 
+/* What the argument of an op may be. */
+static void argument_limits(int op, int64_t *low, int64_t *high)
+{
+    *low = 1;
+    switch (op) {
+    case DISTINCT:
+        *high = 1 << 20; /* how many are counted one by one */
+        break;
+    case TOP:
+        *high = 1000; /* the rank */
+        break;
+    case QUANTILE:
+        *low = 0;
+        *high = 1000000; /* in millionths */
+        break;
+    case DECAYED_SUM:
+    case DECAYED_COUNT:
+        *high = ALIGN_LIMIT; /* the half-life */
+        break;
+    case SINCE:
+        *high = ALIGN_LIMIT; /* the unit */
+        break;
+    default:
+        *low = *high = 0;
+    }
+}
+
 static int read_output(PyObject *item, int place, const Plan *plan, Output *out)
 {
-    static const char *const names[] = {"count", "sum", "mean", "min", "max", "last"};
-    if (!PyTuple_Check(item) || PyTuple_Size(item) != 5) {
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != 7) {
         PyErr_Format(PyExc_TypeError,
-                     "outputs[%d] is %R, expected (op, column, far_us, near_us, default)", place,
-                     item);
+                     "outputs[%d] is %R, expected "
+                     "(op, column, far_us, near_us, default, argument, align_us)",
+                     place, item);
         return -1;
     }
     PyObject *op = PyTuple_GetItem(item, 0);
@@ -167,21 +253,33 @@ static int read_output(PyObject *item, int place, const Plan *plan, Output *out)
         return -1;
     }
     out->op = -1;
-    for (int i = 0; i < 6; i++)
-        if (PyUnicode_CompareWithASCIIString(op, names[i]) == 0)
+    for (int i = 0; i < OPS; i++)
+        if (PyUnicode_CompareWithASCIIString(op, op_names[i]) == 0)
             out->op = i;
     if (out->op < 0) {
         PyErr_Format(PyExc_ValueError,
-                     "outputs[%d] has the op %R, expected count, sum, mean, min, max or last",
+                     "outputs[%d] has the op %R, expected count, sum, mean, min, max, var, std, "
+                     "first, last, distinct, top, quantile, decayed_sum, decayed_count, since or "
+                     "sequence",
                      place, op);
         return -1;
     }
-    int64_t column;
-    int least = out->op == COUNT ? -1 : 0, most = out->op == COUNT ? -1 : plan->columns - 1;
-    if (integer(PyTuple_GetItem(item, 1), "the column of an output", least, most, &column) ||
+    int64_t column, low, high;
+    int lone = has_no_column(out->op);
+    argument_limits(out->op, &low, &high);
+    if (integer(PyTuple_GetItem(item, 1), "the column of an output", lone ? -1 : 0,
+                lone ? -1 : plan->columns - 1, &column) ||
         integer(PyTuple_GetItem(item, 2), "far_us", 1, TIME_LIMIT, &out->far) ||
-        integer(PyTuple_GetItem(item, 3), "near_us", 0, out->far - 1, &out->near))
+        integer(PyTuple_GetItem(item, 3), "near_us", 0, out->far - 1, &out->near) ||
+        integer(PyTuple_GetItem(item, 5), "the argument of an output", low, high,
+                &out->argument) ||
+        integer(PyTuple_GetItem(item, 6), "align_us", 0, ALIGN_LIMIT, &out->align))
         return -1;
+    if (column >= 0 && plan->scale[column] == 0 && !takes_opaque(out->op)) {
+        PyErr_Format(PyExc_ValueError, "outputs[%d] has the op %R over column %lld, which is opaque",
+                     place, op, (long long)column);
+        return -1;
+    }
     out->empty = PyFloat_AsDouble(PyTuple_GetItem(item, 4));
     if (out->empty == -1.0 && PyErr_Occurred()) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
@@ -202,6 +300,8 @@ static int by_window(const void *left, const void *right)
     const Output *a = left, *b = right;
     if (a->near != b->near)
         return a->near < b->near ? -1 : 1;
+    if (a->align != b->align)
+        return a->align < b->align ? -1 : 1;
     if (a->far != b->far)
         return a->far < b->far ? -1 : 1;
     return a->place < b->place ? -1 : a->place > b->place;
@@ -210,32 +310,34 @@ static int by_window(const void *left, const void *right)
 /* Sort the outputs into groups of windows and note which columns each group looks at. */
 static void arrange(Plan *plan)
 {
-    static const int wants[] = {0, WANT_SUM, WANT_SUM, WANT_RANGE, WANT_RANGE, WANT_LAST};
     qsort(plan->output, (size_t)plan->outputs, sizeof(Output), by_window);
     int needs = 0;
     for (int first = 0, end; first < plan->outputs; first = end) {
         Group *group = &plan->group[plan->groups++];
         group->near = plan->output[first].near;
+        group->align = plan->output[first].align;
         group->first = plan->windows;
         group->need = needs;
-        for (end = first; end < plan->outputs && plan->output[end].near == group->near; end++) {
+        for (end = first; end < plan->outputs && plan->output[end].near == group->near &&
+                          plan->output[end].align == group->align;
+             end++) {
             Output *output = &plan->output[end];
             if (end == first || output[-1].far != output->far) {
                 plan->window[plan->windows].far = output->far;
                 plan->window[plan->windows++].first = end;
             }
             plan->window[plan->windows - 1].end = end + 1;
-            if (output->column < 0)
+            plan->scanning |= scans(output->op);
+            if (!wanted_by(output->op))
                 continue;
-            plan->want[output->column] |= wants[output->op];
-            if (output->op == LAST)
-                continue;
+            plan->squares |= wanted_by(output->op) & WANT_SQUARES;
+            plan->want[output->column] |= wanted_by(output->op);
             int seen = group->need;
             while (seen < needs && plan->need[seen].column != output->column)
                 seen++;
             if (seen == needs)
                 plan->need[needs++] = (Need){output->column, 0};
-            plan->need[seen].want |= wants[output->op];
+            plan->need[seen].want |= wanted_by(output->op);
         }
         group->end = plan->windows;
         group->need_end = needs;
@@ -273,7 +375,7 @@ static int plan_read(PyObject *scales, PyObject *outputs, Plan *plan)
     }
     for (Py_ssize_t i = 0; i < columns; i++) {
         int64_t scale;
-        if (integer(PyTuple_GetItem(scale_items, i), "a scale", 1, VALUE_LIMIT, &scale))
+        if (integer(PyTuple_GetItem(scale_items, i), "a scale", 0, VALUE_LIMIT, &scale))
             goto done;
         plan->scale[i] = (double)scale;
     }
@@ -297,20 +399,423 @@ static inline double rounded(wide total)
     return low == total ? (double)low : (double)total;
 }
 
-/* The one place where a result becomes a double: n events, their total, or the value picked. */
-static inline double finalise(const Output *output, int64_t n, wide total, int64_t picked)
+/* 256 bits, the lowest limb first; negative numbers as two's complement. */
+typedef struct {
+    uint64_t limb[4];
+} Big;
+
+static Big big_of(wide value)
 {
-    if (n == 0)
+    uint64_t sign = value < 0 ? UINT64_MAX : 0;
+    return (Big){{(uint64_t)value, (uint64_t)((uwide)value >> 64), sign, sign}};
+}
+
+static Big big_add(Big a, Big b)
+{
+    uwide carry = 0;
+    for (int i = 0; i < 4; i++) {
+        carry += (uwide)a.limb[i] + b.limb[i];
+        a.limb[i] = (uint64_t)carry;
+        carry >>= 64;
+    }
+    return a;
+}
+
+static Big big_negated(Big a)
+{
+    for (int i = 0; i < 4; i++)
+        a.limb[i] = ~a.limb[i];
+    return big_add(a, (Big){{1}});
+}
+
+static Big big_shifted(Big a, int left) /* 0 <= left < 64 */
+{
+    if (left == 0)
+        return a;
+    for (int i = 3; i >= 0; i--)
+        a.limb[i] = a.limb[i] << left | (i ? a.limb[i - 1] >> (64 - left) : 0);
+    return a;
+}
+
+/* a * b for numbers without a sign. */
+static Big big_product(uwide a, uwide b)
+{
+    uint64_t x[2] = {(uint64_t)a, (uint64_t)(a >> 64)}, y[2] = {(uint64_t)b, (uint64_t)(b >> 64)};
+    Big sum = {{0}};
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            uwide part = (uwide)x[i] * y[j];
+            Big shifted = {{0}};
+            shifted.limb[i + j] = (uint64_t)part;
+            if (i + j < 3)
+                shifted.limb[i + j + 1] = (uint64_t)(part >> 64);
+            sum = big_add(sum, shifted);
+        }
+    return sum;
+}
+
+/* The nearest double, half to even, as Python's float() of the same integer. */
+static double big_rounded(Big a)
+{
+    int negative = a.limb[3] >> 63 != 0, top = 3;
+    if (negative)
+        a = big_negated(a);
+    while (top > 0 && a.limb[top] == 0)
+        top--;
+    if (top == 0)
+        return negative ? -(double)a.limb[0] : (double)a.limb[0];
+    int up = __builtin_clzll(a.limb[top]);
+    Big left = big_shifted(a, up);
+    uint64_t head = left.limb[top], rest = 0;
+    for (int i = 0; i < top; i++)
+        rest |= left.limb[i];
+    /* 64 bits of which the last one says whether anything follows: rounding them is rounding all */
+    double value = ldexp((double)(head | (rest != 0)), 64 * top - up);
+    return negative ? -value : value;
+}
+
+/* What is known of the events of a window. */
+typedef struct {
+    int64_t n;
+    wide total;
+    uwide squares;
+    int64_t picked; /* the extreme, the first or last value; or how long ago, or its sequence */
+} Seen;
+
+/* The variance's numerator, n * squares - total * total, is exact; so no digits cancel. */
+static double variance(const Seen *seen, double scale)
+{
+    uwide total = seen->total < 0 ? -(uwide)seen->total : (uwide)seen->total;
+    Big over = big_add(big_product((uwide)seen->n, seen->squares),
+                       big_negated(big_product(total, total)));
+    return big_rounded(over) / ((double)(seen->n * (seen->n - 1)) * (scale * scale));
+}
+
+/* A value as a double: a multiple of the resolution, or the bits themselves. */
+static inline double value_of(const Output *output, int64_t x)
+{
+    double bits;
+    if (output->scale != 0)
+        return (double)x / output->scale;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* The one place where a result becomes a double, but for those that scan. */
+static inline double finalise(const Output *output, const Seen *seen)
+{
+    if (seen->n == 0)
         return output->empty;
     switch (output->op) {
     case COUNT:
-        return (double)n;
+        return (double)seen->n;
     case SUM:
-        return rounded(total) / output->scale;
+        return rounded(seen->total) / output->scale;
     case MEAN:
-        return rounded(total) / ((double)n * output->scale);
+        return rounded(seen->total) / ((double)seen->n * output->scale);
+    case VAR:
+        return seen->n < 2 ? output->empty : variance(seen, output->scale);
+    case STD:
+        return seen->n < 2 ? output->empty : sqrt(variance(seen, output->scale));
+    case SINCE:
+        return (double)seen->picked / (double)output->argument;
+    case SEQUENCE:
+        return (double)seen->picked;
     default:
-        return (double)picked / output->scale;
+        return value_of(output, seen->picked);
+    }
+}
+
+/* ---------------------------------------------------------------- results that look at all */
+
+#define HLL_BITS 12 /* 4,096 registers: a standard error of 1.6 % */
+#define HLL_SIZE (1 << HLL_BITS)
+#define EXACT_RANKS 4096  /* a quantile of no more events is one of their values */
+#define SMALL 256         /* |x| below it has a bucket of its own */
+#define SIDE (256 + 56 * 128) /* buckets on each side of zero */
+#define HALF_LIVES 64     /* an event older than so many counts for nothing */
+
+static double hll_log[HLL_SIZE + 1];           /* ln(HLL_SIZE / v) */
+static uint64_t coarse[256], fine[256];        /* 2**(i / 2**8) and 2**(i / 2**16), times 2**60 */
+
+typedef struct {
+    int64_t value, count;
+} Cell;
+
+typedef struct {
+    int64_t *x, *t;
+    size_t x_held, t_held;
+    Cell *cells;
+    size_t cells_held;
+    int64_t *buckets;
+    size_t buckets_held;
+} Scratch;
+
+static void scratch_free(Scratch *scratch)
+{
+    free(scratch->x);
+    free(scratch->t);
+    free(scratch->cells);
+    free(scratch->buckets);
+    *scratch = (Scratch){0};
+}
+
+static uint64_t root_of(uwide x)
+{
+    uint64_t root = 0;
+    for (uint64_t bit = (uint64_t)1 << 62; bit; bit >>= 1)
+        if ((uwide)(root | bit) * (root | bit) <= x)
+            root |= bit;
+    return root;
+}
+
+/* Fill the tables, by the very steps of the twin. */
+static void tables_fill(void)
+{
+    uint64_t roots[16], one = (uint64_t)1 << 60;
+    roots[0] = root_of((uwide)one << 61);
+    for (int i = 1; i < 16; i++)
+        roots[i] = root_of((uwide)roots[i - 1] << 60);
+    for (int i = 0; i < 256; i++) {
+        coarse[i] = fine[i] = one;
+        for (int bit = 0; bit < 8; bit++)
+            if (i >> (7 - bit) & 1) {
+                coarse[i] = (uint64_t)((uwide)coarse[i] * roots[bit] >> 60);
+                fine[i] = (uint64_t)((uwide)fine[i] * roots[bit + 8] >> 60);
+            }
+    }
+    hll_log[HLL_SIZE] = 0;
+    for (int v = HLL_SIZE; v > 1; v--) {
+        double z = 1.0 / (2.0 * v - 1.0), square = z * z, sum = 0;
+        for (int k = 20; k >= 0; k--)
+            sum = sum * square + 1.0 / (2.0 * k + 1.0);
+        hll_log[v - 1] = hll_log[v] + 2.0 * z * sum; /* ln(v / (v - 1)) */
+    }
+}
+
+static inline uint64_t mixed(uint64_t x) /* splitmix64 */
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* Count the values in a table of cells with room for twice `most` of them. Returns how many there
+   are, `most` + 1 as soon as there are more, or -1 on no memory. */
+static int64_t tally_values(const int64_t *x, int64_t n, int64_t most, Scratch *scratch,
+                            size_t *size)
+{
+    size_t cells = 16;
+    int64_t found = 0;
+    while (cells < 2 * (size_t)(most < n ? most : n) + 2)
+        cells *= 2;
+    if (reserve(&scratch->cells, &scratch->cells_held, cells, sizeof(Cell)))
+        return -1;
+    memset(scratch->cells, 0, cells * sizeof(Cell));
+    for (int64_t i = 0; i < n; i++) {
+        size_t at = (size_t)mixed((uint64_t)x[i]) & (cells - 1);
+        while (scratch->cells[at].count && scratch->cells[at].value != x[i])
+            at = (at + 1) & (cells - 1);
+        if (!scratch->cells[at].count && ++found > most)
+            return found;
+        scratch->cells[at].value = x[i];
+        scratch->cells[at].count++;
+    }
+    *size = cells;
+    return found;
+}
+
+/* How many distinct values, by HyperLogLog (Flajolet et al. 2007). */
+static double estimated(const int64_t *x, int64_t n)
+{
+    uint8_t registers[HLL_SIZE] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t hash = mixed((uint64_t)x[i]);
+        size_t at = (size_t)(hash >> (64 - HLL_BITS));
+        int rank = __builtin_clzll(hash << HLL_BITS | (uint64_t)1 << (HLL_BITS - 1)) + 1;
+        if (rank > registers[at])
+            registers[at] = (uint8_t)rank;
+    }
+    uwide sum = 0;
+    int empty = 0;
+    for (int i = 0; i < HLL_SIZE; i++) {
+        sum += (uwide)1 << (60 - registers[i]);
+        empty += registers[i] == 0;
+    }
+    double size = HLL_SIZE, alpha = 0.7213 / (1.0 + 1.079 / size);
+    double estimate = ldexp(alpha * size * size, 60) / (double)sum;
+    if (estimate <= 2.5 * size && empty)
+        estimate = size * hll_log[empty];
+    return rint(estimate);
+}
+
+static int distinct(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
+{
+    size_t size;
+    int64_t found = tally_values(x, n, output->argument, scratch, &size);
+    if (found > output->argument) {
+        double guess = estimated(x, n);
+        *out = guess > (double)output->argument ? guess : (double)(output->argument + 1);
+    } else {
+        *out = (double)found;
+    }
+    return found < 0 ? -1 : 0;
+}
+
+/* Whether a comes before b: more often, or as often and smaller. */
+static inline int outranks(Cell a, Cell b)
+{
+    return a.count != b.count ? a.count > b.count : a.value < b.value;
+}
+
+static int top(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
+{
+    size_t size;
+    int64_t found = tally_values(x, n, n, scratch, &size);
+    if (found < 0)
+        return -1;
+    if (found < output->argument) {
+        *out = output->empty;
+        return 0;
+    }
+    Cell last = {0, INT64_MAX};
+    for (int64_t rank = 0; rank < output->argument; rank++) {
+        Cell best = {0, 0};
+        for (size_t i = 0; i < size; i++) {
+            Cell cell = scratch->cells[i];
+            if (cell.count && outranks(last, cell) && (!best.count || outranks(cell, best)))
+                best = cell;
+        }
+        last = best;
+    }
+    *out = value_of(output, last.value);
+    return 0;
+}
+
+/* The value of a rank, counted from 0; x is reordered. */
+static int64_t selected(int64_t *x, int64_t n, int64_t rank)
+{
+    int64_t low = 0, high = n - 1;
+    while (low < high) {
+        int64_t pivot = x[low + (high - low) / 2], i = low, j = high;
+        while (i <= j) {
+            while (x[i] < pivot)
+                i++;
+            while (x[j] > pivot)
+                j--;
+            if (i <= j) {
+                int64_t swapped = x[i];
+                x[i++] = x[j];
+                x[j--] = swapped;
+            }
+        }
+        if (rank <= j)
+            high = j;
+        else if (rank >= i)
+            low = i;
+        else
+            break;
+    }
+    return x[rank];
+}
+
+/* The bucket of a value: below SMALL one each, above 128 to each power of two. */
+static inline int bucket_of(int64_t x)
+{
+    uint64_t size = x < 0 ? -(uint64_t)x : (uint64_t)x;
+    int at = (int)size;
+    if (size >= SMALL) {
+        int power = 63 - __builtin_clzll(size);
+        at = SMALL + (power - 8) * 128 + (int)(size >> (power - 7) & 127);
+    }
+    return x < 0 ? SIDE - at : SIDE + at;
+}
+
+/* The value in the middle of a bucket. */
+static inline int64_t middle_of(int bucket)
+{
+    int64_t at = bucket < SIDE ? SIDE - bucket : bucket - SIDE, value = at;
+    if (at >= SMALL) {
+        int power = (int)(at - SMALL) / 128 + 8;
+        value = ((128 + (at - SMALL) % 128) << (power - 7)) + ((int64_t)1 << (power - 8));
+    }
+    return bucket < SIDE ? -value : value;
+}
+
+static int quantile(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
+{
+    int64_t rank = (int64_t)(((wide)output->argument * n + 999999) / 1000000) - 1;
+    rank = rank < 0 ? 0 : rank;
+    if (n <= EXACT_RANKS) {
+        int64_t copy[EXACT_RANKS];
+        memcpy(copy, x, (size_t)n * sizeof *x);
+        *out = value_of(output, selected(copy, n, rank));
+        return 0;
+    }
+    size_t buckets = 2 * SIDE + 1;
+    if (reserve(&scratch->buckets, &scratch->buckets_held, buckets, sizeof(int64_t)))
+        return -1;
+    memset(scratch->buckets, 0, buckets * sizeof(int64_t));
+    for (int64_t i = 0; i < n; i++)
+        scratch->buckets[bucket_of(x[i])]++;
+    int at = 0;
+    for (int64_t below = 0; below + scratch->buckets[at] <= rank; at++)
+        below += scratch->buckets[at];
+    *out = value_of(output, middle_of(at));
+    return 0;
+}
+
+/* In which half-life a time lies, and its weight there: 2**fraction * 2**30. */
+static inline int64_t half_life_of(int64_t t, int64_t length, uint64_t *weight)
+{
+    int64_t whole = t / length - (t % length < 0), rest = t - whole * length;
+    unsigned part = (unsigned)((uwide)rest * 65536 / (uwide)length);
+    *weight = (uint64_t)((uwide)coarse[part >> 8] * fine[part & 255] >> 90);
+    return whole;
+}
+
+/* The sum of x * 2**((t - q) / half-life), or of 1 for x: the integers are exact, the weights are
+   within 2**-15 of what they should be. */
+static double decayed(const Output *output, const int64_t *t, const int64_t *x, int64_t n, int64_t q)
+{
+    uint64_t weight, now;
+    int64_t length = output->argument, current = half_life_of(q, length, &now), half = 0;
+    int counts = output->op == DECAYED_COUNT;
+    wide sum = 0;
+    Big total = {{0}};
+    for (int64_t i = 0; i < n; i++) {
+        int64_t its = half_life_of(t[i], length, &weight);
+        if (its <= current - HALF_LIVES)
+            continue;
+        if (its != half) {
+            if (sum)
+                total = big_add(total,
+                                big_shifted(big_of(sum), (int)(half - current) + HALF_LIVES - 1));
+            half = its;
+            sum = 0;
+        }
+        sum += (wide)weight * (counts ? 1 : x[i]);
+    }
+    if (sum)
+        total = big_add(total, big_shifted(big_of(sum), (int)(half - current) + HALF_LIVES - 1));
+    return ldexp(big_rounded(total), 1 - HALF_LIVES) / ((double)now * output->scale);
+}
+
+/* One result over n > 0 events in their order. Returns 0, or -1 on no memory. */
+static int scan(const Output *output, const int64_t *t, const int64_t *x, int64_t n, int64_t q,
+                Scratch *scratch, double *out)
+{
+    switch (output->op) {
+    case DISTINCT:
+        return distinct(output, x, n, scratch, out);
+    case TOP:
+        return top(output, x, n, scratch, out);
+    case QUANTILE:
+        return quantile(output, x, n, scratch, out);
+    default:
+        *out = decayed(output, t, x, n, q);
+        return 0;
     }
 }
 
@@ -325,7 +830,8 @@ typedef struct Block {
 /* What a slot knows of one column: its block's figures and the sum over all blocks before. */
 typedef struct {
     wide before;
-    int64_t total, min, max; /* |total| <= BLOCK * 2**53 */
+    uwide squares_before, squares; /* modulo 2**128: the difference of two edges is right */
+    int64_t total, min, max;       /* |total| <= BLOCK * 2**53 */
 } Header;
 
 /* A block in its key, followed by one Header per column. */
@@ -343,6 +849,7 @@ typedef struct {
 /* Allocates blocks and keeps returned ones for reuse. */
 typedef struct {
     int columns;
+    size_t bytes; /* of all blocks and slots, spare ones included */
     Block *spare[SIZES];
 } Pool;
 
@@ -376,17 +883,28 @@ static int size_class(int cap)
     return size;
 }
 
+static inline size_t block_size(int columns, int cap)
+{
+    return sizeof(Block) + (2 + (size_t)columns) * (size_t)cap * sizeof(int64_t);
+}
+
 static Block *block_new(Pool *pool, int cap)
 {
     int size = size_class(cap);
     Block *block = pool->spare[size];
     if (block)
         pool->spare[size] = block->next;
-    else
-        block = malloc(sizeof(Block) + (2 + (size_t)pool->columns) * ((size_t)8 << size) * 8);
+    else if ((block = malloc(block_size(pool->columns, 8 << size))))
+        pool->bytes += block_size(pool->columns, 8 << size);
     if (block)
         block->cap = 8 << size;
     return block;
+}
+
+static void block_free(Pool *pool, Block *block)
+{
+    pool->bytes -= block_size(pool->columns, block->cap);
+    free(block);
 }
 
 static void block_return(Pool *pool, Block *block)
@@ -402,7 +920,7 @@ static void pool_free(Pool *pool)
         while (pool->spare[size]) {
             Block *block = pool->spare[size];
             pool->spare[size] = block->next;
-            free(block);
+            block_free(pool, block);
         }
 }
 
@@ -413,9 +931,22 @@ static void key_clear(Pool *pool, Key *key)
     key->n = 0;
 }
 
+/* Give a key's memory back. */
+static void key_free(Pool *pool, Key *key)
+{
+    for (int i = 0; i < key->n; i++)
+        block_free(pool, slot_at(key, pool->columns, i)->block);
+    pool->bytes -= (size_t)key->cap * slot_size(pool->columns);
+    free(key->slots);
+    *key = (Key){0};
+}
+
+static inline uwide squared(int64_t x) { return (uwide)((wide)x * x); }
+
 static inline void header_add(Header *header, int64_t x)
 {
     header->total += x;
+    header->squares += squared(x);
     if (x < header->min)
         header->min = x;
     if (x > header->max)
@@ -429,15 +960,17 @@ static void slot_count(Slot *slot, int columns)
     for (int c = 0; c < columns; c++) {
         Header *header = &headers(slot)[c];
         const int64_t *x = values(slot->block, c);
-        header->total = 0, header->min = INT64_MAX, header->max = INT64_MIN;
+        header->total = 0, header->squares = 0;
+        header->min = INT64_MAX, header->max = INT64_MIN;
         for (int i = 0; i < slot->n; i++)
             header_add(header, x[i]);
     }
 }
 
 /* Open a slot for `block` behind the slots [0, at); it is empty and knows what lies before. */
-static int slot_open(Key *key, int columns, int at, Block *block)
+static int slot_open(Pool *pool, Key *key, int at, Block *block)
 {
+    int columns = pool->columns;
     size_t size = slot_size(columns);
     if (key->n == key->cap) {
         int cap = key->cap ? 2 * key->cap : 1;
@@ -446,6 +979,7 @@ static int slot_open(Key *key, int columns, int at, Block *block)
                           : NULL;
         if (!slots)
             return -1;
+        pool->bytes += (size_t)(cap - key->cap) * size;
         key->slots = slots;
         key->cap = cap;
     }
@@ -458,8 +992,11 @@ static int slot_open(Key *key, int columns, int at, Block *block)
     if (at) {
         Slot *last = slot_at(key, columns, at - 1);
         slot->before = last->before + last->n;
-        for (int c = 0; c < columns; c++)
-            headers(slot)[c].before = headers(last)[c].before + headers(last)[c].total;
+        for (int c = 0; c < columns; c++) {
+            const Header *header = &headers(last)[c];
+            headers(slot)[c].before = header->before + header->total;
+            headers(slot)[c].squares_before = header->squares_before + header->squares;
+        }
     }
     return 0;
 }
@@ -522,7 +1059,7 @@ static int make_room(Pool *pool, Key *key, Position *position)
     slot->n = kept;
     if (!appending)
         slot_count(slot, columns);
-    if (slot_open(key, columns, position->slot + 1, more)) {
+    if (slot_open(pool, key, position->slot + 1, more)) {
         slot = slot_at(key, columns, position->slot);
         slot->n = BLOCK;
         slot_count(slot, columns);
@@ -548,7 +1085,7 @@ static int key_insert(Pool *pool, Key *key, int64_t t, int64_t s, const int64_t 
         Block *block = block_new(pool, 8);
         if (!block)
             return -1;
-        if (slot_open(key, columns, 0, block)) {
+        if (slot_open(pool, key, 0, block)) {
             block_return(pool, block);
             return -1;
         }
@@ -579,10 +1116,47 @@ static int key_insert(Pool *pool, Key *key, int64_t t, int64_t s, const int64_t 
     for (int i = position.slot + 1; i < key->n; i++) {
         Slot *later = slot_at(key, columns, i);
         later->before++;
-        for (int c = 0; c < columns; c++)
+        for (int c = 0; c < columns; c++) {
             headers(later)[c].before += x[c];
+            headers(later)[c].squares_before += squared(x[c]);
+        }
     }
     return 0;
+}
+
+/* Take the event (t, s) out. Returns whether there was one. */
+static int key_retract(Pool *pool, Key *key, int64_t t, int64_t s)
+{
+    int columns = pool->columns;
+    Position position = key_after(key, columns, t, s);
+    if (key->n == 0 || position.at == 0)
+        return 0;
+    Slot *slot = slot_at(key, columns, position.slot);
+    int at = position.at - 1;
+    if (times(slot->block)[at] != t || sequences(slot->block)[at] != s)
+        return 0;
+    for (int i = position.slot + 1; i < key->n; i++) {
+        Slot *later = slot_at(key, columns, i);
+        later->before--;
+        for (int c = 0; c < columns; c++) {
+            int64_t x = values(slot->block, c)[at];
+            headers(later)[c].before -= x;
+            headers(later)[c].squares_before -= squared(x);
+        }
+    }
+    for (int c = -2; c < columns; c++) {
+        int64_t *column = values(slot->block, c) + at;
+        memmove(column, column + 1, (size_t)(slot->n - at - 1) * sizeof(int64_t));
+    }
+    if (--slot->n) {
+        slot_count(slot, columns);
+        return 1;
+    }
+    block_return(pool, slot->block);
+    memmove(slot, (char *)slot + slot_size(columns),
+            (size_t)(key->n - position.slot - 1) * slot_size(columns));
+    key->n--;
+    return 1;
 }
 
 /* The sum of a column over all events of the key before `position`. */
@@ -600,6 +1174,17 @@ static inline wide sum_before(const Key *key, int columns, int column, Position 
     for (int i = position.at; i < slot->n; i++)
         total += x[i];
     return header->before + header->total - total;
+}
+
+/* The same of the squares, modulo 2**128. */
+static inline uwide squares_before(const Key *key, int columns, int column, Position position)
+{
+    Slot *slot = slot_at(key, columns, position.slot);
+    const int64_t *x = values(slot->block, column);
+    uwide total = headers(slot)[column].squares_before;
+    for (int i = 0; i < position.at; i++)
+        total += squared(x[i]);
+    return total;
 }
 
 /* Widen a tally's extremes by the events [low, high) of the key. */
@@ -634,19 +1219,98 @@ static void write_empty(const Plan *plan, double *line)
         line[plan->output[i].place] = plan->output[i].empty;
 }
 
-/* Answer one read from the blocks. The windows of a group share their upper edge, so the
-   extremes of each add only what lies before the next shorter one. `tally` is scratch. */
-static void key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, Tally *tally,
-                     double *line)
+/* The time a group of windows looks back from. */
+static inline int64_t aligned(int64_t q, int64_t align)
 {
-    int columns = plan->columns;
+    if (align == 0)
+        return q;
+    int64_t over = q % align;
+    if (over < 0)
+        over += align;
+    return q - over - 1 < -TIME_LIMIT ? -TIME_LIMIT : q - over - 1;
+}
+
+/* The tie of a group: where its windows end before q, every event of equal time counts. */
+static inline int64_t tie_of(const Group *group, int64_t tie)
+{
+    return group->near || group->align ? INT64_MAX : tie;
+}
+
+/* Bring the events [low, high) of a key side by side; x is a column, -2 is t. */
+static void gather(const Key *key, int columns, int column, Position low, Position high,
+                   int64_t *to)
+{
+    for (int i = low.slot; i <= high.slot; i++) {
+        Slot *slot = slot_at(key, columns, i);
+        int from = i == low.slot ? low.at : 0, end = i == high.slot ? high.at : (int)slot->n;
+        if (end > from)
+            memcpy(to, values(slot->block, column) + from, (size_t)(end - from) * sizeof *to);
+        to += end > from ? end - from : 0;
+    }
+}
+
+/* What a read writes on the side. */
+typedef struct {
+    Tally *tally;
+    Scratch *scratch;
+} Aside;
+
+/* One result that looks at every event of [low, high) of a key. Returns 0, or -1 on no memory. */
+static int key_scan(const Key *key, int columns, const Output *output, Position low, Position high,
+                    int64_t n, int64_t q, Scratch *scratch, double *out)
+{
+    if (n == 0) {
+        *out = output->empty;
+        return 0;
+    }
+    if (reserve(&scratch->x, &scratch->x_held, (size_t)n, sizeof(int64_t)) ||
+        reserve(&scratch->t, &scratch->t_held, (size_t)n, sizeof(int64_t)))
+        return -1;
+    if (output->column >= 0)
+        gather(key, columns, output->column, low, high, scratch->x);
+    if (output->op == DECAYED_SUM || output->op == DECAYED_COUNT)
+        gather(key, columns, -2, low, high, scratch->t);
+    return scan(output, scratch->t, scratch->x, n, q, scratch, out);
+}
+
+/* The value that is the first or the last, how long before q the last event was, or its
+   sequence; of [low, high), which is not empty. */
+static int64_t pick(const Key *key, int columns, const Output *output, Position low, Position high,
+                    int64_t q)
+{
+    Block *block = slot_at(key, columns, high.slot)->block;
+    switch (output->op) {
+    case FIRST: {
+        Slot *slot = slot_at(key, columns, low.slot);
+        if (low.at == slot->n)
+            return values(slot_at(key, columns, low.slot + 1)->block, output->column)[0];
+        return values(slot->block, output->column)[low.at];
+    }
+    case SINCE:
+        return q - times(block)[high.at - 1];
+    case SEQUENCE:
+        return sequences(block)[high.at - 1];
+    default:
+        return values(block, output->column)[high.at - 1];
+    }
+}
+
+/* Answer one read from the blocks. The windows of a group share their upper edge, so the
+   extremes of each add only what lies before the next shorter one. Returns 0, or -1 on no
+   memory. */
+static int key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, Aside aside,
+                    double *line)
+{
+    int columns = plan->columns, status = 0;
+    Tally *tally = aside.tally;
     if (!key || key->n == 0) {
         write_empty(plan, line);
-        return;
+        return 0;
     }
     for (int g = 0; g < plan->groups; g++) {
         const Group *group = &plan->group[g];
-        Position high = key_after(key, columns, q - group->near, group->near ? INT64_MAX : tie);
+        int64_t from = aligned(q, group->align);
+        Position high = key_after(key, columns, from - group->near, tie_of(group, tie));
         Position edge = high;
         Slot *upper = slot_at(key, columns, high.slot);
         for (int i = group->need; i < group->need_end; i++) {
@@ -654,30 +1318,42 @@ static void key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, T
             tally[column] = (Tally){.min = INT64_MAX, .max = INT64_MIN};
             if (plan->need[i].want & WANT_SUM)
                 tally[column].upper = sum_before(key, columns, column, high);
+            if (plan->need[i].want & WANT_SQUARES)
+                tally[column].upper_squares = squares_before(key, columns, column, high);
         }
         for (int w = group->first; w < group->end; w++) {
             const Window *window = &plan->window[w];
-            Position low = key_after(key, columns, q - window->far, INT64_MAX);
+            Position low = key_after(key, columns, from - window->far, INT64_MAX);
             int64_t n = upper->before + high.at - slot_at(key, columns, low.slot)->before - low.at;
             for (int i = group->need; i < group->need_end; i++) {
                 int column = plan->need[i].column;
                 if (plan->need[i].want & WANT_SUM)
                     tally[column].total =
                         tally[column].upper - sum_before(key, columns, column, low);
+                if (plan->need[i].want & WANT_SQUARES)
+                    tally[column].squares =
+                        tally[column].upper_squares - squares_before(key, columns, column, low);
                 if (plan->need[i].want & WANT_RANGE)
                     add_extremes(key, columns, column, low, edge, &tally[column]);
             }
             edge = low;
             for (int i = window->first; i < window->end; i++) {
                 const Output *output = &plan->output[i];
-                const Tally *seen = &tally[output->column < 0 ? 0 : output->column];
-                int64_t picked = output->op == MIN ? seen->min : seen->max;
-                if (output->op == LAST && n)
-                    picked = values(upper->block, output->column)[high.at - 1];
-                line[output->place] = finalise(output, n, seen->total, picked);
+                if (scans(output->op)) {
+                    status |= key_scan(key, columns, output, low, high, n, q, aside.scratch,
+                                       &line[output->place]);
+                    continue;
+                }
+                const Tally *found = &tally[output->column < 0 ? 0 : output->column];
+                Seen seen = {n, found->total, found->squares,
+                             output->op == MIN ? found->min : found->max};
+                if (n && output->op >= FIRST)
+                    seen.picked = pick(key, columns, output, low, high, q);
+                line[output->place] = finalise(output, &seen);
             }
         }
     }
+    return status;
 }
 
 /* ---------------------------------------------------------------- buffers from Python */
@@ -760,6 +1436,7 @@ typedef struct {
     const int64_t **column;
     int64_t limit_first, limit_rest; /* bounds of |column[0]| and of columns from `bounded` */
     int bounded;
+    const double *scale; /* of the value columns, which begin at `bounded`; NULL without any */
     int unknown; /* whether code -1 is allowed: such rows are left out and answered at once */
     const Plan *plan;
     double *line; /* where to answer them: row r at line + r * stride */
@@ -824,7 +1501,11 @@ static int outside(const int64_t *x, Py_ssize_t n, int64_t limit)
 
 static inline int64_t column_limit(const Table *table, int column)
 {
-    return column == 0 ? table->limit_first : column >= table->bounded ? table->limit_rest : 0;
+    if (column == 0)
+        return table->limit_first;
+    if (column < table->bounded || !table->scale || table->scale[column - table->bounded] == 0)
+        return 0;
+    return table->limit_rest;
 }
 
 static void check_rows(void *shared, int worker)
@@ -999,6 +1680,7 @@ typedef struct {
     Table events, reads;
     int own;     /* the reads are at the events' own rows: one set of records serves both */
     int bounded; /* arrivals count: events have one at word 3, reads too */
+    int ending;  /* events have an end at word 4 */
     double *line;
     Py_ssize_t stride;
     Py_ssize_t next; /* first read no worker has taken */
@@ -1010,21 +1692,23 @@ typedef struct {
     int64_t *arena;
     size_t held;
     wide *sums;             /* per column n + 1 prefix sums */
+    uwide *squares;         /* the same of the squares, where any output wants them */
     int64_t *t, *s, *a, *x; /* t and a have a sentinel on each side; x is column after column */
     int64_t *low, *high;    /* per column a table for extremes, `table` words */
-    Rank *ranks, *read_ranks;
+    Rank *ranks, *read_ranks, *end_ranks;
     Py_ssize_t n, runs, table;
     Py_ssize_t *edges; /* where the last read's edges were, per group, then per window */
     Pool pool;
     Key key;
     Tally *tally;
+    Scratch scratch;
 } Bench;
 
 static void bench_free(Bench *bench)
 {
-    key_clear(&bench->pool, &bench->key);
-    free(bench->key.slots);
+    key_free(&bench->pool, &bench->key);
     pool_free(&bench->pool);
+    scratch_free(&bench->scratch);
     free(bench->arena);
     free(bench->edges);
     free(bench->tally);
@@ -1153,8 +1837,9 @@ static int bench_clear(Bench *bench, const Plan *plan, Py_ssize_t n, Py_ssize_t 
     bench->runs = (n + RUN - 1) / RUN;
     bench->table = bench->runs * levels_of(bench->runs);
     size_t size = (size_t)n, columns = (size_t)plan->columns, table = (size_t)bench->table;
-    size_t need = columns * (2 * (size + 1) + size + 2 * table) + 3 * (size + 2) +
-                  (size + (size_t)reads) * sizeof(Rank) / sizeof(int64_t);
+    size_t prefixes = plan->squares ? 4 : 2;
+    size_t need = columns * (prefixes * (size + 1) + size + 2 * table) + 3 * (size + 2) +
+                  (2 * size + (size_t)reads) * sizeof(Rank) / sizeof(int64_t);
     if (need > bench->held) {
         free(bench->arena);
         bench->held = 0;
@@ -1164,14 +1849,16 @@ static int bench_clear(Bench *bench, const Plan *plan, Py_ssize_t n, Py_ssize_t 
         bench->held = need + need / 2;
     }
     bench->sums = (wide *)bench->arena;
-    bench->x = (int64_t *)(bench->sums + columns * (size + 1));
+    bench->squares = (uwide *)(bench->sums + columns * (size + 1));
+    bench->x = (int64_t *)(bench->squares + (plan->squares ? columns * (size + 1) : 0));
     bench->low = bench->x + columns * size;
     bench->high = bench->low + columns * table;
     bench->t = bench->high + columns * table + 1;
     bench->a = bench->t + size + 2;
     bench->s = bench->a + size + 1;
     bench->ranks = (Rank *)(bench->s + size);
-    bench->read_ranks = bench->ranks + size;
+    bench->end_ranks = bench->ranks + size;
+    bench->read_ranks = bench->end_ranks + size;
     bench->t[-1] = bench->a[-1] = INT64_MIN;
     bench->t[n] = bench->a[n] = INT64_MAX;
     return 0;
@@ -1182,7 +1869,7 @@ static int bench_clear(Bench *bench, const Plan *plan, Py_ssize_t n, Py_ssize_t 
 static int lay_out(const Job *job, Bench *bench, const int64_t *events)
 {
     const Plan *plan = job->plan;
-    int width = job->events.width, skip = job->bounded ? 4 : 3;
+    int width = job->events.width, skip = 3 + job->bounded + job->ending;
     Py_ssize_t n = bench->n;
     int64_t *t = bench->t, *s = bench->s, *a = bench->a;
     const Rank *ranks = NULL; /* while they are in order already */
@@ -1203,6 +1890,9 @@ static int lay_out(const Job *job, Bench *bench, const int64_t *events)
         if (a[i - 1] > a[i])
             return 0;
     }
+    for (Py_ssize_t i = 0; job->ending && i < n; i++)
+        if (events[i * width + 4] != NEVER)
+            return 0;
     for (int c = 0; c < plan->columns; c++) {
         int64_t *x = bench->x + n * c;
         wide *sums = bench->sums + (n + 1) * c, total = 0;
@@ -1210,6 +1900,12 @@ static int lay_out(const Job *job, Bench *bench, const int64_t *events)
         for (Py_ssize_t i = 0; i < n; i++) {
             x[i] = events[(ranks ? (Py_ssize_t)ranks[i].at : i) * width + skip + c];
             sums[i + 1] = total += x[i];
+        }
+        if (plan->want[c] & WANT_SQUARES) {
+            uwide *squares = bench->squares + (n + 1) * c;
+            squares[0] = 0;
+            for (Py_ssize_t i = 0; i < n; i++)
+                squares[i + 1] = squares[i] + squared(x[i]);
         }
         if (plan->want[c] & WANT_RANGE)
             extremes_build(x, n, bench->low + bench->table * c, bench->high + bench->table * c);
@@ -1229,36 +1925,53 @@ static inline void expect(const Job *job, const int64_t *read)
     __builtin_prefetch(line_of(job, read) + job->plan->outputs - 1, 1);
 }
 
-/* One result over the laid out events [low, high). */
-static inline double result(const Bench *bench, const Output *output, Py_ssize_t low,
-                            Py_ssize_t high)
+/* One result over the laid out events [low, high), read at q. Returns 0, or -1 on no memory. */
+static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
+                         int64_t q, double *out)
 {
-    wide total = 0;
-    int64_t picked = 0;
-    Py_ssize_t column = output->column < 0 ? 0 : output->column;
+    Py_ssize_t column = output->column < 0 ? 0 : output->column, from = (bench->n + 1) * column;
     const int64_t *x = bench->x + bench->n * column;
+    Seen seen = {.n = high - low};
     switch (low < high ? output->op : COUNT) {
+    case VAR:
+    case STD:
+        seen.squares = bench->squares[from + high] - bench->squares[from + low];
+        /* fall through */
     case SUM:
     case MEAN:
-        total = bench->sums[(bench->n + 1) * column + high] -
-                bench->sums[(bench->n + 1) * column + low];
+        seen.total = bench->sums[from + high] - bench->sums[from + low];
         break;
     case MIN:
-        picked = extreme(x, bench->low + bench->table * column, bench->runs, low, high, 0);
+        seen.picked = extreme(x, bench->low + bench->table * column, bench->runs, low, high, 0);
         break;
     case MAX:
-        picked = extreme(x, bench->high + bench->table * column, bench->runs, low, high, 1);
+        seen.picked = extreme(x, bench->high + bench->table * column, bench->runs, low, high, 1);
+        break;
+    case FIRST:
+        seen.picked = x[low];
         break;
     case LAST:
-        picked = x[high - 1];
+        seen.picked = x[high - 1];
         break;
+    case SINCE:
+        seen.picked = q - bench->t[high - 1];
+        break;
+    case SEQUENCE:
+        seen.picked = bench->s[high - 1];
+        break;
+    case COUNT:
+        break;
+    default:
+        return scan(output, bench->t + low, x + low, high - low, q, &bench->scratch, out);
     }
-    return finalise(output, high - low, total, picked);
+    *out = finalise(output, &seen);
+    return 0;
 }
 
 /* Answer the reads of a key from what was laid out. */
-static void answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, Py_ssize_t count)
+static int answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, Py_ssize_t count)
 {
+    int status = 0;
     const Plan *plan = job->plan;
     const int64_t *t = bench->t, *s = bench->s;
     int width = job->reads.width;
@@ -1276,39 +1989,55 @@ static void answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, 
             limit = known = read[3] == INT64_MAX ? n : seek(bench->a, n, known, read[3]);
         for (int g = 0; g < plan->groups; g++) {
             const Group *group = &plan->group[g];
-            Py_ssize_t high = group_edge[g] = seek(t, n, group_edge[g], q - group->near);
-            if (group->near == 0 && high > 0 && t[high - 1] == q && s[high - 1] > tie)
+            int64_t from = aligned(q, group->align);
+            Py_ssize_t high = group_edge[g] = seek(t, n, group_edge[g], from - group->near);
+            if (high > 0 && t[high - 1] == q && s[high - 1] > tie_of(group, tie))
                 high = before_tie(t, s, high, q, tie);
             high = high < limit ? high : limit;
             for (int w = group->first; w < group->end; w++) {
                 const Window *window = &plan->window[w];
-                Py_ssize_t low = window_edge[w] = seek(t, n, window_edge[w], q - window->far);
+                Py_ssize_t low = window_edge[w] = seek(t, n, window_edge[w], from - window->far);
                 low = low < high ? low : high;
                 for (int i = window->first; i < window->end; i++)
-                    line[plan->output[i].place] = result(bench, &plan->output[i], low, high);
+                    status |= result(bench, &plan->output[i], low, high, q,
+                                     &line[plan->output[i].place]);
             }
         }
     }
+    return status;
 }
 
-/* Replay the key: events and reads in order of arrival, an event before the reads that know it. */
+/* Replay the key: events and reads in order of arrival; an event is there for the reads from its
+   arrival up to its end. */
 static int answer_replayed(const Job *job, Bench *bench, const int64_t *events,
                            const int64_t *reads, Py_ssize_t count)
 {
     int width = job->events.width, read_width = job->reads.width, status = 0;
-    const Rank *ranks = bench->ranks, *read_ranks = bench->read_ranks;
+    const int skip = 4 + job->ending;
+    Aside aside = {bench->tally, &bench->scratch};
+    const Rank *ranks = bench->ranks, *ends = bench->end_ranks, *read_ranks = bench->read_ranks;
+    Py_ssize_t ending = job->ending ? bench->n : 0;
     rank_records(events, bench->n, width, 3, -1, bench->ranks);
     rank_records(reads, count, read_width, 3, -1, bench->read_ranks);
-    for (Py_ssize_t r = 0, next = 0; r < count && status == 0; r++) {
-        for (; next < bench->n && ranks[next].first <= read_ranks[r].first && !status; next++) {
+    if (ending)
+        rank_records(events, bench->n, width, 4, -1, bench->end_ranks);
+    for (Py_ssize_t r = 0, next = 0, over = 0; r < count && status == 0; r++) {
+        int64_t known = read_ranks[r].first;
+        for (; next < bench->n && ranks[next].first <= known && !status; next++) {
             const int64_t *event = events + (Py_ssize_t)ranks[next].at * width;
-            status = key_insert(&bench->pool, &bench->key, event[1], event[2], event + 4);
+            if (!ending || event[4] > event[3])
+                status = key_insert(&bench->pool, &bench->key, event[1], event[2], event + skip);
+        }
+        for (; over < ending && ends[over].first <= known && ends[over].first != NEVER; over++) {
+            const int64_t *event = events + (Py_ssize_t)ends[over].at * width;
+            if (event[4] > event[3])
+                key_retract(&bench->pool, &bench->key, event[1], event[2]);
         }
         const int64_t *read = reads + (Py_ssize_t)read_ranks[r].at * read_width;
         if (r + 8 < count)
             expect(job, reads + (Py_ssize_t)read_ranks[r + 8].at * read_width);
         if (status == 0)
-            key_read(job->plan, &bench->key, read[1], read[2], bench->tally, line_of(job, read));
+            status = key_read(job->plan, &bench->key, read[1], read[2], aside, line_of(job, read));
     }
     key_clear(&bench->pool, &bench->key);
     return status;
@@ -1353,8 +2082,7 @@ static int answer_key(const Job *job, Bench *bench, Py_ssize_t first, Py_ssize_t
         return -1;
     if (!lay_out(job, bench, events))
         return answer_replayed(job, bench, events, reads, next - at);
-    answer_laid_out(job, bench, reads, next - at);
-    return 0;
+    return answer_laid_out(job, bench, reads, next - at);
 }
 
 /* Take stretches of the reads until none is left; a key belongs to the stretch it begins in. */
@@ -1437,7 +2165,7 @@ static void explain(const Table *table, const char *codes, const char *const *na
             int64_t limit = column_limit(table, c), value = table->column[c][i];
             if (limit && (value < -limit || value > limit)) {
                 PyErr_Format(PyExc_ValueError, "%s[%zd] is %lld, expected %lld to %lld",
-                             names[c < 4 ? c : 3], i, (long long)value, (long long)-limit,
+                             names[c < 5 ? c : 4], i, (long long)value, (long long)-limit,
                              (long long)limit);
                 return;
             }
@@ -1472,7 +2200,7 @@ static int loan_begin(Loan *loan, PyObject *const *objects, const char *const *n
         return -1;
     }
     for (int i = 0; i < n; i++) {
-        const char *name = names[i < 5 ? i : 4];
+        const char *name = names[i < 6 ? i : 5];
         loan->n = i + 1;
         if (column_get(objects[i], name, i ? 'q' : 'i', &loan->lent[i]))
             return -1;
@@ -1484,7 +2212,7 @@ static int loan_begin(Loan *loan, PyObject *const *objects, const char *const *n
     return 0;
 }
 
-static Table table_of(const Loan *loan, int bounded, int threads)
+static Table table_of(const Loan *loan, int bounded, const double *scale, int threads)
 {
     Table table = {
         .n = loan->lent[0].n,
@@ -1495,14 +2223,16 @@ static Table table_of(const Loan *loan, int bounded, int threads)
         .limit_first = TIME_LIMIT,
         .limit_rest = VALUE_LIMIT,
         .bounded = bounded,
+        .scale = scale,
         .threads = threads,
     };
     return table;
 }
 
-/* Collect codes, t, s, perhaps a, and the value columns. Returns a new array and its length. */
+/* Collect codes, t, s, perhaps a and ends, and the value columns. Returns a new array and its
+   length. */
 static PyObject **event_columns(PyObject *codes, PyObject *t, PyObject *s, PyObject *a,
-                                PyObject *columns, int expected, int *n)
+                                PyObject *ends, PyObject *columns, int expected, int *n)
 {
     Py_ssize_t count = PyTuple_Size(columns);
     if (count != expected) {
@@ -1510,7 +2240,7 @@ static PyObject **event_columns(PyObject *codes, PyObject *t, PyObject *s, PyObj
                      expected);
         return NULL;
     }
-    PyObject **objects = calloc((size_t)count + 4, sizeof *objects);
+    PyObject **objects = calloc((size_t)count + 5, sizeof *objects);
     if (!objects) {
         PyErr_NoMemory();
         return NULL;
@@ -1521,6 +2251,8 @@ static PyObject **event_columns(PyObject *codes, PyObject *t, PyObject *s, PyObj
     objects[(*n)++] = s;
     if (a)
         objects[(*n)++] = a;
+    if (ends)
+        objects[(*n)++] = ends;
     for (Py_ssize_t i = 0; i < count; i++)
         objects[(*n)++] = PyTuple_GetItem(columns, i);
     return objects;
@@ -1543,21 +2275,25 @@ static int same_rows(const Loan *events, const Loan *reads)
 }
 
 static const char backfill_doc[] =
-    "backfill(scales, outputs, codes, t, s, a, values, read_codes, q, tie, read_a, out, stride, "
-    "start, threads)\n--\n\n"
+    "backfill(scales, outputs, codes, t, s, a, ends, values, read_codes, q, tie, read_a, out, "
+    "stride, start, threads)\n--\n\n"
     "Answer many reads over many events at once, each as known at its own arrival.\n\n"
-    "Row r, output j is written to out[r * stride + start + j]. An event is seen by a read if its\n"
-    "a <= the read's read_a; with either None every event is. Read code -1 is an unknown key.";
+    "Row r, output j is written to out[r * stride + start + j]. An event is seen by a read if\n"
+    "a <= read_a < ends; without ends none ends, and with a or read_a None every event is seen.\n"
+    "Read code -1 is an unknown key.";
 
 static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
 {
     static char *words_of[] = {"scales", "outputs", "codes",  "t",      "s",      "a",
-                               "values", "read_codes", "q",   "tie",    "read_a", "out",
+                               "ends",   "values", "read_codes", "q", "tie",  "read_a", "out",
                                "stride", "start",   "threads", NULL};
-    static const char *const event_names[] = {"codes", "t", "s", "values", "values"};
-    static const char *const known_names[] = {"codes", "t", "s", "a", "values"};
-    static const char *const read_names[] = {"read_codes", "q", "tie", "read_a", "read_a"};
-    PyObject *scales, *outputs, *codes, *t, *s, *a, *columns, *read_codes, *q, *tie, *read_a;
+    static const char *const event_names[] = {"codes", "t", "s", "values", "values", "values"};
+    static const char *const known_names[] = {"codes", "t", "s", "a", "values", "values"};
+    static const char *const ended_names[] = {"codes", "t", "s", "a", "ends", "values"};
+    static const char *const read_names[] = {"read_codes", "q",      "tie",
+                                             "read_a",     "read_a", "read_a"};
+    PyObject *scales, *outputs, *codes, *t, *s, *a, *ends, *columns, *read_codes, *q, *tie;
+    PyObject *read_a;
     PyObject *out, *stride_item, *start_item, *threads_item, *columns_tuple = NULL;
     PyObject **objects = NULL, *result = NULL;
     Plan plan = {0};
@@ -1566,19 +2302,22 @@ static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
     int64_t stride, start, threads;
     int n = 0;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOOOOOO:backfill", words_of, &scales,
-                                     &outputs, &codes, &t, &s, &a, &columns, &read_codes, &q, &tie,
-                                     &read_a, &out, &stride_item, &start_item, &threads_item))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOOOOOOO:backfill", words_of, &scales,
+                                     &outputs, &codes, &t, &s, &a, &ends, &columns, &read_codes,
+                                     &q, &tie, &read_a, &out, &stride_item, &start_item,
+                                     &threads_item))
         return NULL;
-    int bounded = a != Py_None && read_a != Py_None;
+    int bounded = a != Py_None && read_a != Py_None, ending = bounded && ends != Py_None;
+    const char *const *names = ending ? ended_names : bounded ? known_names : event_names;
     if (plan_read(scales, outputs, &plan) ||
         integer(stride_item, "stride", 1, VALUE_LIMIT, &stride) ||
         integer(start_item, "start", 0, VALUE_LIMIT, &start) ||
         integer(threads_item, "threads", 1, 1 << 16, &threads) ||
         !(columns_tuple = PySequence_Tuple(columns)))
         goto done;
-    objects = event_columns(codes, t, s, bounded ? a : NULL, columns_tuple, plan.columns, &n);
-    if (!objects || loan_begin(&events, objects, bounded ? known_names : event_names, n))
+    objects = event_columns(codes, t, s, bounded ? a : NULL, ending ? ends : NULL, columns_tuple,
+                            plan.columns, &n);
+    if (!objects || loan_begin(&events, objects, names, n))
         goto done;
     PyObject *read_objects[] = {read_codes, q, tie, read_a};
     if (loan_begin(&reads, read_objects, read_names, bounded ? 4 : 3) ||
@@ -1607,10 +2346,11 @@ static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
     threads = threads < MOST_THREADS ? threads : MOST_THREADS;
     Job job = {
         .plan = &plan,
-        .events = table_of(&events, 2 + bounded, (int)threads),
-        .reads = table_of(&reads, reads.n, (int)threads),
+        .events = table_of(&events, 2 + bounded + ending, plan.scale, (int)threads),
+        .reads = table_of(&reads, reads.n, NULL, (int)threads),
         .own = same_rows(&events, &reads),
         .bounded = bounded,
+        .ending = ending,
         .line = (double *)target.view.buf + start,
         .stride = (Py_ssize_t)stride,
     };
@@ -1629,7 +2369,7 @@ static PyObject *backfill(PyObject *module, PyObject *args, PyObject *keywords)
         for (int i = 0; i < job.events.threads; i++)
             events_bad |= job.events.bad[i];
         if (events_bad)
-            explain(&job.events, "codes", (bounded ? known_names : event_names) + 1);
+            explain(&job.events, "codes", names + 1);
         else
             explain(&job.reads, "read_codes", read_names + 1);
     } else {
@@ -1656,6 +2396,7 @@ typedef struct {
     size_t pages_held;
     int64_t events;
     Tally *tally;
+    Scratch scratch;
     int64_t *values;
 } State;
 
@@ -1687,16 +2428,14 @@ static void state_free(PyObject *object)
     State *self = (State *)object;
     PyTypeObject *type = Py_TYPE(object);
     for (size_t page = 0; page < self->pages_held; page++) {
-        for (int i = 0; self->pages[page] && i < PAGE; i++) {
-            Key *key = &self->pages[page][i];
-            key_clear(&self->pool, key);
-            free(key->slots);
-        }
+        for (int i = 0; self->pages[page] && i < PAGE; i++)
+            key_free(&self->pool, &self->pages[page][i]);
         free(self->pages[page]);
     }
     free(self->pages);
     pool_free(&self->pool);
     free(self->tally);
+    scratch_free(&self->scratch);
     free(self->values);
     plan_free(&self->plan);
     PyObject_Free(object);
@@ -1753,9 +2492,12 @@ static PyObject *state_insert(PyObject *object, PyObject *const *args, Py_ssize_
         return NULL;
     }
     int64_t few[8], *x = self->plan.columns <= 8 ? few : self->values;
-    for (int c = 0; c < self->plan.columns; c++)
-        if (integer(PyTuple_GetItem(args[3], c), "a value", -VALUE_LIMIT, VALUE_LIMIT, &x[c]))
+    for (int c = 0; c < self->plan.columns; c++) {
+        int64_t limit = self->plan.scale[c] == 0 ? INT64_MAX : VALUE_LIMIT;
+        int64_t low = limit == INT64_MAX ? INT64_MIN : -limit;
+        if (integer(PyTuple_GetItem(args[3], c), "a value", low, limit, &x[c]))
             return NULL;
+    }
     Key *key = state_key(self, code);
     if (!key || key_insert(&self->pool, key, t, s, x))
         return PyErr_NoMemory();
@@ -1772,7 +2514,7 @@ static int key_fill(Pool *pool, Key *key, const int64_t *records, const Rank *ra
         Block *block = block_new(pool, size);
         if (!block)
             return -1;
-        if (slot_open(key, pool->columns, key->n, block)) {
+        if (slot_open(pool, key, key->n, block)) {
             block_return(pool, block);
             return -1;
         }
@@ -1828,7 +2570,7 @@ static const char load_doc[] =
 static PyObject *state_load(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *words_of[] = {"codes", "t", "s", "values", NULL};
-    static const char *const names[] = {"codes", "t", "s", "values", "values"};
+    static const char *const names[] = {"codes", "t", "s", "values", "values", "values"};
     State *self = (State *)object;
     PyObject *codes, *t, *s, *columns, *tuple, **objects = NULL, *result = NULL;
     Loan loan = {0};
@@ -1837,9 +2579,9 @@ static PyObject *state_load(PyObject *object, PyObject *args, PyObject *keywords
                                      &columns) ||
         !(tuple = PySequence_Tuple(columns)))
         return NULL;
-    objects = event_columns(codes, t, s, NULL, tuple, self->plan.columns, &n);
+    objects = event_columns(codes, t, s, NULL, NULL, tuple, self->plan.columns, &n);
     if (objects && loan_begin(&loan, objects, names, n) == 0) {
-        Table table = table_of(&loan, 2, 1);
+        Table table = table_of(&loan, 2, self->plan.scale, 1);
         if (table_check(&table)) {
             explain(&table, "codes", names + 1);
         } else if (table_sort(&table) || state_add(self, &table)) {
@@ -1876,13 +2618,137 @@ static PyObject *state_read(PyObject *object, PyObject *const *args, Py_ssize_t 
                      out.n, self->plan.outputs, (long long)start);
         status = -1;
     }
-    if (status == 0)
-        key_read(&self->plan, state_find(self, code), q, tie, self->tally,
-                 (double *)out.view.buf + start);
+    if (status == 0 && key_read(&self->plan, state_find(self, code), q, tie,
+                                (Aside){self->tally, &self->scratch},
+                                (double *)out.view.buf + start)) {
+        PyErr_NoMemory();
+        status = -1;
+    }
     column_release(&out);
     if (status)
         return NULL;
     Py_RETURN_NONE;
+}
+
+static const char retract_doc[] =
+    "retract($self, code, t, s, /)\n--\n\nTake an event out again; return whether it was there.";
+
+static PyObject *state_retract(PyObject *object, PyObject *const *args, Py_ssize_t given)
+{
+    State *self = (State *)object;
+    int64_t code, t, s;
+    if (argument_count("retract", given, 3) || integer(args[0], "code", -1, INT32_MAX, &code) ||
+        integer(args[1], "t", -TIME_LIMIT, TIME_LIMIT, &t) ||
+        integer(args[2], "s", INT64_MIN, INT64_MAX, &s))
+        return NULL;
+    Key *key = (Key *)state_find(self, code);
+    int found = key && key_retract(&self->pool, key, t, s);
+    self->events -= found;
+    return PyBool_FromLong(found);
+}
+
+/* Copy a column of a key's events, -2 being t and -1 s; return how many there are. */
+static Py_ssize_t key_copy(const Key *key, int columns, int column, int64_t *to)
+{
+    Py_ssize_t done = 0;
+    for (int i = 0; i < key->n; i++) {
+        Slot *slot = slot_at(key, columns, i);
+        if (to)
+            memcpy(to + done, values(slot->block, column), (size_t)slot->n * sizeof *to);
+        done += slot->n;
+    }
+    return done;
+}
+
+/* A tuple of (t, s, [values…]), with a place in front when `led`; each is made of a buffer that
+   `fill` fills for a column. Returns NULL with an error set. */
+typedef void (*Fill)(const State *self, const Key *key, int column, char *to);
+
+static PyObject *columns_out(const State *self, const Key *key, Py_ssize_t n, int led, Fill fill)
+{
+    PyObject *result = PyTuple_New(3 + led), *list = PyList_New(self->plan.columns);
+    if (!result || !list)
+        goto failed;
+    for (int c = -2 - led; c < self->plan.columns; c++) {
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, n * (c == -3 ? 4 : 8));
+        if (!bytes)
+            goto failed;
+        fill(self, key, c, PyBytes_AsString(bytes));
+        if (c < 0 ? PyTuple_SetItem(result, c + 2 + led, bytes) : PyList_SetItem(list, c, bytes))
+            goto failed;
+    }
+    PyTuple_SetItem(result, 2 + led, list);
+    return result;
+failed:
+    Py_XDECREF(result);
+    Py_XDECREF(list);
+    return NULL;
+}
+
+static void fill_key(const State *self, const Key *key, int column, char *to)
+{
+    key_copy(key, self->plan.columns, column, (int64_t *)to);
+}
+
+static void fill_all(const State *self, const Key *unused, int column, char *to)
+{
+    (void)unused;
+    for (size_t page = 0; page < self->pages_held; page++)
+        for (int i = 0; self->pages[page] && i < PAGE; i++) {
+            const Key *key = &self->pages[page][i];
+            Py_ssize_t n = key_copy(key, self->plan.columns, column, NULL);
+            int32_t code = (int32_t)(page * PAGE + (size_t)i);
+            if (column == -3)
+                for (Py_ssize_t at = 0; at < n; at++)
+                    memcpy(to + at * 4, &code, 4);
+            else
+                key_copy(key, self->plan.columns, column, (int64_t *)to);
+            to += n * (column == -3 ? 4 : 8);
+        }
+}
+
+static const char dump_doc[] =
+    "dump($self, /)\n--\n\n"
+    "Return all events in order of (code, t, s), as (codes, t, s, [values, …]): bytes of int32\n"
+    "and int64 that `load` takes back.";
+
+static PyObject *state_dump(PyObject *object, PyObject *unused)
+{
+    State *self = (State *)object;
+    (void)unused;
+    return columns_out(self, NULL, (Py_ssize_t)self->events, 1, fill_all);
+}
+
+static const char take_doc[] =
+    "take($self, code, /)\n--\n\n"
+    "Remove a key and return its events in order of (t, s), as (t, s, [values, …]): bytes of int64.";
+
+static PyObject *state_take(PyObject *object, PyObject *item)
+{
+    State *self = (State *)object;
+    int64_t code;
+    if (integer(item, "code", -1, INT32_MAX, &code))
+        return NULL;
+    Key none = {0}, *key = (Key *)state_find(self, code);
+    if (!key)
+        key = &none;
+    Py_ssize_t n = key_copy(key, self->plan.columns, -2, NULL);
+    PyObject *result = columns_out(self, key, n, 0, fill_key);
+    if (result) {
+        key_free(&self->pool, key);
+        self->events -= n;
+    }
+    return result;
+}
+
+static PyObject *state_memory(PyObject *object, PyObject *unused)
+{
+    State *self = (State *)object;
+    size_t bytes = self->pool.bytes + self->pages_held * sizeof(Key *);
+    (void)unused;
+    for (size_t page = 0; page < self->pages_held; page++)
+        bytes += self->pages[page] ? PAGE * sizeof(Key) : 0;
+    return PyLong_FromLongLong((long long)bytes);
 }
 
 static PyObject *state_events(PyObject *object, PyObject *unused)
@@ -1897,6 +2763,11 @@ static PyMethodDef state_methods[] = {
     {"insert", (PyCFunction)(void (*)(void))state_insert, METH_FASTCALL, insert_doc},
     {"load", (PyCFunction)(void (*)(void))state_load, METH_VARARGS | METH_KEYWORDS, load_doc},
     {"read", (PyCFunction)(void (*)(void))state_read, METH_FASTCALL, read_doc},
+    {"retract", (PyCFunction)(void (*)(void))state_retract, METH_FASTCALL, retract_doc},
+    {"dump", state_dump, METH_NOARGS, dump_doc},
+    {"take", state_take, METH_O, take_doc},
+    {"memory", state_memory, METH_NOARGS,
+     "memory($self, /)\n--\n\nReturn the bytes that hold the events and keys."},
     {"events", state_events, METH_NOARGS,
      "events($self, /)\n--\n\nReturn how many events are held."},
     {NULL, NULL, 0, NULL},
@@ -1919,6 +2790,7 @@ static PyType_Spec state_spec = {
 
 static int module_exec(PyObject *module)
 {
+    tables_fill();
     PyObject *type = PyType_FromModuleAndSpec(module, &state_spec, NULL);
     int status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
     Py_XDECREF(type);

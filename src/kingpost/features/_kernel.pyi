@@ -12,7 +12,7 @@ _Out: TypeAlias = WriteableBuffer | NDArray[np.float64]
 @final
 class State:
     def __new__(
-        cls, scales: Sequence[int], outputs: Sequence[tuple[str, int, int, int, float]]
+        cls, scales: Sequence[int], outputs: Sequence[tuple[str, int, int, int, float, int, int]]
     ) -> State: ...
     def insert(self, code: int, t: int, s: int, values: tuple[int, ...], /) -> None: ...
     def load(
@@ -23,15 +23,20 @@ class State:
         values: Sequence[_In],
     ) -> None: ...
     def read(self, code: int, q: int, tie: int, out: _Out, start: int, /) -> None: ...
+    def retract(self, code: int, t: int, s: int, /) -> bool: ...
+    def dump(self) -> tuple[bytes, bytes, bytes, list[bytes]]: ...
+    def take(self, code: int, /) -> tuple[bytes, bytes, list[bytes]]: ...
+    def memory(self) -> int: ...
     def events(self) -> int: ...
 
 def backfill(
     scales: Sequence[int],
-    outputs: Sequence[tuple[str, int, int, int, float]],
+    outputs: Sequence[tuple[str, int, int, int, float, int, int]],
     codes: _In,
     t: _In,
     s: _In,
     a: _In | None,
+    ends: _In | None,
     values: Sequence[_In],
     read_codes: _In,
     q: _In,

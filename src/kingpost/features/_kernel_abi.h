@@ -75,6 +75,7 @@ typedef struct {
 #define METH_VARARGS 0x0001
 #define METH_KEYWORDS 0x0002
 #define METH_NOARGS 0x0004
+#define METH_O 0x0008
 #define METH_FASTCALL 0x0080
 #define PyBUF_WRITABLE 0x0001
 #define PyBUF_FORMAT 0x0004
@@ -117,6 +118,13 @@ int PyObject_GetBuffer(PyObject *, Py_buffer *, int);
 void PyBuffer_Release(Py_buffer *);
 PyObject *PySequence_Tuple(PyObject *);
 Py_ssize_t PyTuple_Size(PyObject *);
+PyObject *PyTuple_New(Py_ssize_t);
+int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
+PyObject *PyList_New(Py_ssize_t);
+int PyList_SetItem(PyObject *, Py_ssize_t, PyObject *);
+PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
+char *PyBytes_AsString(PyObject *);
+PyObject *PyBool_FromLong(long);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);
 long long PyLong_AsLongLongAndOverflow(PyObject *, int *);
 PyObject *PyLong_FromLongLong(long long);

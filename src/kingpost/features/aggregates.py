@@ -57,15 +57,10 @@ Operation = Literal[
     "since",
 ]
 
-DISTINCT_ERROR: Final = 0.01
-"""PROVISIONAL"""
-
-QUANTILE_ERROR: Final = 0.01
-"""PROVISIONAL"""
-
-DECAY_ERROR: Final = 2.0**-40
-"""PROVISIONAL"""
-
+_DISTINCT_ERROR: Final = 1.04 / 64  # of HyperLogLog with 4,096 registers
+_QUANTILE_ERROR: Final = 1 / 256  # half a bucket, 128 to each power of two
+_QUANTILE_EXACT: Final = 4_096
+_DECAY_ERROR: Final = 2.0**-15  # of a weight
 _DAY_US = 86_400_000_000
 _MOST_DISTINCT = 2**20
 _LONGEST_HALF_LIFE_US = 2**53
@@ -112,8 +107,8 @@ class SketchedAggregate(Aggregate):
     """The value is near its definition's; the same events give the same bits everywhere.
 
     Attributes:
-        error: How far from the truth, as a share of it; what `measure` says of it.
-        measure: What the error is a share of, and whether it is a bound or expected.
+        error: How far from the truth, as a share.
+        measure: What it is a share of, whether it is a bound or expected, and from where on.
     """
 
     error: float = 0.0
@@ -232,13 +227,13 @@ def distinct(field: str, *, exact_up_to: int = 10_000) -> SketchedAggregate:
         0.0,
         place,
         exact_up_to,
-        DISTINCT_ERROR,
+        _DISTINCT_ERROR,
         f"of the count, standard error, above {exact_up_to:,} values; none up to there",
     )
 
 
 def quantile(field: str, q: float, *, default: float = 0.0) -> SketchedAggregate:
-    """Take the value below which a share `q` of a field's values lie, 0.5 for the median.
+    """Take the smallest value that a share `q` of the values do not exceed; 0.5: the median.
 
     Args:
         q: From 0 to 1, to six digits.
@@ -252,13 +247,14 @@ def quantile(field: str, q: float, *, default: float = 0.0) -> SketchedAggregate
             f"kp.quantile({field!r}, {q})", "give a share from 0 to 1, 0.5 for the median", place
         )
     parts = round(q * 1_000_000)
-    return SketchedAggregate(
-        "quantile", field, default, place, parts, QUANTILE_ERROR, "at most, of the value"
-    )
+    measure = f"of the value, at most, above {_QUANTILE_EXACT:,} events; none up to there"
+    return SketchedAggregate("quantile", field, default, place, parts, _QUANTILE_ERROR, measure)
 
 
 def decayed_sum(field: str, *, half_life: str | timedelta) -> SketchedAggregate:
     """Add a field up, each value halved for every half-life that it is old.
+
+    After 64 half-lives a value counts for nothing.
 
     Raises:
         WrongFeature: The half-life is no length of time, or zero.
@@ -266,7 +262,13 @@ def decayed_sum(field: str, *, half_life: str | timedelta) -> SketchedAggregate:
     place = caller_place()
     us = _half_life_us(half_life, place)
     return SketchedAggregate(
-        "decayed_sum", field, 0.0, place, us, DECAY_ERROR, "at most, of the sum of sizes"
+        "decayed_sum",
+        field,
+        0.0,
+        place,
+        us,
+        _DECAY_ERROR,
+        "of the decayed sum of |values|, at most",
     )
 
 
@@ -279,7 +281,7 @@ def decayed_count(*, half_life: str | timedelta) -> SketchedAggregate:
     place = caller_place()
     us = _half_life_us(half_life, place)
     return SketchedAggregate(
-        "decayed_count", None, 0.0, place, us, DECAY_ERROR, "at most, of the count"
+        "decayed_count", None, 0.0, place, us, _DECAY_ERROR, "of the decayed count, at most"
     )
 
 

@@ -11,11 +11,13 @@ import kingpost as kp
 from kingpost.contracts import Contract, Event, batch_of
 from kingpost.features import (
     NEVER,
+    ExactAggregate,
     FeatureSet,
     History,
     OnlineFeatures,
     Reduction,
     Requests,
+    SketchedAggregate,
     WindowFeatures,
     feature_matrix,
     hindsight,
@@ -88,15 +90,14 @@ def values_at_noon(
     contract = view.stream.contract
     held = history(contract, made)
     ask = Ask(id=1, at=kp.Instant(NOON), customer=customer, shop=shop)
-    requests = Requests(
-        batch_of(asks.contract, [ask]), np.array([99], np.int64), np.array([99], np.int64)
-    )
+    at = np.array([len(made)], np.int64)
+    requests = Requests(batch_of(asks.contract, [ask]), at, at)
     values = feature_matrix(features, requests, {contract.name: held})[0]
     online = OnlineFeatures([view])
     for number, make in enumerate(made):
         online.apply(contract.name, make(number), number)
     read = np.zeros(len(features))
-    online.reader(features).read(ask, 99, read, 0)  # pyright: ignore[reportArgumentType] any float64 buffer will do
+    online.reader(features).read(ask, len(made), read, 0)  # pyright: ignore[reportArgumentType] any float64 buffer will do
     assert read.tobytes() == values.tobytes()
     return dict(zip(features.names, values.tolist(), strict=True))
 
@@ -130,15 +131,48 @@ def test_an_aggregate_is_its_plain_definition(one: Reduction, expected: float) -
     assert value(one, SPREAD) == pytest.approx(expected, rel=1e-15)
 
 
-def test_a_median_is_near_the_middle_value() -> None:
-    assert value(kp.quantile("amount", 0.5), SPREAD) == pytest.approx(2.0, rel=0.02)
+def test_the_type_says_which_aggregates_are_exact_and_which_are_sketched() -> None:
+    sketched = [
+        kp.distinct("city"),
+        kp.quantile("amount", 0.5),
+        kp.decayed_sum("amount", half_life="1d"),
+        kp.decayed_count(half_life="1d"),
+    ]
+    exact = [kp.count(), kp.sum("amount"), kp.std("amount"), kp.top_k("shop", k=2)]
+
+    assert all(isinstance(one, SketchedAggregate) and one.error > 0 for one in sketched)
+    assert all(isinstance(one, ExactAggregate) for one in exact)
 
 
-def test_a_decayed_sum_halves_with_each_half_life() -> None:
+@pytest.mark.parametrize(
+    ("q", "expected"), [(0, 1.25), (0.25, 1.25), (0.5, 2), (0.9, 4.75), (1, 4.75)]
+)
+def test_a_quantile_of_few_events_is_one_of_their_values(q: float, expected: float) -> None:
+    assert value(kp.quantile("amount", q), SPREAD) == expected
+
+
+def test_a_quantile_of_many_events_is_within_its_declared_error() -> None:
+    made = [sale(9, 1000 + number) for number in range(5000)]
+    one = kp.quantile("amount", 0.5)
+
+    assert value(one, made) == pytest.approx(3499, rel=one.error)
+
+
+def test_a_count_of_distinct_values_beyond_its_bound_is_near_the_truth() -> None:
+    made = [sale(9, city=str(number % 3000)) for number in range(4000)]
+    one = kp.distinct("city", exact_up_to=100)
+
+    assert value(kp.distinct("city", exact_up_to=3000), made) == 3000
+    assert value(one, made) == pytest.approx(3000, rel=5 * one.error)
+
+
+def test_a_decayed_sum_halves_with_each_half_life_within_its_declared_error() -> None:
     made = (sale(0, 8.0), sale(15, 8.0), sale(30, 8.0))
+    sum_, count = kp.decayed_sum("amount", half_life="15m"), kp.decayed_count(half_life="15m")
 
-    assert value(kp.decayed_sum("amount", half_life="15m"), made) == pytest.approx(14.0, rel=1e-6)
-    assert value(kp.decayed_count(half_life="15m"), made) == pytest.approx(1.75, rel=1e-6)
+    assert value(sum_, made) == pytest.approx(14.0, rel=sum_.error)
+    assert value(count, made) == pytest.approx(1.75, rel=count.error)
+    assert value(count, [sale(10)]) == pytest.approx(2 ** (-10 / 15), rel=count.error)
 
 
 def test_the_most_frequent_values_come_in_order_and_of_equals_the_smaller_first() -> None:
