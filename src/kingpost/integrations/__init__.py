@@ -1,4 +1,4 @@
-"""Events from files, tables and queries into the journal: each once, bad rows kept aside."""
+"""What comes from elsewhere: events into the journal, each once, and Feast's declarations."""
 
 from kingpost.integrations.errors import (
     SchemaMismatch,
@@ -6,6 +6,13 @@ from kingpost.integrations.errors import (
     UnknownStream,
     UnreadableQuarantine,
     UnreadableSource,
+)
+from kingpost.integrations.feast import (
+    FeastImport,
+    FeastRepositoryTooLarge,
+    FeastState,
+    NotAFeastRepository,
+    import_feast,
 )
 from kingpost.integrations.files import read_csv, read_json_lines
 from kingpost.integrations.ingest import (
@@ -65,11 +72,15 @@ __all__ = [
     "CorrectionReport",
     "DatabaseSource",
     "DriverMissing",
+    "FeastImport",
+    "FeastRepositoryTooLarge",
+    "FeastState",
     "FileSource",
     "IngestReport",
     "Intake",
     "KeyIndex",
     "MemoryRuns",
+    "NotAFeastRepository",
     "Pipeline",
     "PipelineRun",
     "PostgresSource",
@@ -95,6 +106,7 @@ __all__ = [
     "WrongPipeline",
     "correct_file",
     "due_us",
+    "import_feast",
     "ingest_chunks",
     "ingest_file",
     "intake_sink",

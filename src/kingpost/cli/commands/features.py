@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.cli.commands.import_feast import import_feast
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
 from kingpost.contracts import Instant
@@ -148,7 +149,10 @@ def parity(
 
 @click.group()
 def features() -> None:
-    """Look at the features of APP's decisions."""
+    """Look at features, or import them from another feature store."""
+
+
+features.add_command(import_feast)
 
 
 @features.command()
