@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
     from kingpost.features import count as count
+    from kingpost.features import described as described
     from kingpost.features import feature as feature
     from kingpost.features import field as field
     from kingpost.features import last as last
@@ -41,7 +42,7 @@ _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
-    "features": "count feature field last max mean min stream sum",
+    "features": "count described feature field last max mean min stream sum",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
@@ -58,6 +59,7 @@ __all__ = [
     "budget",
     "count",
     "decision",
+    "described",
     "fallback",
     "feature",
     "field",

@@ -24,6 +24,7 @@ _COMMANDS = {
     "quarantine": ("events", "List the rows that broke their contract, or try them again."),
     "backfill": ("features", "Compute a decision's features for past requests into a file."),
     "parity": ("features", "Replay a slice online and offline and compare every bit."),
+    "features": ("feature_catalogue", "List an application's features, and show one of them."),
     "train": ("models", "Train a decision's model and bundle it for approval."),
     "models": ("models", "List trained models, bundles and approvals."),
     "approve": ("models", "Approve a bundle, so that it may run."),

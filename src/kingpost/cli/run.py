@@ -65,7 +65,7 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
     where = DataDirectory(settings.data_dir)
     served = _served(application, where)
     keys = KeyRing(open_keys(settings), clock)
-    sources = open_review_sources(where)
+    sources = open_review_sources(where, application.decisions)
     engine = Engine.open(where.data, application, served, disk=disk, clock=clock)
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
     app = build_app(

@@ -11,6 +11,16 @@ from kingpost.decisions.answer import (
 from kingpost.decisions.application import Application, load_application
 from kingpost.decisions.ask import Ask, Ingested, Reply
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
+from kingpost.decisions.catalogue import (
+    Catalogue,
+    CataloguedFeature,
+    DeclaredFeature,
+    FeatureVersion,
+    TrainedWith,
+    catalogue_reader,
+    read_catalogue,
+    record_features,
+)
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import (
     Budget,
@@ -42,6 +52,13 @@ from kingpost.decisions.errors import (
     WrongDecision,
 )
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
+from kingpost.decisions.feature_figures import (
+    DriftState,
+    FeatureStatistics,
+    Spread,
+    drift_states,
+    feature_statistics,
+)
 from kingpost.decisions.find import FoundRecord, find_record
 from kingpost.decisions.reference import profile_of
 from kingpost.decisions.replay import (
@@ -61,14 +78,20 @@ __all__ = [
     "Budget",
     "Bundle",
     "BundleMismatch",
+    "Catalogue",
+    "CataloguedFeature",
     "DataDirectory",
     "Decision",
+    "DeclaredFeature",
+    "DriftState",
     "Engine",
     "EngineStopped",
     "EventConflict",
     "Explainer",
     "Explanation",
     "ExplanationLine",
+    "FeatureStatistics",
+    "FeatureVersion",
     "FoundRecord",
     "Gate",
     "IdempotencyKeyReused",
@@ -86,7 +109,9 @@ __all__ = [
     "Rule",
     "Scorer",
     "ServedDecision",
+    "Spread",
     "Trained",
+    "TrainedWith",
     "Trainer",
     "TrainingPlan",
     "Verdict",
@@ -94,10 +119,13 @@ __all__ = [
     "WrongDecision",
     "approved_bundle",
     "budget",
+    "catalogue_reader",
     "check_bundle",
     "decision",
+    "drift_states",
     "explain_record",
     "fallback",
+    "feature_statistics",
     "find_record",
     "gate",
     "judge",
@@ -109,7 +137,9 @@ __all__ = [
     "placed_rules",
     "profile_of",
     "read_bundle",
+    "read_catalogue",
     "read_histories",
+    "record_features",
     "refuse",
     "replay_record",
     "review",

@@ -1,6 +1,14 @@
 """Features: declared once, computed by one kernel offline and online."""
 
+from kingpost.features.about import About, described
 from kingpost.features.aggregates import Aggregate, count, last, max, mean, min, sum
+from kingpost.features.catalogue import (
+    FeatureEntry,
+    FeatureKind,
+    FieldRead,
+    ValueType,
+    catalogue_of,
+)
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -28,12 +36,16 @@ from kingpost.features.parity import (
 
 __all__ = [
     "KERNEL",
+    "About",
     "Aggregate",
     "Difference",
     "Feature",
+    "FeatureEntry",
+    "FeatureKind",
     "FeatureReader",
     "FeatureSet",
     "FieldFeature",
+    "FieldRead",
     "Histories",
     "History",
     "Label",
@@ -43,11 +55,14 @@ __all__ = [
     "Requests",
     "RowFeature",
     "Stream",
+    "ValueType",
     "WindowFeatures",
     "WrongFeature",
     "as_lived",
+    "catalogue_of",
     "check_parity",
     "count",
+    "described",
     "different_bits",
     "feature",
     "feature_matrix",

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from kingpost.contracts import Contract, Event, Field, contract_of
 from kingpost.core import BadDuration, Place, caller_place, duration_text, duration_us
+from kingpost.features.about import UNDESCRIBED, About
 from kingpost.features.aggregates import Aggregate
 from kingpost.features.errors import LeakingLabel, WrongFeature
 
@@ -222,6 +223,7 @@ class WindowFeatures:
     windowed: Windowed
     aggregates: Mapping[str, Aggregate]
     place: Place
+    about: About = UNDESCRIBED
 
     @property
     def stream(self) -> Stream[Event]:
@@ -263,6 +265,7 @@ class FieldFeature:
 
     name: str
     place: Place
+    about: About = UNDESCRIBED
 
     @property
     def description(self) -> dict[str, object]:
@@ -287,6 +290,7 @@ class RowFeature:
     function: Callable[..., float]
     parameters: tuple[str, ...]
     place: Place
+    about: About = UNDESCRIBED
 
     @property
     def description(self) -> dict[str, object]:
