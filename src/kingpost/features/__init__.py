@@ -1,5 +1,6 @@
 """Features: declared once, computed by one kernel offline and online."""
 
+from kingpost.features.about import About, described
 from kingpost.features.aggregates import (
     Aggregate,
     ExactAggregate,
@@ -24,6 +25,13 @@ from kingpost.features.aggregates import (
     var,
 )
 from kingpost.features.as_recorded import as_recorded
+from kingpost.features.catalogue import (
+    FeatureEntry,
+    FeatureKind,
+    FieldRead,
+    ValueType,
+    catalogue_of,
+)
 from kingpost.features.catch_up import catch_up
 from kingpost.features.declare import (
     Feature,
@@ -81,6 +89,7 @@ __all__ = [
     "NEVER",
     "RETRACTED",
     "WITHHELD",
+    "About",
     "Aggregate",
     "Arrival",
     "BadPartitions",
@@ -91,11 +100,14 @@ __all__ = [
     "Division",
     "ExactAggregate",
     "Feature",
+    "FeatureEntry",
+    "FeatureKind",
     "FeatureReader",
     "FeatureSet",
     "FeatureStore",
     "FeaturesForgotten",
     "FieldFeature",
+    "FieldRead",
     "Filter",
     "Filtered",
     "Histories",
@@ -132,6 +144,7 @@ __all__ = [
     "Stream",
     "Take",
     "UnlistedPartition",
+    "ValueType",
     "Versions",
     "WindowFeatures",
     "WindowPlan",
@@ -139,12 +152,14 @@ __all__ = [
     "WrongFeature",
     "as_lived",
     "as_recorded",
+    "catalogue_of",
     "catch_up",
     "check_parity",
     "count",
     "days_since",
     "decayed_count",
     "decayed_sum",
+    "described",
     "different_bits",
     "distinct",
     "feature",

@@ -25,6 +25,11 @@ PATHS = (
     "/inbox?tab=closed",
     "/incidents",
     "/incidents?state=open&decision=fraud",
+    "/features",
+    "/features?text=card&kind=window",
+    "/features?owner=nobody",
+    "/features/card_mean_7d",
+    "/features/share",
     "/models",
     "/approvals",
 )
