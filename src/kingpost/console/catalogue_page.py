@@ -23,7 +23,7 @@ from kingpost.serving import drift_by_decision, drift_of, statistics_of
 
 __all__ = ["catalogue_routes"]
 
-_KINDS = ("field", "function", "window")
+_KINDS = ("field", "function", "window", "look-up")
 _FIELDS = ("text", "kind", "stream", "owner", "tag", "decision")
 
 

@@ -46,7 +46,7 @@ class FeaturesQuery(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     text: _Text = ""
-    kind: Literal["", "field", "function", "window"] = ""
+    kind: Literal["", "field", "function", "window", "look-up"] = ""
     stream: _Text = ""
     owner: _Text = ""
     tag: _Text = ""
