@@ -110,7 +110,12 @@ class ObservedJournal:
         )
         return identifier
 
-    def learn(self, *labels: tuple[str, bool], tenant: str = "acme") -> None:
+    def learn(
+        self,
+        *labels: tuple[str, bool],
+        tenant: str = "acme",
+        kind: Literal["event", "correction"] = "event",
+    ) -> None:
         """Write what turned out to be true: one event alone, several as a batch."""
         bodies = [
             f'{{"payment":"{key}","at":"2018-08-01T12:00:00Z","known_at":"2018-08-03T12:00:00Z",'
@@ -118,7 +123,7 @@ class ObservedJournal:
             for key, fraud in labels
         ]
         if len(bodies) == 1:
-            self.write(Entry("event", tenant, "chargeback", bodies[0]))
+            self.write(Entry(kind, tenant, "chargeback", bodies[0]))
             return
         batch = batch_of(contract_of(Chargeback), [_decode(body) for body in bodies])
         self.write(Entry("events", tenant, "chargeback", batch.encode(), len(bodies)))

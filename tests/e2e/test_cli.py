@@ -117,6 +117,29 @@ def test_the_same_file_again_adds_nothing(shop: tuple[Path, str]) -> None:
     assert (report["rows"], report["accepted"], report["duplicates"]) == (3000, 0, 3000)
 
 
+def test_files_of_corrections_and_retractions_change_what_counts(tmp_path: Path) -> None:
+    (tmp_path / "shop_app.py").write_text(SOURCE)
+    write_history(tmp_path, rows=300)
+    rows = (tmp_path / "orders.csv").read_text().splitlines()
+    (tmp_path / "corrections.csv").write_text("\n".join([rows[0], rows[5].replace(",c", ",c9")]))
+    ingest = ("ingest", "shop_app.py", "order")
+    kingpost(tmp_path, *ingest, "orders.csv", "--json")
+
+    corrected = kingpost(tmp_path, *ingest, "corrections.csv", "--as", "corrections", "--json")
+    again = kingpost(tmp_path, *ingest, "corrections.csv", "--as", "corrections", "--json")
+    (tmp_path / "keys.jsonl").write_text('{"id": "o7"}\n{"id": "never"}\n')
+    retracted = kingpost(tmp_path, *ingest, "keys.jsonl", "--as", "retractions", "--json")
+
+    assert (corrected["corrected"], again["corrected"], again["unchanged"]) == (1, 0, 1)
+    assert (retracted["retracted"], retracted["held"]) == (1, 1)
+    filled = kingpost(tmp_path, "backfill", "shop_app.py", "--out", "f.parquet", "--json")
+    assert filled["rows"] == 299
+    for order in ((), ("--as-journalled",)):
+        parity = kingpost(tmp_path, "parity", "shop_app.py", "--last", "9d", *order, "--json")
+        assert parity["mismatches"] == 0
+        assert int(str(parity["requests"])) > 200
+
+
 def test_bad_rows_are_listed_with_the_reason_and_taken_when_the_contract_widens(
     tmp_path: Path,
 ) -> None:

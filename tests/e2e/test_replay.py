@@ -6,6 +6,7 @@ served, decisions made. Each test alters a copy of it in one way.
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from kingpost.contracts import Contract, Event, check_columns
 from kingpost.core import SystemClock, SystemDisk, id_text
 from kingpost.decisions import (
     Application,
+    Change,
     DataDirectory,
     Engine,
     NotApproved,
@@ -32,7 +34,7 @@ from kingpost.decisions import (
 )
 from kingpost.decisions.engine import Ask
 from kingpost.decisions.errors import RecordNotFound, ReplayFailed
-from kingpost.journal import Entry, Journal, JournalCorrupt, scan
+from kingpost.journal import Entry, Journal, JournalCorrupt, Landed, scan
 from kingpost.models import OnnxScorer
 from kingpost.records import DecisionRecord, Outcome, decode_record, encode_record
 from kingpost.registry import ArtefactCorrupt, ArtefactMissing, ModelVersion, UnknownBundle
@@ -170,6 +172,34 @@ def decide(engine: Engine, number: int, *, tenant: str = "acme") -> DecisionReco
     return reply.record
 
 
+def change(engine: Engine) -> None:
+    """Take back and correct what was ingested, what asked and what is still to come."""
+
+    def said(write: Callable[[Landed], tuple[Change, bool]]) -> Change:
+        while (done := write(lambda _: None)[0]) is Change.NOT_YET:
+            time.sleep(0.001)
+        return done
+
+    taken_back = [f"o{row}" for row in range(ROWS - 200, ROWS, 2)] + ["r11", "r12", "r40"]
+    for key in taken_back:
+        done = said(lambda landed, key=key: engine.retract("acme", "order", key, landed))
+        assert done is (Change.HELD if key == "r40" else Change.RETRACTED)
+    for key, moment in (("r20", "2018-08-22T12:00:00Z"), (f"o{ROWS - 7}", "2018-08-21T12:00:00Z")):
+        body = f'{{"id":"{key}","at":"{moment}","customer":"c1","amount":431.7}}'.encode()
+        event = engine.application.streams["order"].decode(body)
+        done = said(
+            lambda landed, event=event, body=body: engine.correct(
+                "acme", "order", event, body, landed
+            )
+        )
+        assert done is Change.CORRECTED
+    for row in range(ROWS - 400, ROWS, 3):
+        assert (
+            said(lambda landed, row=row: engine.retract("acme", "chargeback", f"o{row}", landed))
+            is Change.RETRACTED
+        )
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     root = tmp_path_factory.mktemp("installed")
@@ -195,13 +225,14 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     control = where.control_log(disk=disk, clock=clock)
     control.approve("risk", trained.bundle.digest, by="ada", reason="good on the last week")
     engine = serve(application, where)
-    records = tuple(decide(engine, number) for number in range(60)) + (
-        decide(engine, 61, tenant="umbrella"),
-    )
+    records = [decide(engine, number) for number in range(30)]
+    change(engine)
+    records += [decide(engine, number) for number in range(30, 60)]
+    records.append(decide(engine, 61, tenant="umbrella"))
     engine.close()
     # what runs from here on is other code; a replay must not care
     (root / "usual.py").write_text(USUAL.replace("amount / (", "-amount / ("))
-    return Installed(where, control.models("risk"), records)
+    return Installed(where, control.models("risk"), tuple(records))
 
 
 @pytest.fixture
@@ -298,6 +329,22 @@ def test_every_record_is_verified_at_once(original: Installed) -> None:
     assert (report.reads, report.reads_different) == (61 * 7, 0)
     assert told == [(61, 61)]
     assert {record.outcome for record in original.records} == {Outcome.DECIDED, Outcome.REVIEW}
+
+
+def test_without_corrections_and_retractions_the_records_after_them_come_out_otherwise(
+    installed: Installed,
+) -> None:
+    def forget(entry: Entry, _: DecisionRecord | None) -> Entry:
+        is_change = entry.kind in ("correction", "retraction")
+        return entry._replace(kind="forgotten") if is_change else entry
+
+    rewrite(installed.where.data, forget)
+
+    report = verify_records(installed.where)
+
+    before = {id_text(record.id) for record in installed.records[:30]}
+    assert report.different > 0
+    assert not before & {one.record for one in report.differences}
 
 
 def test_a_record_is_replayed_for_its_own_tenant_only(original: Installed) -> None:

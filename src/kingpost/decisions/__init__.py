@@ -9,7 +9,7 @@ from kingpost.decisions.answer import (
     placed_rules,
 )
 from kingpost.decisions.application import Application, load_application
-from kingpost.decisions.ask import Ask, Ingested, Reply
+from kingpost.decisions.ask import Ask, Change, Ingested, Reply
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import (
@@ -35,6 +35,7 @@ from kingpost.decisions.errors import (
     BundleMismatch,
     EngineStopped,
     EventConflict,
+    EventUnreadable,
     IdempotencyKeyReused,
     NoModel,
     NotApproved,
@@ -61,11 +62,13 @@ __all__ = [
     "Budget",
     "Bundle",
     "BundleMismatch",
+    "Change",
     "DataDirectory",
     "Decision",
     "Engine",
     "EngineStopped",
     "EventConflict",
+    "EventUnreadable",
     "Explainer",
     "Explanation",
     "ExplanationLine",

@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from kingpost.contracts import Event, batch_of
+from kingpost.contracts import Event, EventKey, batch_of
 from kingpost.core import Clock, Disk, TimeOrderedIds, parse_id
 from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.application import Application
-from kingpost.decisions.ask import Ask, Ingested, Reply
+from kingpost.decisions.ask import Ask, Change, Ingested, Reply
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
 from kingpost.decisions.lane import Lane, lane_scores
+from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.tenant_state import (
     Answered,
@@ -37,7 +38,7 @@ from kingpost.decisions.tenant_state import (
     empty_state,
     read_back,
 )
-from kingpost.features import Arrival
+from kingpost.features import WITHHELD, Arrival
 from kingpost.journal import (
     GROUP_BYTES,
     Entry,
@@ -102,6 +103,7 @@ class Engine:
         self.served = served
         self._journal, self._disk, self._clock = journal, disk, clock
         self._lookup = Lookup(journal.directory, disk=disk)
+        self._past = PastEvents(self._lookup)
         self._index: RecordIndex = recovery.index
         self._tenants: dict[str, TenantState] = recovery.tenants()
         self._ids = TimeOrderedIds(clock, after=self._index.last)
@@ -235,6 +237,73 @@ class Engine:
         """
         with self._writing():
             return self._ingest(tenant, stream, events, landed, beside)
+
+    def retract(
+        self, tenant: str, stream: str, key: EventKey, landed: Landed
+    ) -> tuple[Change, bool]:
+        """Take an event back: from here on it does not count.
+
+        Args:
+            landed: As in `decide`.
+
+        Returns:
+            What became of it, and whether anything was written; also that nothing changed
+            may be told when everything written up to now is durable.
+
+        Raises:
+            EventUnreadable: The event cannot be read back; nothing was changed.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        self._refuse_when_failed()
+        contract, state = self.application.streams[stream], self._tenant(tenant)
+        at = state.keys[stream].find(key)
+        if at is not None and at < 0:
+            return Change.HELD if at == WITHHELD else Change.UNCHANGED, False
+        if at is not None and at >= self._journal.durable_offset:
+            return Change.NOT_YET, False
+        old = None if at is None else self._past.read(contract, at)
+        with self._writing():
+            state.keys[stream].retract(key)
+            if at is not None and old is not None:
+                state.online.retract(stream, old, at)
+            entry = Entry("retraction", tenant, stream, contract.key_body(key))
+            self._journal.submit([[entry]], landed)
+        return Change.HELD if at is None else Change.RETRACTED, True
+
+    def correct(
+        self, tenant: str, stream: str, event: Event, body: bytes, landed: Landed
+    ) -> tuple[Change, bool]:
+        """Put an event in the place of the one that is held under its key.
+
+        Args:
+            body: The event as it came.
+            landed: As in `decide`.
+
+        Returns:
+            As `retract`.
+
+        Raises:
+            EventUnreadable: The event held cannot be read back; nothing was changed.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        self._refuse_when_failed()
+        contract, state = self.application.streams[stream], self._tenant(tenant)
+        key: EventKey = self._key_of[stream](event)
+        at = state.keys[stream].find(key)
+        if at is None or at < 0:
+            return Change.NO_EVENT if at is None else Change.WAS_RETRACTED, False
+        if at >= self._journal.durable_offset:
+            return Change.NOT_YET, False
+        old = self._past.read(contract, at)
+        if event == old:
+            return Change.UNCHANGED, False
+        with self._writing():
+            offset = self._journal.next_offset
+            state.keys[stream].correct(key, offset)
+            state.online.retract(stream, old, at)
+            state.online.apply(stream, event, offset)
+            self._journal.submit([[Entry("correction", tenant, stream, body)]], landed)
+        return Change.CORRECTED, True
 
     def append(self, entries: Sequence[Entry], landed: Landed) -> None:
         """Write entries that change nothing of what is in memory, such as a person's review.

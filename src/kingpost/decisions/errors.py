@@ -7,6 +7,7 @@ __all__ = [
     "BundleMismatch",
     "EngineStopped",
     "EventConflict",
+    "EventUnreadable",
     "IdempotencyKeyReused",
     "NoModel",
     "NotApproved",
@@ -139,6 +140,23 @@ class EventConflict(KingpostError):
         return (
             f"another {self.stream} with this {self.field} was decided before, with other "
             f"content; an event is written once: send it under a {self.field} of its own"
+        )
+
+
+class EventUnreadable(KingpostError):
+    """An event that is held, and that the journal does not give back."""
+
+    code = "event_unreadable"
+
+    def __init__(self, stream: str, position: int, problem: str) -> None:
+        super().__init__(stream, position, problem)
+        self.stream, self.position, self.problem = stream, position, problem
+
+    def __str__(self) -> str:
+        return (
+            f"the {self.stream} at position {self.position} cannot be read back ({self.problem}), "
+            "so it can be neither retracted nor corrected and nothing was changed; restore the "
+            "journal from a copy"
         )
 
 

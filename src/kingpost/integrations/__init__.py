@@ -9,15 +9,19 @@ from kingpost.integrations.errors import (
 )
 from kingpost.integrations.files import read_csv, read_json_lines
 from kingpost.integrations.ingest import (
+    CorrectionReport,
     IngestReport,
     Progress,
     ReplayReport,
+    RetractionReport,
+    correct_file,
     ingest_chunks,
     ingest_file,
     read_file,
     replay_quarantine,
+    retract_file,
 )
-from kingpost.integrations.intake import Accepted, Intake, KeyIndex
+from kingpost.integrations.intake import Accepted, Corrected, Intake, KeyIndex, Retracted
 from kingpost.integrations.pipelines import (
     PIPELINE_MIGRATIONS,
     DatabaseSource,
@@ -57,6 +61,8 @@ __all__ = [
     "PIPELINE_MIGRATIONS",
     "Accepted",
     "Chunk",
+    "Corrected",
+    "CorrectionReport",
     "DatabaseSource",
     "DriverMissing",
     "FileSource",
@@ -73,6 +79,8 @@ __all__ = [
     "Reading",
     "RefusedRow",
     "ReplayReport",
+    "Retracted",
+    "RetractionReport",
     "RunStore",
     "RunStoreFailed",
     "SchemaMismatch",
@@ -85,6 +93,7 @@ __all__ = [
     "UnreadableQuarantine",
     "UnreadableSource",
     "WrongPipeline",
+    "correct_file",
     "due_us",
     "ingest_chunks",
     "ingest_file",
@@ -103,4 +112,5 @@ __all__ = [
     "refused_line",
     "refused_row",
     "replay_quarantine",
+    "retract_file",
 ]

@@ -1,7 +1,9 @@
-"""Taking a whole source into the journal, and quarantined rows later.
+"""Taking a whole source into the journal: events, corrections, keys to retract.
 
-Chunk by chunk: events, then refused rows, each durable before the next chunk is read. A
-run that was cut short is completed by running it again: what is held is a duplicate.
+Chunk by chunk, each durable before the next one is read. A run that was cut short is
+completed by running it again: what is held is a duplicate. Wrong rows of events go into
+quarantine and can be tried again; those of corrections and retractions are counted only,
+since they mean nothing without their order: they are mended at their source.
 """
 
 from collections import Counter
@@ -9,22 +11,26 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kingpost.contracts import Contract, ContractViolation, Event, batch_of
+from kingpost.contracts import Contract, ContractViolation, Event, EventKey, batch_of
 from kingpost.integrations.errors import TooManyBadRows, UnreadableSource
 from kingpost.integrations.files import read_csv, read_json_lines
-from kingpost.integrations.intake import Intake
+from kingpost.integrations.intake import Intake, keys_of
 from kingpost.integrations.quarantine import RefusedRow, event_of
 from kingpost.integrations.reading import Chunk, Reading
 from kingpost.integrations.tables import read_parquet
 
 __all__ = [
+    "CorrectionReport",
     "IngestReport",
     "Progress",
     "ReplayReport",
+    "RetractionReport",
+    "correct_file",
     "ingest_chunks",
     "ingest_file",
     "read_file",
     "replay_quarantine",
+    "retract_file",
 ]
 
 BAD_ROWS_TOLERATED = 1_000
@@ -60,6 +66,48 @@ class IngestReport:
     def rows_per_s(self) -> float:
         """Rows seen a second."""
         return self.rows / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class CorrectionReport:
+    """What became of a source of corrections.
+
+    Attributes:
+        rows: Rows seen: corrected + unchanged + unknown + retracted + refused.
+        unchanged: Rows that say what the last correction said.
+        unknown: Rows whose key no event has.
+        retracted: Rows whose event was retracted.
+        refused: Rows that broke the contract.
+        problem: What is wrong with the first row that was not taken; empty when all were.
+    """
+
+    rows: int = 0
+    corrected: int = 0
+    unchanged: int = 0
+    unknown: int = 0
+    retracted: int = 0
+    refused: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RetractionReport:
+    """What became of a source of keys to retract.
+
+    Attributes:
+        rows: Rows seen: retracted + held + unchanged + refused.
+        held: Keys no event has yet; when one comes it will not count.
+        unchanged: Keys that were retracted before.
+        refused: Rows that hold no key.
+        problem: What is wrong with the first of them; empty when there is none.
+    """
+
+    rows: int = 0
+    retracted: int = 0
+    held: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    problem: str = ""
 
 
 Progress = Callable[[IngestReport, float], None]
@@ -139,14 +187,9 @@ def ingest_chunks(
     """
     clock = intake.clock
     started_ns = clock.monotonic_ns()
-    accepted = duplicates = quarantined = bad = 0
-    reasons: Counter[str] = Counter()
+    accepted = duplicates = quarantined = 0
     report = IngestReport(0, 0, 0, 0, 0.0)
-    for chunk in chunks:
-        bad += len(chunk.refused)
-        reasons.update(_reason(row) for row in chunk.refused)
-        if bad > BAD_ROWS_TOLERATED and 2 * bad > chunk.rows:
-            raise TooManyBadRows(source, bad, chunk.rows, reasons.most_common(1)[0][0])
+    for chunk in _tolerable(chunks, source):
         taken = intake.accept_batch(tenant, contract, chunk.batch)
         kept = intake.quarantine(tenant, contract.name, source, chunk.refused)
         accepted += taken.rows
@@ -157,6 +200,100 @@ def ingest_chunks(
         if on_progress is not None:
             on_progress(report, chunk.share)
     return report
+
+
+def correct_file(
+    intake: Intake,
+    contract: Contract[Event],
+    path: Path,
+    *,
+    tenant: str,
+    reading: Reading | None = None,
+    on_progress: Callable[[int, float], None] | None = None,
+) -> CorrectionReport:
+    """Put the events of a file in the place of those that are held under their keys.
+
+    All that the report counts as corrected is durable; nothing is kept of other rows.
+
+    Args:
+        on_progress: Told after each chunk: rows seen, and the share of the source read.
+
+    Raises:
+        UnreadableSource, SchemaMismatch, UnknownZone, TooManyBadRows, UnknownStream,
+        JournalFull, JournalFailed: As `ingest_file`.
+    """
+    report = CorrectionReport()
+    chunks = _tolerable(read_file(path, contract, reading or Reading()), str(path))
+    for chunk in chunks:
+        done = intake.correct_batch(tenant, contract, chunk.batch)
+        report = CorrectionReport(
+            chunk.rows,
+            report.corrected + done.rows,
+            report.unchanged + done.unchanged,
+            report.unknown + done.unknown,
+            report.retracted + done.retracted,
+            report.refused + len(chunk.refused),
+            report.problem or _problem(contract, chunk, done.first_unknown),
+        )
+        if on_progress is not None:
+            on_progress(chunk.rows, chunk.share)
+    return report
+
+
+def retract_file(
+    intake: Intake,
+    contract: Contract[Event],
+    path: Path,
+    *,
+    tenant: str,
+    reading: Reading | None = None,
+    on_progress: Callable[[int, float], None] | None = None,
+) -> RetractionReport:
+    """Take back the events whose keys a file lists, in one column or member.
+
+    All that the report counts as retracted or held is durable.
+
+    Args:
+        on_progress: Told after each chunk: rows seen, and the share of the source read.
+
+    Raises:
+        UnreadableSource, SchemaMismatch, TooManyBadRows, UnknownStream, JournalFull,
+        JournalFailed: As `ingest_file`.
+    """
+    report, listed = RetractionReport(), contract.key_only
+    chunks = _tolerable(read_file(path, listed, reading or Reading()), str(path))
+    for chunk in chunks:
+        done = intake.retract(tenant, contract, keys_of(chunk.batch, contract))
+        report = RetractionReport(
+            chunk.rows,
+            report.retracted + done.rows,
+            report.held + done.held,
+            report.unchanged + done.unchanged,
+            report.refused + len(chunk.refused),
+            report.problem or _problem(contract, chunk, None),
+        )
+        if on_progress is not None:
+            on_progress(chunk.rows, chunk.share)
+    return report
+
+
+def _tolerable(chunks: Iterable[Chunk], source: str) -> Iterator[Chunk]:
+    """Pass chunks on, until most rows of the source are bad ones."""
+    bad, reasons = 0, Counter[str]()
+    for chunk in chunks:
+        bad += len(chunk.refused)
+        reasons.update(_reason(row) for row in chunk.refused)
+        if bad > BAD_ROWS_TOLERATED and 2 * bad > chunk.rows:
+            raise TooManyBadRows(source, bad, chunk.rows, reasons.most_common(1)[0][0])
+        yield chunk
+
+
+def _problem(contract: Contract[Event], chunk: Chunk, unknown: EventKey | None) -> str:
+    if chunk.refused:
+        return f"row {chunk.refused[0].row}: {_reason(chunk.refused[0])}"
+    if unknown is not None:
+        return f"no {contract.name} with {contract.key.name} {unknown!r} was taken yet"
+    return ""
 
 
 def _reason(row: RefusedRow) -> str:

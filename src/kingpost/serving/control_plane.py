@@ -7,6 +7,7 @@ by the module that owns it. Errors of any kind leave as problem documents.
 from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import FastAPI, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from kingpost.access import KeyRing, Principal
@@ -44,6 +45,18 @@ _PRIVATE = (b"cache-control", b"no-store")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class _AnyText(Convertor[str]):
+    """The rest of a path, also with slashes and line breaks: a key may be any text."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 def control_plane(
     engine: Engine,
     keys: KeyRing,
@@ -56,6 +69,7 @@ def control_plane(
     clock: Clock,
 ) -> FastAPI:
     """Build the application."""
+    register_url_convertor("any_text", _AnyText())
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     api.add_exception_handler(KingpostError, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_error)
@@ -81,6 +95,15 @@ def control_plane(
         principal.require("ingest")
         headers: dict[bytes, bytes] = dict(request.scope["headers"])
         return _response(await events.take(principal, stream, headers, request.receive))
+
+    @api.api_route("/v1/events/{stream}/{key:any_text}", methods=["PUT", "DELETE"])
+    async def change_event(request: Request, stream: str, key: str) -> Response:
+        principal = let_in(request)
+        principal.require("ingest")
+        if request.method == "DELETE":
+            return _response(await events.retract(principal, stream, key))
+        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        return _response(await events.correct(principal, stream, key, headers, request.receive))
 
     review = ReviewRoutes(engine, desk, let_in, bodies, clock)
     review.add_to(api)

@@ -12,6 +12,8 @@ __all__ = [
     "BodyTooLarge",
     "DecisionFailed",
     "DecisionNotFound",
+    "EventNotFound",
+    "EventRetracted",
     "IncidentNotFound",
     "InternalError",
     "MalformedRequest",
@@ -103,6 +105,30 @@ class StreamNotFound(KingpostError):
 
     def __str__(self) -> str:
         return "the application declares no stream of this name; GET /openapi.json lists them"
+
+
+class EventNotFound(KingpostError):
+    """A correction of an event that this tenant does not have."""
+
+    code = "event_not_found"
+
+    def __str__(self) -> str:
+        return (
+            "no event of this key was taken yet, so there is nothing to correct; "
+            "send it with POST to the stream"
+        )
+
+
+class EventRetracted(KingpostError):
+    """A correction of an event that was taken back."""
+
+    code = "event_retracted"
+
+    def __str__(self) -> str:
+        return (
+            "the event of this key was retracted, and that is not undone; "
+            "send what happened as an event under a key of its own"
+        )
 
 
 class RecordNotFound(KingpostError):

@@ -1,21 +1,25 @@
-"""`POST /v1/events/{stream}`: many events in one body, each judged by itself.
+"""`/v1/events/{stream}`: many events in one body; `…/{key}`: one taken back or corrected.
 
-The rule: the answer leaves when every event in it is durable, or was before. Wrong rows
-go into the quarantine with their reason. A body is worked through in short turns, so that
-decisions are not kept waiting behind it.
+The rule: the answer leaves when every event in it is durable, or was before; so with a
+retraction and a correction. Of many events each is judged by itself, and wrong rows go into
+the quarantine with their reason. A body is worked through in short turns, so that decisions
+are not kept waiting behind it.
 """
 
 import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
+from operator import attrgetter
+from typing import Literal
 
 import msgspec
 
 from kingpost.access import Principal
-from kingpost.contracts import Contract, Event
+from kingpost.contracts import Contract, ContractViolation, Event, EventKey
+from kingpost.decisions import Change
 from kingpost.integrations import quarantine_entry, refused_line
 from kingpost.journal import Entry
-from kingpost.serving.errors import StreamNotFound
+from kingpost.serving.errors import EventNotFound, EventRetracted, RouteNotFound, StreamNotFound
 from kingpost.serving.event_bodies import (
     JSON_TYPE,
     NDJSON_TYPES,
@@ -28,7 +32,7 @@ from kingpost.serving.metrics import Metrics
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
 
-__all__ = ["EventsDocument", "EventsRoute", "RejectedDocument"]
+__all__ = ["ChangeDocument", "EventsDocument", "EventsRoute", "RejectedDocument"]
 
 ROWS_PER_TURN = 256
 REFUSALS_REMEMBERED = 100_000
@@ -54,8 +58,14 @@ class EventsDocument(msgspec.Struct):
     rejected: list[RejectedDocument]
 
 
+class ChangeDocument(msgspec.Struct):
+    """What became of a retraction or a correction."""
+
+    status: Literal["retracted", "corrected", "unchanged", "held"]
+
+
 class EventsRoute:
-    """Takes the events of every stream."""
+    """Takes the events of every stream, and what is said of them later."""
 
     def __init__(
         self,
@@ -84,9 +94,7 @@ class EventsRoute:
             TooManyEvents, ContractViolation: The body as a whole cannot be taken.
             KingpostError: See `BodyReader.read` and `Shell.ingest`.
         """
-        contract = self._streams.get(stream)
-        if contract is None:
-            raise StreamNotFound
+        contract = self._contract(stream)
         check_media_type(headers, JSON_TYPE, *NDJSON_TYPES)
         async with self._turns:
             body = await self._bodies.read(headers, receive, self._settings.max_events_bytes)
@@ -110,6 +118,62 @@ class EventsRoute:
             self._metrics.count_events(stream, verdict, number)
         return HttpAnswer(200, _JSON, _encode(document))
 
+    async def retract(self, principal: Principal, stream: str, key: str) -> HttpAnswer:
+        """Take one event back.
+
+        Raises:
+            StreamNotFound, RouteNotFound: There is no such stream, or the key is empty.
+            ContractViolation: No event of the stream can have this key.
+            KingpostError: See `Shell.retract`.
+        """
+        wanted = _key_from(key, self._contract(stream))
+        change = await self._shell.retract(principal.tenant, stream, wanted)
+        return self._changed(stream, change)
+
+    async def correct(
+        self,
+        principal: Principal,
+        stream: str,
+        key: str,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+    ) -> HttpAnswer:
+        """Put the event of a request's body in the place of the one that is held.
+
+        Raises:
+            StreamNotFound, RouteNotFound: There is no such stream, or the key is empty.
+            EventNotFound: No event of this key was taken yet.
+            EventRetracted: It was retracted.
+            ContractViolation: The body breaks the contract, or has another key.
+            KingpostError: See `BodyReader.read` and `Shell.correct`.
+        """
+        contract = self._contract(stream)
+        check_media_type(headers, JSON_TYPE)
+        wanted = _key_from(key, contract)
+        body = await self._bodies.read(headers, receive, self._settings.max_body_bytes)
+        event = contract.decode(body)
+        if attrgetter(contract.key.name)(event) != wanted:
+            raise ContractViolation(
+                stream, contract.key.name, "the key that is in the path", "another one"
+            )
+        change = await self._shell.correct(principal.tenant, stream, event, body)
+        if change is Change.NO_EVENT:
+            raise EventNotFound
+        if change is Change.WAS_RETRACTED:
+            raise EventRetracted
+        return self._changed(stream, change)
+
+    def _contract(self, stream: str) -> Contract[Event]:
+        contract = self._streams.get(stream)
+        if contract is None:
+            raise StreamNotFound
+        return contract
+
+    def _changed(self, stream: str, change: Change) -> HttpAnswer:
+        self._metrics.count_events(stream, change.value, 1)
+        status = 202 if change is Change.HELD else 200
+        return HttpAnswer(status, _JSON, _encode({"status": change.value}))
+
     def _quarantine(self, tenant: str, stream: str, rejected: list[Rejected]) -> list[Entry]:
         """Make an entry per refused row; one that came before, as in a retry, is not repeated."""
         source = f"POST /v1/events/{stream}"
@@ -124,6 +188,12 @@ class EventsRoute:
             refused = refused_line(row.line, row.body, violation)
             entries.append(quarantine_entry(tenant, stream, source, refused))
         return entries
+
+
+def _key_from(path: str, contract: Contract[Event]) -> EventKey:
+    if not path:
+        raise RouteNotFound  # a key was left out, not meant to be empty
+    return contract.key_from_text(path)
 
 
 def _document(rejected: Rejected) -> RejectedDocument:

@@ -188,13 +188,14 @@ class Metrics(Collector):
         _add(groups, (), self.group_seconds)
         events = CounterMetricFamily(
             "kingpost_events",
-            "Events taken, by verdict: accepted, duplicate or rejected",
+            "Events taken, by verdict: accepted, duplicate or rejected; corrected, retracted, held "
+            "or unchanged",
             labels=("stream", "verdict"),
         )
         for key, number in self._events.items():
             events.add_metric(key, number)
         held = GaugeMetricFamily(
-            "kingpost_events_held", "Events in memory, over all tenants", labels=("stream",)
+            "kingpost_events_held", "Events that count, over all tenants", labels=("stream",)
         )
         for stream, number in self._events_held().items():
             held.add_metric((stream,), number)

@@ -1,7 +1,8 @@
 """What of the journal is observed: records, labels and reviews, gathered from commits.
 
 The rule: what is gathered from some commits does not depend on how many were read at once.
-A label carries its offset, since it counts only for the records before it.
+A label carries its offset, since it counts only for the records before it; its correction
+is a later label. A retraction leaves what was joined as it is.
 
 Events that are no labels of a declared decision are passed over undecoded, and so are
 labels of a tenant whose decision has no records yet: a history may hold millions.
@@ -35,6 +36,7 @@ __all__ = ["Gathered", "Gathering", "ReviewAt", "line_of", "observations_of"]
 Scope = tuple[str, str]
 """Tenant and decision."""
 
+_LABELS = ("event", "events", "correction")
 _SCORE = b',"score":'
 _CODE_OF = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _Answer = dict[str, bool | float | None] | None
@@ -79,7 +81,7 @@ class _LabelReader:
         self._values = attrgetter(contract.key.name, name, f"{self._known}.us")
 
     def read(self, entry: Entry, offset: int) -> Iterator[KnownLabel]:
-        if entry.kind == "event":
+        if entry.kind != "events":
             key, label, known_us = self._values(self._contract.decode_stored(entry.body))
             if label is not None:
                 yield KnownLabel(str(key), bool(label), known_us, offset)
@@ -130,7 +132,7 @@ class Gathering:
                 review = ReviewAt(offset, decode_review(entry.body))
                 into.reviews.setdefault((entry.tenant, entry.topic), []).append(review)
                 into.size += 1
-            elif entry.topic in self._readers and kind in ("event", "events"):
+            elif entry.topic in self._readers and kind in _LABELS:
                 self._labels(entry, offset, into)
             offset += entry.count
 

@@ -6,6 +6,7 @@ answers from the documents they are rendered from, problems from the table of co
 
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from typing import cast
 
 import msgspec
 
@@ -13,7 +14,7 @@ from kingpost.contracts import Contract, Event, Field
 from kingpost.core import id_text
 from kingpost.decisions import Application, ServedDecision
 from kingpost.serving.decisions_list import DecisionsDocument
-from kingpost.serving.events_route import EventsDocument
+from kingpost.serving.events_route import ChangeDocument, EventsDocument
 from kingpost.serving.health import HealthDocument
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
@@ -41,6 +42,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
     """Return the OpenAPI document, as JSON."""
     documents = (
         AnswerDocument,
+        ChangeDocument,
         DecisionsDocument,
         EventsDocument,
         HealthDocument,
@@ -61,6 +63,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         "paths": {
             **{f"/v1/decisions/{name}": _decide(one) for name, one in served.items()},
             **{f"/v1/events/{one.name}": _ingest(one) for one in contracts},
+            **{f"/v1/events/{one.name}/{{key}}": _change(one) for one in contracts},
             "/v1/decisions": _get(
                 "List what runs", "DecisionsDocument", codes=_ALWAYS, tag="decisions"
             ),
@@ -167,6 +170,43 @@ def _ingest(contract: Contract[Event]) -> Json:
         }
     )
     return {"post": operation}
+
+
+def _change(contract: Contract[Event]) -> Json:
+    codes = (*_ALWAYS, *_STOPPED, "event_unreadable")
+    retract = _operation(
+        f"Retract a {contract.name} event: it does not count from here on",
+        "ChangeDocument",
+        codes=(*codes, "contract_violation"),
+        tag="events",
+        example={"status": "retracted"},
+    )
+    content = {"schema": {"$ref": _REF.format(name="ChangeDocument")}}
+    responses = cast("Json", retract["responses"])
+    responses["202"] = {
+        "description": "No event of this key has come; when one does, it will not count",
+        "content": {"application/json": content | {"example": {"status": "held"}}},
+    }
+    correct = _operation(
+        f"Correct a {contract.name} event: the body takes the place of what is held",
+        "ChangeDocument",
+        codes=(*codes, *_BODY, "event_not_found", "event_retracted"),
+        tag="events",
+        example={"status": "corrected"},
+    )
+    correct["requestBody"] = _request({"application/json": _schema_of(contract)})
+    name = contract.key.name
+    key: Json = {"name": "key", "in": "path", "required": True, "schema": _key_schema(contract)}
+    key["description"] = f"The `{name}` of the event"
+    return {"parameters": [key], "put": correct, "delete": retract}
+
+
+def _key_schema(contract: Contract[Event]) -> Json:
+    properties = cast("dict[str, Json]", contract.json_schema()["properties"])
+    schema = dict(properties[contract.key.name])
+    if contract.key.kind == "text":
+        schema["minLength"] = max(1, int(contract.key.bounds.get("min_length", 1)))
+    return schema
 
 
 def _record() -> Json:

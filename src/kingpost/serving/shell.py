@@ -14,9 +14,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from kingpost.contracts import Event
+from kingpost.contracts import Event, EventKey
 from kingpost.core import Clock, KingpostError
-from kingpost.decisions import Ask, Engine, EngineStopped, Ingested, Reply
+from kingpost.decisions import (
+    Ask,
+    Change,
+    Engine,
+    EngineStopped,
+    EventUnreadable,
+    Ingested,
+    Reply,
+)
 from kingpost.journal import Entry, Landed, is_passing
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import InternalError
@@ -118,6 +126,26 @@ class Shell:
             lambda landed: self.engine.ingest(tenant, stream, events, landed, beside=beside)
         )
 
+    async def retract(self, tenant: str, stream: str, key: EventKey) -> Change:
+        """Take an event back, and return when that is durable; see `Engine.retract`.
+
+        Raises:
+            EventUnreadable: The event cannot be read back; nothing was changed.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        return await self._changed(lambda landed: self.engine.retract(tenant, stream, key, landed))
+
+    async def correct(self, tenant: str, stream: str, event: Event, body: bytes) -> Change:
+        """Correct an event, and return when that is durable; see `Engine.correct`.
+
+        Raises:
+            EventUnreadable, JournalFull, JournalFailed, JournalClosed, EngineStopped: As in
+                `retract`.
+        """
+        return await self._changed(
+            lambda landed: self.engine.correct(tenant, stream, event, body, landed)
+        )
+
     async def append(self, entries: Sequence[Entry]) -> None:
         """Write entries that change nothing of what is decided, and return when they are durable.
 
@@ -131,6 +159,11 @@ class Shell:
         while self._arrived or self._flying:
             await asyncio.sleep(0.005)
 
+    async def _changed(self, write: Callable[[Landed], tuple[Change, bool]]) -> Change:
+        while (change := await self._written(write)) is Change.NOT_YET:
+            pass  # everything written before is durable now
+        return change
+
     async def _written(self, write: Callable[[Landed], tuple[T, bool]]) -> T:
         """Let the engine write, and return what it gave once that is durable.
 
@@ -142,6 +175,8 @@ class Shell:
         self._refuse_after_failure()
         try:
             result, has_written = write(self._landing(group))
+        except EventUnreadable:
+            raise  # before anything was changed
         except Exception as error:
             self._stop(error)
             raise

@@ -398,6 +398,108 @@ def test_a_body_of_events_that_cannot_be_split_is_refused_as_a_whole(
     assert quarantined(DATA, disk=house.disk) == []
 
 
+def test_an_event_is_taken_back_and_corrected_under_its_key() -> None:
+    async def scene(house: House) -> None:
+        one = "/v1/events/payment/p1"
+        json_type = {"content-type": "application/json"}
+        await house.send(payment("p1", 10))
+
+        corrected = await house.client.put(
+            one, content=payment("p1", 30), headers=house.key | json_type
+        )
+        again = await house.client.put(
+            one, content=payment("p1", 30), headers=house.key | json_type
+        )
+        assert (corrected.status_code, corrected.json()) == (200, {"status": "corrected"})
+        assert (again.status_code, again.json()) == (200, {"status": "unchanged"})
+        record = (await house.decide(payment("p2", 50))).json()["id"]
+        features = (await house.get(f"/v1/records/{record}")).json()["features"]
+        assert (features["card_count_1d"], features["card_mean_1d"]) == (2, 40)
+
+        for status in ("retracted", "unchanged"):
+            answer = await house.client.delete(one, headers=house.key)
+            assert (answer.status_code, answer.json()) == (200, {"status": status})
+        record = (await house.decide(payment("p3", 70))).json()["id"]
+        features = (await house.get(f"/v1/records/{record}")).json()["features"]
+        assert (features["card_count_1d"], features["card_mean_1d"]) == (2, 60)
+
+    run(scene)
+
+
+def test_a_retraction_of_what_never_came_is_held() -> None:
+    async def scene(house: House) -> None:
+        for _ in range(2):
+            answer = await house.client.delete("/v1/events/payment/a%2Fb%0A", headers=house.key)
+            assert (answer.status_code, answer.json()) == (202, {"status": "held"})
+
+        assert (await house.send(payment("a/b\\n"))).json()["accepted"] == 1
+        assert (await house.send(payment("a/b\\n"))).json()["duplicates"] == 1
+        record = (await house.decide(payment("p2"))).json()["id"]
+        features = (await house.get(f"/v1/records/{record}")).json()["features"]
+        assert features["card_count_1d"] == 1
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("payment/p9", payment("p9"), 404, "event_not_found"),
+        ("payment/gone", payment("gone"), 409, "event_retracted"),
+        ("payment/p1", payment("p2"), 422, "contract_violation"),
+        ("payment/p1", b"{}", 422, "contract_violation"),
+        ("nothing/p1", payment("p1"), 404, "stream_not_found"),
+        ("payment/", payment(""), 404, "not_found"),
+        ("payment/p1", b" " * 300_000, 413, "body_too_large"),
+    ],
+)
+def test_a_correction_that_cannot_be_taken_is_refused(
+    path: str, body: bytes, status: int, code: str
+) -> None:
+    async def scene(house: House) -> None:
+        await house.send(payment("p1"))
+        await house.client.delete("/v1/events/payment/gone", headers=house.key)
+        headers = house.key | {"content-type": "application/json"}
+
+        answer = await house.client.put(f"/v1/events/{path}", content=body, headers=headers)
+
+        problem = check_problem(answer, status, code)
+        if code == "contract_violation" and body != b"{}":
+            assert (
+                problem["detail"] == "id: expected the key that is in the path, found another one"
+            )
+
+    run(scene)
+
+
+def test_changes_need_the_scope_of_ingest() -> None:
+    async def scene(house: House) -> None:
+        key = house.key_of("acme", "decide", "records")
+        json_type = {"content-type": "application/json"}
+        one = "/v1/events/payment/p1"
+        check_problem(await house.client.delete(one), 401, "api_key_missing")
+        check_problem(await house.client.delete(one, headers=key), 403, "missing_scope")
+        refused = await house.client.put(one, content=payment("p1"), headers=key | json_type)
+        check_problem(refused, 403, "missing_scope")
+
+    run(scene)
+
+
+def test_an_event_may_be_taken_back_while_it_is_being_written() -> None:
+    async def scene(house: House) -> None:
+        sent, answer = await asyncio.gather(
+            house.send(payment("p1")),
+            house.client.delete("/v1/events/payment/p1", headers=house.key),
+        )
+        assert sent.json()["accepted"] == 1
+        assert answer.json()["status"] in ("retracted", "held")
+        record = (await house.decide(payment("p2"))).json()["id"]
+        features = (await house.get(f"/v1/records/{record}")).json()["features"]
+        assert features["card_count_1d"] == 1
+
+    run(scene)
+
+
 def test_what_runs_is_listed() -> None:
     async def scene(house: House) -> None:
         (decision,) = (await house.get("/v1/decisions")).json()["decisions"]

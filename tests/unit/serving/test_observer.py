@@ -161,6 +161,18 @@ def test_only_labels_that_come_after_a_decision_count(house: ObservedJournal) ->
     assert labels == {"p0": None, "p1": None, "p2": False, "p3": None}
 
 
+def test_a_corrected_label_takes_the_place_of_the_first(house: ObservedJournal) -> None:
+    house.decide("p1")
+    house.learn(("p1", True))
+    house.learn(("p1", False), kind="correction")
+
+    house.observe()
+
+    with house.records() as records:
+        (line,) = records.find(ALL)
+    assert line.label is False
+
+
 def test_a_history_without_decisions_is_passed_over_unread(house: ObservedJournal) -> None:
     house.write(Entry("events", "acme", "chargeback", b"not read", 1_000_000))
     house.decide("p1", tenant="umbrella")

@@ -10,7 +10,14 @@ import pytest
 
 from kingpost.contracts import contract_of
 from kingpost.core import KingpostError, id_text
-from kingpost.decisions import Ask, Engine, EngineStopped, IdempotencyKeyReused
+from kingpost.decisions import (
+    Ask,
+    Change,
+    Engine,
+    EngineStopped,
+    EventUnreadable,
+    IdempotencyKeyReused,
+)
 from kingpost.journal import JournalClosed, JournalFailed, JournalFull, JournalReadOnly
 from kingpost.serving.errors import InternalError
 from kingpost.serving.metrics import Metrics
@@ -141,6 +148,41 @@ def test_that_events_are_duplicates_is_told_when_the_first_ones_are_durable() ->
         house.disk.goes_on.set()
         assert await first == (2, 0)
         assert await second == (0, 1)
+
+    run(scene)
+
+
+def test_a_retraction_waits_for_its_event_and_its_answer_for_the_disk() -> None:
+    async def scene(house: House) -> None:
+        house.disk.goes_on.clear()
+        sent = house.ingest(payment("p1"))
+        await turns()
+        retracted = asyncio.ensure_future(house.shell.retract("acme", "payment", "p1"))
+        again = asyncio.ensure_future(house.shell.retract("acme", "payment", "p1"))
+        await turns()
+        assert not sent.done()
+        assert not retracted.done()
+
+        house.disk.goes_on.set()
+
+        assert {await retracted, await again} == {Change.RETRACTED, Change.UNCHANGED}
+        assert sent.done()
+
+    run(scene)
+
+
+def test_an_event_that_cannot_be_read_back_stops_nothing() -> None:
+    async def scene(house: House) -> None:
+        await house.ingest(payment("p1"))
+        state = house.engine._tenants["acme"]  # pyright: ignore[reportPrivateUsage]  as if the journal held another entry there
+        held = state.keys["payment"]._at  # pyright: ignore[reportPrivateUsage]
+        position, held["p1"] = held["p1"], 0
+        with pytest.raises(EventUnreadable):
+            await house.shell.retract("acme", "payment", "p1")
+        held["p1"] = position
+
+        assert house.shell.failure is None
+        assert await house.shell.retract("acme", "payment", "p1") is Change.RETRACTED
 
     run(scene)
 

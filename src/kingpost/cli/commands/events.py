@@ -1,7 +1,9 @@
 """`kingpost ingest` and `kingpost quarantine`."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -10,14 +12,18 @@ from kingpost.cli.output import print_result, progress
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import DataDirectory, load_application
 from kingpost.integrations import (
+    CorrectionReport,
     IngestReport,
     Intake,
     QuarantinedRow,
     Reading,
     ReplayReport,
+    RetractionReport,
+    correct_file,
     ingest_file,
     quarantined,
     replay_quarantine,
+    retract_file,
 )
 
 __all__ = ["ingest", "quarantine"]
@@ -38,6 +44,15 @@ _JSON_SHOWN = 1_000
 )
 @click.option("--zone", help="What times without an offset mean, as UTC or Europe/Rome.")
 @click.option("--ignore-extra", is_flag=True, help="Pass over columns that are no field.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["events", "corrections", "retractions"]),
+    default="events",
+    show_default=True,
+    help="What the rows are: new events, whole events in the place of those held under their "
+    "keys, or only keys of events to take back.",
+)
 @click.option("--tenant", help="Whose events; the configured tenant by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -49,6 +64,7 @@ def ingest(
     mapped: tuple[str, ...],
     zone: str | None,
     ignore_extra: bool,
+    kind: Literal["events", "corrections", "retractions"],
     tenant: str | None,
     as_json: bool,
 ) -> None:
@@ -56,30 +72,43 @@ def ingest(
 
     Every row is checked, positioned and durable when the command ends. A row whose key is
     already held is dropped and counted; a row that breaks the contract goes to quarantine.
-    Running the same file again adds nothing.
+    Running the same file again adds nothing. Wrong rows of corrections and retractions are
+    not kept: the command counts them, names the first and ends with code 1.
     """
     application = load_application(app)
     contract = chosen_stream(application, stream)
     reading = Reading(_mapping(mapped), zone, ignore_extra)
-    where = DataDirectory(settings.data_dir)
+    of = tenant or settings.tenant
     with (
         Intake.open(
-            where.data, application.streams.values(), disk=SystemDisk(), clock=SystemClock()
+            DataDirectory(settings.data_dir).data,
+            application.streams.values(),
+            disk=SystemDisk(),
+            clock=SystemClock(),
         ) as intake,
         progress(f"ingest {stream}", "rows") as show,
     ):
 
-        def on_progress(report: IngestReport, share: float) -> None:
-            show(report.rows, round(report.rows / share) if share else None)
+        def on_rows(rows: int, share: float) -> None:
+            show(rows, round(rows / share) if share else None)
 
-        report = ingest_file(
-            intake,
-            contract,
-            file,
-            tenant=tenant or settings.tenant,
-            reading=reading,
-            on_progress=on_progress,
-        )
+        def on_progress(report: IngestReport, share: float) -> None:
+            on_rows(report.rows, share)
+
+        if kind == "events":
+            report = ingest_file(
+                intake, contract, file, tenant=of, reading=reading, on_progress=on_progress
+            )
+        else:
+            take = correct_file if kind == "corrections" else retract_file
+            report = take(intake, contract, file, tenant=of, reading=reading, on_progress=on_rows)
+    if isinstance(report, IngestReport):
+        _tell_events(report, app, stream, as_json=as_json)
+    else:
+        _tell_changes(report, stream, as_json=as_json)
+
+
+def _tell_events(report: IngestReport, app: Path, stream: str, *, as_json: bool) -> None:
     print_result(
         {
             "stream": stream,
@@ -94,6 +123,16 @@ def ingest(
     )
     if report.quarantined and not as_json:
         click.echo(f"see them with: kingpost quarantine list {app} {stream}", err=True)
+
+
+def _tell_changes(
+    report: CorrectionReport | RetractionReport, stream: str, *, as_json: bool
+) -> None:
+    counts = {name: value for name, value in asdict(report).items() if name != "problem"}
+    print_result({"stream": stream, **counts}, as_json=as_json)
+    if report.problem:
+        click.echo(f"not taken: {report.problem}; mend the file and run it again", err=True)
+        raise SystemExit(1)
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -51,7 +51,7 @@ def backfill(
     application = load_application(app)
     chosen = chosen_decision(application, decision)
     histories = _histories(settings, chosen, tenant)
-    asked = histories[chosen.request.name]
+    asked = histories[chosen.request.name].live()
     started = time.perf_counter()
     values = feature_matrix(
         chosen.features,
