@@ -25,6 +25,13 @@ from kingpost.features.aggregates import (
 )
 from kingpost.features.as_recorded import as_recorded
 from kingpost.features.catch_up import catch_up
+from kingpost.features.asof import (
+    KeyedTimes,
+    TableColumns,
+    join_as_of,
+    rows_as_of,
+    values_as_of,
+)
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -49,6 +56,7 @@ from kingpost.features.errors import (
     StoreNotResumed,
     StoreUnfit,
     StoreUnreachable,
+    UnfitTable,
     UnlistedPartition,
     WrongFeature,
 )
@@ -105,6 +113,7 @@ __all__ = [
     "KeyKind",
     "KeyTable",
     "Keyed",
+    "KeyedTimes",
     "Label",
     "LeakingLabel",
     "MemoryFeatures",
@@ -130,7 +139,9 @@ __all__ = [
     "StoreUnfit",
     "StoreUnreachable",
     "Stream",
+    "TableColumns",
     "Take",
+    "UnfitTable",
     "UnlistedPartition",
     "Versions",
     "WindowFeatures",
@@ -152,6 +163,7 @@ __all__ = [
     "field",
     "first",
     "hindsight",
+    "join_as_of",
     "join_histories",
     "last",
     "max",
@@ -159,9 +171,11 @@ __all__ = [
     "min",
     "quantile",
     "ratio",
+    "rows_as_of",
     "std",
     "stream",
     "sum",
     "top_k",
+    "values_as_of",
     "var",
 ]
