@@ -10,6 +10,7 @@ This is for whole tables and no stream's business: a decision's look-ups are dec
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -175,16 +176,22 @@ def join_as_of(
             request has no time.
     """
     threads = threads or _processors()
-    asked = _read_requests(requests, request_columns, threads)
-    told = _read_table(table, table_columns, values, threads)
-    twice = [name for name in values if name in asked.rest]
-    if twice:
-        raise UnfitTable(
-            f"{requests} and {table} both have a column {twice[0]!r}",
-            "rename it in one of them",
+    with ThreadPoolExecutor(1) as beside:  # the values are read while their rows are found
+        columns = [f"{_quoted(name)} AS v{at}" for at, name in enumerate(values)]
+        reading = beside.submit(_fetch, table, columns or ["0 AS v0"], threads)
+        asked = _read_requests(requests, request_columns, threads)
+        twice = [name for name in values if name in asked.rest]
+        if twice:
+            raise UnfitTable(
+                f"{requests} and {table} both have a column {twice[0]!r}",
+                "rename it in one of them",
+            )
+        rows = _rows_of_files(
+            _read_times(table, table_columns, threads), asked, max_age_us, threads
         )
-    rows = _rows_with_missing_keys(told.times, asked, max_age_us, threads)
-    return {**asked.rest, **{name: values_as_of(told.rest[name], rows) for name in values}}
+        read = reading.result()
+    taken = {name: values_as_of(read[f"v{at}"], rows) for at, name in enumerate(values)}
+    return {**asked.rest, **taken}
 
 
 def _check(table: KeyedTimes, requests: KeyedTimes, max_age_us: int | None) -> None:
@@ -224,20 +231,42 @@ def _codes(table: KeyedTimes, requests: KeyedTimes) -> NDArray[np.int32]:
     return reduce(combined, parts[1:], parts[0][0])
 
 
-def _rows_with_missing_keys(
+def _rows_of_files(
     table: KeyedTimes, asked: "_Read", max_age_us: int | None, threads: int
 ) -> NDArray[np.int64]:
+    """Find the rows where keys and times may be missing: such a row counts for nobody."""
     requests = asked.times
-    gone = reduce(np.logical_or, map(np.ma.getmaskarray, requests.keys))
-    if not gone.any():
-        return rows_as_of(table, requests, max_age_us=max_age_us, threads=threads)
-    there = np.flatnonzero(~gone)
-    keys = [np.ma.getdata(one)[there] for one in requests.keys]
-    rows = np.full(len(requests), -1, np.int64)
-    rows[there] = rows_as_of(
-        table, KeyedTimes(keys, requests.times[there]), max_age_us=max_age_us, threads=threads
+    told = _there([*table.keys, table.times, *([] if table.known is None else [table.known])])
+    asking = _there(requests.keys)
+    found = rows_as_of(
+        _some(table, told), _some(requests, asking), max_age_us=max_age_us, threads=threads
     )
+    if told is not None:
+        found = np.append(told, -1)[found]
+    if asking is None:
+        return found
+    rows = np.full(len(requests), -1, np.int64)
+    rows[asking] = found
     return rows
+
+
+def _there(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.int64] | None:
+    """Return the rows in which no value is missing; None for all."""
+    gone = [np.ma.getmaskarray(one) for one in columns if np.ma.isMaskedArray(one)]
+    if not any(one.any() for one in gone):
+        return None
+    return np.flatnonzero(~np.logical_or.reduce(gone))
+
+
+def _some(table: KeyedTimes, rows: NDArray[np.int64] | None) -> KeyedTimes:
+    keys = [np.ma.getdata(one) for one in table.keys]
+    times, known = _int64(table.times), table.known
+    known = None if known is None else _int64(known)
+    if rows is None:
+        return KeyedTimes(keys, times, known)
+    return KeyedTimes(
+        [one[rows] for one in keys], times[rows], None if known is None else known[rows]
+    )
 
 
 @dataclass(frozen=True)
@@ -249,7 +278,7 @@ class _Read:
 def _read_requests(path: Path, columns: TableColumns, threads: int) -> _Read:
     """Read a file with all its columns; a key that is missing is masked."""
     name = _quoted(columns.time)
-    found = _fetch(path, f"*, epoch_us({name}) AS {_TIME}", "", threads)
+    found = _fetch(path, ["*", f"epoch_us({name}) AS {_TIME}"], threads)
     times = found.pop(_TIME)
     if np.ma.getmaskarray(times).any():
         raise UnfitTable(f"a row of {path} has no {columns.time!r}", "leave it out")
@@ -257,31 +286,28 @@ def _read_requests(path: Path, columns: TableColumns, threads: int) -> _Read:
     return _Read(KeyedTimes(keys, _int64(times)), found)
 
 
-def _read_table(path: Path, columns: TableColumns, values: Sequence[str], threads: int) -> _Read:
-    """Read the rows that have a key, a time and, where asked for, were known at one."""
-    needed = [*columns.keys, columns.time, *([columns.known] if columns.known else [])]
+def _read_times(path: Path, columns: TableColumns, threads: int) -> KeyedTimes:
+    """Read keys and times, masked where one is missing."""
     select = [f"{_quoted(name)} AS k{at}" for at, name in enumerate(columns.keys)]
     select += [f"epoch_us({_quoted(columns.time)}) AS {_TIME}"]
     if columns.known:
         select += [f"epoch_us({_quoted(columns.known)}) AS {_KNOWN}"]
-    select += [f"{_quoted(name)} AS v{at}" for at, name in enumerate(values)]
-    there = " AND ".join(f"{_quoted(name)} IS NOT NULL" for name in needed)
-    found = _fetch(path, ", ".join(select), f"WHERE {there}", threads)
-    times = KeyedTimes(
-        [np.ma.getdata(found[f"k{at}"]) for at in range(len(columns.keys))],
-        _int64(found[_TIME]),
-        _int64(found[_KNOWN]) if columns.known else None,
+    found = _fetch(path, select, threads)
+    return KeyedTimes(
+        [found[f"k{at}"] for at in range(len(columns.keys))],
+        cast("NDArray[np.int64]", found[_TIME]),
+        cast("NDArray[np.int64]", found[_KNOWN]) if columns.known else None,
     )
-    return _Read(times, {name: found[f"v{at}"] for at, name in enumerate(values)})
 
 
-def _fetch(path: Path, select: str, where: str, threads: int) -> dict[str, NDArray[np.generic]]:
+def _fetch(path: Path, select: Sequence[str], threads: int) -> dict[str, NDArray[np.generic]]:
+    """Read some columns, rows in the order of the file."""
     with TemporaryDirectory(prefix="kingpost-", ignore_cleanup_errors=True) as spill:
         settings: dict[str, _Setting] = {"threads": threads, "temp_directory": spill, **_SETTINGS}
         with duckdb.connect(config=settings) as database:
             try:
                 found = database.execute(
-                    f"SELECT {select} FROM read_parquet(?) {where}", [str(path)]
+                    f"SELECT {', '.join(select)} FROM read_parquet(?)", [str(path)]
                 ).fetchnumpy()
             except duckdb.Error as error:
                 problem = str(error).strip().partition("\n")[0]
