@@ -1,12 +1,21 @@
-"""What benchmarks share: a peer's own locked environment, and one JSON line per figure."""
+"""What benchmarks share: a peer's own locked environment, runs of ways in processes of their
+own, and one JSON line per figure.
+"""
 
 import json
 import os
+import resource
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-__all__ = ["figure", "peer_python"]
+__all__ = ["PEERS", "Run", "figure", "figure_at", "measured", "peer_python", "run_way", "say"]
+
+T = TypeVar("T")
 
 PEERS = Path(__file__).with_name("peers")
 
@@ -38,3 +47,46 @@ def figure(
         "ratio": round(ratio, 3),
     }
     print(json.dumps(line), flush=True)
+
+
+def figure_at(name: str, value: float, unit: str, bar: float, *, more_is_better: bool) -> None:
+    """Print a figure beside its bar; a ratio above 1 means that the bar is met."""
+    figure(name, value, unit, f"bar of {bar:,g} {unit}", bar, more_is_better=more_is_better)
+
+
+class Run(NamedTuple):
+    """What one way took in a process of its own."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: int
+
+
+def measured(work: Callable[[], T]) -> tuple[T, Run]:
+    """Do some work in this process and say what it took."""
+    start, busy = time.perf_counter(), time.process_time()
+    result = work()
+    return result, Run(
+        time.perf_counter() - start,
+        time.process_time() - busy,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
+
+
+def run_way(command: Sequence[str | Path], data: Path, out: Path) -> Run:
+    """Run one way in a process of its own; it writes its values to `out`."""
+    # touch a gigabyte: a virtual machine has given idle memory away, and the first to ask
+    # for it would pay for all
+    subprocess.run([sys.executable, "-c", "b'x' * 2**30"], check=True)
+    done = subprocess.run(
+        [*map(str, command), "--data", str(data), "--out", str(out)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return Run(**json.loads(done.stdout))
+
+
+def say(text: str) -> None:
+    """Tell whoever waits; figures alone go to the standard output."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """The compiled window kernel against its twin, one thread each. `make bench B=kernel`.
 
-Online: the twelve features of `benchmarks/features.py`; all but the last transactions are
+Online: the twelve features of `benchmarks/_backfill.py`; all but the last transactions are
 loaded at once, each of the last is inserted into both states (customers, terminals) and
 read back from both; a fifth of the events is up to three days late. Then the same with all
 transactions on one key. Times are of the calls, with what Python adds to them.
@@ -21,8 +21,7 @@ from types import ModuleType
 
 import numpy as np
 
-from benchmarks._figures import figure
-from benchmarks.features import (
+from benchmarks._backfill import (
     DAY_US,
     DELAY,
     Transactions,
@@ -30,6 +29,7 @@ from benchmarks.features import (
     outputs,
     read_transactions,
 )
+from benchmarks._figures import figure
 from kingpost.features import _kernel, _twin
 
 LIVED, BACKFILLED = 50_000, 200_000

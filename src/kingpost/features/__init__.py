@@ -33,6 +33,13 @@ from kingpost.features.catalogue import (
     catalogue_of,
 )
 from kingpost.features.catch_up import catch_up
+from kingpost.features.asof import (
+    KeyedTimes,
+    TableColumns,
+    join_as_of,
+    rows_as_of,
+    values_as_of,
+)
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -57,6 +64,7 @@ from kingpost.features.errors import (
     StoreNotResumed,
     StoreUnfit,
     StoreUnreachable,
+    UnfitTable,
     UnlistedPartition,
     WrongFeature,
 )
@@ -117,6 +125,7 @@ __all__ = [
     "KeyKind",
     "KeyTable",
     "Keyed",
+    "KeyedTimes",
     "Label",
     "LeakingLabel",
     "MemoryFeatures",
@@ -142,7 +151,9 @@ __all__ = [
     "StoreUnfit",
     "StoreUnreachable",
     "Stream",
+    "TableColumns",
     "Take",
+    "UnfitTable",
     "UnlistedPartition",
     "ValueType",
     "Versions",
@@ -167,6 +178,7 @@ __all__ = [
     "field",
     "first",
     "hindsight",
+    "join_as_of",
     "join_histories",
     "last",
     "max",
@@ -174,9 +186,11 @@ __all__ = [
     "min",
     "quantile",
     "ratio",
+    "rows_as_of",
     "std",
     "stream",
     "sum",
     "top_k",
+    "values_as_of",
     "var",
 ]

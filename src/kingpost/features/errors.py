@@ -12,6 +12,7 @@ __all__ = [
     "StoreNotResumed",
     "StoreUnfit",
     "StoreUnreachable",
+    "UnfitTable",
     "UnlistedPartition",
     "WrongFeature",
 ]
@@ -34,6 +35,19 @@ class LeakingLabel(WrongFeature):
     """A declaration through which training would see what was not yet known."""
 
     code = "leaking_label"
+
+
+class UnfitTable(KingpostError):
+    """Tables that cannot be joined as of a time; it names the table and the mend."""
+
+    code = "unfit_table"
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
 
 
 class SpillDamaged(KingpostError):
