@@ -25,6 +25,13 @@ from kingpost.features.aggregates import (
     var,
 )
 from kingpost.features.as_recorded import as_recorded
+from kingpost.features.asof import (
+    KeyedTimes,
+    TableColumns,
+    join_as_of,
+    rows_as_of,
+    values_as_of,
+)
 from kingpost.features.catalogue import (
     FeatureEntry,
     FeatureKind,
@@ -33,13 +40,6 @@ from kingpost.features.catalogue import (
     catalogue_of,
 )
 from kingpost.features.catch_up import catch_up
-from kingpost.features.asof import (
-    KeyedTimes,
-    TableColumns,
-    join_as_of,
-    rows_as_of,
-    values_as_of,
-)
 from kingpost.features.declare import (
     Feature,
     FieldFeature,

@@ -174,7 +174,7 @@ def test_a_retraction_waits_for_its_event_and_its_answer_for_the_disk() -> None:
 def test_an_event_that_cannot_be_read_back_stops_nothing() -> None:
     async def scene(house: House) -> None:
         await house.ingest(payment("p1"))
-        state = house.engine._tenants["acme"]  # pyright: ignore[reportPrivateUsage]  as if the journal held another entry there
+        state = house.engine._memory.tenants["acme"]  # pyright: ignore[reportPrivateUsage]  as if the journal held another entry there
         held = state.keys["payment"]._at  # pyright: ignore[reportPrivateUsage]
         position, held["p1"] = held["p1"], 0
         with pytest.raises(EventUnreadable):
