@@ -24,6 +24,7 @@ class SlowFile:
         self._file, self._sync_s = file, sync_s
         self.read_at, self.write_at = file.read_at, file.write_at
         self.size, self.truncate, self.close = file.size, file.truncate, file.close
+        self.map = file.map
 
     def write_durable(self, place: int, buffers: Sequence[bytes]) -> None:
         self._file.write_durable(place, buffers)
