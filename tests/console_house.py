@@ -15,7 +15,7 @@ from kingpost.access import Principal
 from kingpost.console import ConsoleSources, KeptRecords, build_console
 from kingpost.monitoring import Profile
 from kingpost.records import Outcome, RecordLine
-from kingpost.registry import ArtefactStore, ControlLog
+from kingpost.registry import ArtefactStore
 from tests.review_house import DATA, ReviewHouse, explained
 from tests.tiny_app import served
 from tests.watched import (
@@ -57,9 +57,9 @@ class ConsoleHouse:
 
     def __init__(self, profile: Profile | None = None) -> None:
         self.behind, self.door = ReviewHouse(), OpenDoor()
-        self.profile = profile
+        self.profile = self.behind.profile = profile
         disk, clock = self.behind.disk, self.behind.clock
-        self.control = ControlLog(Path("/journal/control"), disk=disk, clock=clock)
+        self.control = self.behind.control
         desk = self.behind.app.desk
         assert desk is not None
         sources = ConsoleSources(

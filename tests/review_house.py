@@ -10,9 +10,9 @@ import msgspec
 
 from kingpost.access import KeyRing, MemoryKeys, create_key
 from kingpost.core import parse_id
-from kingpost.decisions import Explanation, ExplanationLine
+from kingpost.decisions import Explanation, ExplanationLine, catalogue_reader
 from kingpost.journal import scan
-from kingpost.monitoring import Incident, MemoryMonitors
+from kingpost.monitoring import Incident, MemoryMonitors, Profile
 from kingpost.records import (
     DecisionRecord,
     MemoryRecords,
@@ -22,7 +22,9 @@ from kingpost.records import (
     decode_record,
     decode_review,
 )
+from kingpost.registry import ControlLog
 from kingpost.serving import (
+    CatalogueSources,
     ReviewSources,
     ServingSettings,
     build_app,
@@ -32,7 +34,7 @@ from kingpost.serving import (
 from kingpost.serving.observed import line_of
 from kingpost.tasks import MemoryTasks, TaskStore
 from tests.simulated_disk import SimulatedDisk
-from tests.tiny_app import FakeClock, fraud, open_engine, payment
+from tests.tiny_app import APPLICATION, FakeClock, fraud, open_engine, payment
 
 __all__ = ["INCIDENT", "ReviewHouse", "run_review"]
 
@@ -70,13 +72,22 @@ class ReviewHouse:
         self.disk, self.clock, self.keys = SimulatedDisk(), FakeClock(), MemoryKeys()
         self.tasks, self.monitors = tasks or MemoryTasks(), MemoryMonitors()
         self.records = records or MemoryRecords()
+        self.control = ControlLog(Path("/journal/control"), disk=self.disk, clock=self.clock)
+        self.profile: Profile | None = None
         self.app = build_app(
             open_engine(DATA, disk=self.disk, clock=self.clock),
             KeyRing(self.keys, self.clock),
             ServingSettings(),
             self.clock,
             sources=ReviewSources(
-                lambda: self.tasks, lambda: self.records, lambda: self.monitors, explained
+                lambda: self.tasks,
+                lambda: self.records,
+                lambda: self.monitors,
+                explained,
+                CatalogueSources(
+                    catalogue_reader(APPLICATION.decisions, self.control),
+                    lambda _decision, _bundle: self.profile,
+                ),
             )
             if has_sources
             else None,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kingpost.features import days_since as days_since
     from kingpost.features import decayed_count as decayed_count
     from kingpost.features import decayed_sum as decayed_sum
+    from kingpost.features import described as described
     from kingpost.features import distinct as distinct
     from kingpost.features import feature as feature
     from kingpost.features import field as field
@@ -52,7 +53,7 @@ _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
-    "features": "count days_since decayed_count decayed_sum distinct feature field first last "
+    "features": "count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
 }
@@ -74,6 +75,7 @@ __all__ = [
     "decayed_count",
     "decayed_sum",
     "decision",
+    "described",
     "distinct",
     "fallback",
     "feature",

@@ -216,3 +216,27 @@ def test_a_misspelt_setting_is_an_error(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "KINGPOST_PROT" in done.stderr
+
+
+def test_features_are_listed_and_one_is_shown_with_what_it_was(
+    shop: tuple[Path, str], tmp_path: Path
+) -> None:
+    directory, _ = shop
+    changed = tmp_path / "shop_app.py"
+    changed.write_text(
+        SOURCE.replace('mean=kp.mean("amount")', 'mean=kp.mean("amount", default=1)')
+    )
+
+    listed = kingpost(directory, "features", "list", "shop_app.py", "--text", "mean", "--json")
+    found = cast("list[dict[str, object]]", listed["features"])
+    assert [one["name"] for one in found] == ["customer_mean_6h", "customer_mean_2d"]
+    assert [one["models"] for one in found] == [
+        [{"model": "risk", "number": 1, "runs": ["risk"]}]
+    ] * 2
+    shown = kingpost(directory, "features", "show", str(changed), "to_usual", "--json")
+    versions = cast("list[dict[str, object]]", shown["versions"])
+    assert [(one["declared"], one["first_bundled"] is None) for one in versions] == [
+        (True, True),
+        (False, False),
+    ]
+    assert "not_declared" in refused(directory, "features", "show", "shop_app.py", "nothing")

@@ -25,7 +25,7 @@ _COMMANDS = {
     "pipelines": ("pipelines", "List, run and follow the pipelines of an application."),
     "backfill": ("features", "Compute a decision's features for past requests into a file."),
     "parity": ("features", "Replay a slice online and offline and compare every bit."),
-    "features": ("features", "Look at features: their hindsight; import them from Feast."),
+    "features": ("features", "List features, show one, their hindsight; import from Feast."),
     "train": ("models", "Train a decision's model and bundle it for approval."),
     "models": ("models", "List trained models, bundles and approvals."),
     "approve": ("models", "Approve a bundle, so that it may run."),

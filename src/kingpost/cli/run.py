@@ -79,7 +79,7 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
     where = DataDirectory(settings.data_dir)
     served = _served(application, where)
     keys = KeyRing(open_keys(settings), clock)
-    sources = open_review_sources(where)
+    sources = open_review_sources(where, application.decisions)
     engine = Engine.open(
         where.data,
         application,

@@ -4,22 +4,26 @@ The rule: their tables are brought to the present format once, before anybody as
 each thread has a connection of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kingpost.cli.read_once import read_once
 from kingpost.core import SystemClock, SystemDisk
-from kingpost.decisions import DataDirectory, Explainer
+from kingpost.decisions import DataDirectory, Decision, Explainer, catalogue_reader, profile_of
 from kingpost.monitoring import MONITOR_MIGRATIONS, SqliteMonitors
 from kingpost.records import RECORD_MIGRATIONS, SqliteRecords
-from kingpost.serving import ReviewSources
+from kingpost.serving import CatalogueSources, ReviewSources
 from kingpost.storage import ThreadConnections, migrate, open_database
 from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
 
 __all__ = ["open_review_sources"]
 
 
-def open_review_sources(where: DataDirectory) -> ReviewSources:
+def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision]) -> ReviewSources:
     """Open the inbox and what was observed, and make them where there is nothing yet.
+
+    Args:
+        decisions: Whose features are catalogued.
 
     Raises:
         DatabaseUnreadable, DatabaseNewer: A file is no database, or a later version's.
@@ -29,12 +33,16 @@ def open_review_sources(where: DataDirectory) -> ReviewSources:
     _prepare(where.observed, ("records", RECORD_MIGRATIONS), ("monitoring", MONITOR_MIGRATIONS))
     tasks, observed = ThreadConnections(where.tasks), ThreadConnections(where.observed)
     disk, clock = SystemDisk(), SystemClock()
-    explainer = Explainer(where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk))
+    control, store = where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk)
     return ReviewSources(
         tasks=lambda: SqliteTasks(tasks.get()),
         records=lambda: SqliteRecords(observed.get()),
         monitors=lambda: SqliteMonitors(observed.get()),
-        explain=explainer.explain,
+        explain=Explainer(control, store).explain,
+        catalogue=CatalogueSources(
+            catalogue_reader(decisions, control),
+            read_once(lambda decision, digest: profile_of(control, store, decision, digest)),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kingpost.console.approvals_page import approvals_routes
+from kingpost.console.catalogue_page import catalogue_routes
 from kingpost.console.decision_page import decision_routes
 from kingpost.console.door import Door
 from kingpost.console.error_pages import answer_error, answer_http_error, answer_unexpected
@@ -60,6 +61,7 @@ def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIA
         *task_routes(console),
         *incidents_routes(console),
         *models_routes(console),
+        *catalogue_routes(console),
         *approvals_routes(console),
     ]
     turns = threading.Semaphore(PAGES_AT_ONCE)

@@ -21,7 +21,9 @@ from kingpost.tasks import TaskStore
 
 __all__ = ["THEME_COOKIE", "Console", "Section", "Visit", "theme_of"]
 
-Section = Literal["overview", "inbox", "incidents", "records", "models", "approvals", ""]
+Section = Literal[
+    "overview", "inbox", "incidents", "records", "features", "models", "approvals", ""
+]
 """Which part of the console a page belongs to; empty for none."""
 
 THEME_COOKIE = "kingpost-theme"
@@ -169,6 +171,7 @@ class Visit:
             inbox,
             _Link("incidents", "/incidents", "Incidents", waiting, waiting > 0),
             _Link("records", "/records", "Records"),
+            _Link("features", "/features", "Features"),
             _Link("models", "/models", "Models"),
             _Link("approvals", "/approvals", "Approvals"),
         )

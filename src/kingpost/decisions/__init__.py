@@ -11,6 +11,16 @@ from kingpost.decisions.answer import (
 from kingpost.decisions.application import Application, load_application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
+from kingpost.decisions.catalogue import (
+    Catalogue,
+    CataloguedFeature,
+    DeclaredFeature,
+    FeatureVersion,
+    TrainedWith,
+    catalogue_reader,
+    read_catalogue,
+    record_features,
+)
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import (
     Budget,
@@ -44,6 +54,13 @@ from kingpost.decisions.errors import (
     WrongDecision,
 )
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
+from kingpost.decisions.feature_figures import (
+    DriftState,
+    FeatureStatistics,
+    Spread,
+    drift_states,
+    feature_statistics,
+)
 from kingpost.decisions.find import FoundRecord, find_record
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
@@ -65,9 +82,13 @@ __all__ = [
     "Budget",
     "Bundle",
     "BundleMismatch",
+    "Catalogue",
+    "CataloguedFeature",
     "Change",
     "DataDirectory",
     "Decision",
+    "DeclaredFeature",
+    "DriftState",
     "Engine",
     "EngineStopped",
     "EventConflict",
@@ -75,6 +96,8 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationLine",
+    "FeatureStatistics",
+    "FeatureVersion",
     "FoundRecord",
     "Gate",
     "IdempotencyKeyReused",
@@ -94,7 +117,9 @@ __all__ = [
     "ServedDecision",
     "SnapshotInProgress",
     "Snapshotted",
+    "Spread",
     "Trained",
+    "TrainedWith",
     "Trainer",
     "TrainingPlan",
     "Verdict",
@@ -102,10 +127,13 @@ __all__ = [
     "WrongDecision",
     "approved_bundle",
     "budget",
+    "catalogue_reader",
     "check_bundle",
     "decision",
+    "drift_states",
     "explain_record",
     "fallback",
+    "feature_statistics",
     "find_record",
     "gate",
     "judge",
@@ -118,7 +146,9 @@ __all__ = [
     "placed_rules",
     "profile_of",
     "read_bundle",
+    "read_catalogue",
     "read_histories",
+    "record_features",
     "refuse",
     "replay_record",
     "review",

@@ -15,6 +15,7 @@ from kingpost.contracts import Contract, Event, check_evolution
 from kingpost.core import Clock, Disk
 from kingpost.decisions.application import Application
 from kingpost.decisions.bundle import Bundle, bundle_document, make_bundle
+from kingpost.decisions.catalogue import record_features
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.environment import present_environment
@@ -130,6 +131,7 @@ def train_decision(
             by=by,
         )
     )
+    record_features(control, decision)  # before the bundle, which names them by digest
     bundle = make_bundle(application, decision, version, store)
     control.add_bundle(decision.name, bundle_document(bundle))
     progress("register", 1, 1)

@@ -1,5 +1,6 @@
 """Features: declared once, computed by one kernel offline and online."""
 
+from kingpost.features.about import About, described
 from kingpost.features.aggregates import (
     Aggregate,
     ExactAggregate,
@@ -24,6 +25,13 @@ from kingpost.features.aggregates import (
     var,
 )
 from kingpost.features.as_recorded import as_recorded
+from kingpost.features.catalogue import (
+    FeatureEntry,
+    FeatureKind,
+    FieldRead,
+    ValueType,
+    catalogue_of,
+)
 from kingpost.features.catch_up import catch_up
 from kingpost.features.asof import (
     KeyedTimes,
@@ -89,6 +97,7 @@ __all__ = [
     "NEVER",
     "RETRACTED",
     "WITHHELD",
+    "About",
     "Aggregate",
     "Arrival",
     "BadPartitions",
@@ -99,11 +108,14 @@ __all__ = [
     "Division",
     "ExactAggregate",
     "Feature",
+    "FeatureEntry",
+    "FeatureKind",
     "FeatureReader",
     "FeatureSet",
     "FeatureStore",
     "FeaturesForgotten",
     "FieldFeature",
+    "FieldRead",
     "Filter",
     "Filtered",
     "Histories",
@@ -143,6 +155,7 @@ __all__ = [
     "Take",
     "UnfitTable",
     "UnlistedPartition",
+    "ValueType",
     "Versions",
     "WindowFeatures",
     "WindowPlan",
@@ -150,12 +163,14 @@ __all__ = [
     "WrongFeature",
     "as_lived",
     "as_recorded",
+    "catalogue_of",
     "catch_up",
     "check_parity",
     "count",
     "days_since",
     "decayed_count",
     "decayed_sum",
+    "described",
     "different_bits",
     "distinct",
     "feature",

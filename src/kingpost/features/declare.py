@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 
 from kingpost.contracts import Contract, Event, Field, contract_of
 from kingpost.core import Place, caller_place
+from kingpost.features.about import UNDESCRIBED, About
 from kingpost.features.aggregates import Aggregate, ExactAggregate, Ratio, Reduction
 from kingpost.features.errors import LeakingLabel, WrongFeature
 from kingpost.features.filters import Filter, Value, checked_filters
@@ -375,6 +376,7 @@ class WindowFeatures:
     aggregates: Mapping[str, Reduction]
     place: Place
     is_look_up: bool = False
+    about: About = UNDESCRIBED
 
     @property
     def stream(self) -> Stream[Event]:
@@ -436,6 +438,7 @@ class FieldFeature:
 
     name: str
     place: Place
+    about: About = UNDESCRIBED
 
     @property
     def description(self) -> dict[str, object]:
@@ -460,6 +463,7 @@ class RowFeature:
     function: Callable[..., float]
     parameters: tuple[str, ...]
     place: Place
+    about: About = UNDESCRIBED
 
     @property
     def description(self) -> dict[str, object]:

@@ -143,9 +143,9 @@ class MemoryRoom:
         head = file.read_at(place, SMALLEST_SLOT)
         size, check = _SLOT.unpack_from(head) if len(head) >= _SLOT.size else (-1, 0)
         payload = head[_SLOT.size : _SLOT.size + size]
-        if 0 <= size and len(payload) < size:
+        if len(payload) < size:
             payload = file.read_at(place + _SLOT.size, size)
-        if len(payload) != size or crc32(payload) != check:
+        if size <= 0 or len(payload) != size or crc32(payload) != check:
             raise SpillDamaged(place)
         return payload
 

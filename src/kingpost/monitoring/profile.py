@@ -30,6 +30,8 @@ class ColumnProfile(msgspec.Struct, frozen=True):
         limits: Window name to the population stability index beyond which it has drifted;
             a window that has none is not judged.
         missing_limit: The share of missing values that is too much.
+        mean: Of the values that are there, as the model sees them; None where there are
+            none, or the reference was made before it was kept.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     counts: tuple[int, ...]
     limits: Mapping[str, float]
     missing_limit: float
+    mean: float | None = None
 
     @property
     def rows(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from kingpost.contracts import Instant
@@ -123,7 +124,7 @@ def _columns(
 def _bare(name: str, kind: ColumnKind, values: NDArray[np.floating]) -> ColumnProfile:
     edges = bin_edges(model_values(values), step=0.0 if kind in _EXACT else _SCORE_STEP)
     counts = np.bincount(bin_codes(edges, values), minlength=len(edges) + 2)
-    return ColumnProfile(name, kind, edges, tuple(counts.tolist()), {}, 1.0)
+    return ColumnProfile(name, kind, edges, tuple(counts.tolist()), {}, 1.0, _mean(values))
 
 
 def _limited(column: ColumnProfile, at: int, found: Extremes) -> ColumnProfile:
@@ -140,9 +141,12 @@ def _limited(column: ColumnProfile, at: int, found: Extremes) -> ColumnProfile:
     }
     usual = max(float(found.missing[at]), column.counts[-1] / column.rows)
     missing_limit = max(_SMALLEST_MISSING_LIMIT, _MARGIN * usual)
-    return ColumnProfile(
-        column.name, column.kind, column.edges, column.counts, limits, missing_limit
-    )
+    return structs.replace(column, limits=limits, missing_limit=missing_limit)
+
+
+def _mean(values: NDArray[np.floating]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(np.mean(finite, dtype=np.float64)) if len(finite) else None
 
 
 def _share(hits: NDArray[np.bool_]) -> float | None:

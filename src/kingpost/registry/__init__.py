@@ -6,10 +6,12 @@ from kingpost.registry.documents import (
     Approval,
     DataVersion,
     Environment,
+    FeatureDefinition,
     ModelArtefacts,
     ModelDraft,
     ModelVersion,
     RegisteredBundle,
+    RegisteredFeatures,
 )
 from kingpost.registry.errors import (
     AmbiguousDigest,
@@ -31,12 +33,14 @@ __all__ = [
     "ControlLog",
     "DataVersion",
     "Environment",
+    "FeatureDefinition",
     "IncompleteApproval",
     "ModelArtefacts",
     "ModelDraft",
     "ModelVersion",
     "NewerDocument",
     "RegisteredBundle",
+    "RegisteredFeatures",
     "UnknownBundle",
     "digest_of",
 ]

@@ -6,16 +6,24 @@ partition only while they append; readers need no lock.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import structs
 
 from kingpost.core import Clock, Disk
 from kingpost.journal import Entry, Journal, JournalInUse, scan
 from kingpost.registry.artefacts import digest_of
-from kingpost.registry.documents import Approval, ModelDraft, ModelVersion, RegisteredBundle
+from kingpost.registry.documents import (
+    Approval,
+    FeatureDefinition,
+    ModelDraft,
+    ModelVersion,
+    RegisteredBundle,
+    RegisteredFeatures,
+)
 from kingpost.registry.errors import (
     AmbiguousDigest,
     IncompleteApproval,
@@ -27,7 +35,7 @@ __all__ = ["ControlLog"]
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.02
-Document = TypeVar("Document", ModelVersion, Approval)
+Document = TypeVar("Document", ModelVersion, Approval, RegisteredFeatures)
 
 
 class ControlLog:
@@ -139,6 +147,41 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote one of them.
         """
         return tuple(self._documents("approval", decision, Approval))
+
+    def register_features(
+        self, decision: str, digest: str, features: Sequence[FeatureDefinition]
+    ) -> RegisteredFeatures:
+        """Add the versions of a decision's features; adding the same again changes nothing.
+
+        Args:
+            digest: Of the feature set, as model versions and bundles name it.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of those before.
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        with self._open() as journal:
+            made = RegisteredFeatures(
+                format=1,
+                decision=decision,
+                digest=digest,
+                features=tuple(features),
+                at_us=self._clock.now_us(),
+            )
+            content = _canonical(structs.replace(made, at_us=0))
+            for known in self.features(decision):
+                if _canonical(structs.replace(known, at_us=0)) == content:
+                    return known
+            journal.append([Entry("features", "", decision, _canonical(made))])
+        return made
+
+    def features(self, decision: str) -> tuple[RegisteredFeatures, ...]:
+        """Return the versions of a decision's features, oldest first, as bundles were made.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._documents("features", decision, RegisteredFeatures))
 
     def _documents(self, kind: str, topic: str, document: type[Document]) -> Iterator[Document]:
         for offset, entry in self._entries(kind, topic):

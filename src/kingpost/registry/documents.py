@@ -1,4 +1,4 @@
-"""The documents of the control journal: model versions, bundles, approvals.
+"""The documents of the control journal: model versions, bundles, approvals, features.
 
 The rule: a document is written once and never changed; a later one says what is newer.
 Each carries a format; one of a format unknown here is refused, not guessed at. What a
@@ -14,10 +14,12 @@ __all__ = [
     "Approval",
     "DataVersion",
     "Environment",
+    "FeatureDefinition",
     "ModelArtefacts",
     "ModelDraft",
     "ModelVersion",
     "RegisteredBundle",
+    "RegisteredFeatures",
 ]
 
 Setting = str | int | float | bool | None
@@ -110,6 +112,29 @@ class RegisteredBundle(NamedTuple):
     digest: str
     document: bytes
     offset: int
+
+
+class FeatureDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a feature: what its value depends on, under the digest of that."""
+
+    name: Filled
+    version: Filled
+    definition: Mapping[str, object]
+
+
+class RegisteredFeatures(msgspec.Struct, frozen=True, kw_only=True):
+    """The features of a decision as they were when a bundle was made.
+
+    Attributes:
+        digest: Of the feature set, as model versions and bundles name it.
+        features: In the order in which the model takes them.
+    """
+
+    format: Literal[1]
+    decision: Filled
+    digest: Filled
+    features: tuple[FeatureDefinition, ...]
+    at_us: int
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from kingpost.serving.errors import (
     DecisionNotFound,
     EventNotFound,
     EventRetracted,
+    FeatureNotFound,
     IncidentNotFound,
     InternalError,
     MalformedRequest,
@@ -30,13 +31,21 @@ from kingpost.serving.errors import (
     UnsupportedMediaType,
     WrongTaskKind,
 )
+from kingpost.serving.feature_documents import (
+    FeatureDocument,
+    FeatureLineDocument,
+    FeaturesDocument,
+    feature_document,
+    feature_line,
+)
+from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
 from kingpost.serving.observer import OBSERVED_MIGRATIONS, Observed, Observer
 from kingpost.serving.observer_store import ObserverStore, ObserverStoreFailed
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
 from kingpost.serving.rendering import render_answer, render_record
 from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
-from kingpost.serving.review_sources import Explain, ReviewSources
+from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
 from kingpost.serving.server import serve
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
@@ -54,12 +63,17 @@ __all__ = [
     "BadReason",
     "BodyTimeout",
     "BodyTooLarge",
+    "CatalogueSources",
     "DecisionFailed",
     "DecisionNotFound",
     "EventNotFound",
     "EventRetracted",
     "Explain",
+    "FeatureDocument",
+    "FeatureLineDocument",
     "FeatureNames",
+    "FeatureNotFound",
+    "FeaturesDocument",
     "IncidentNotFound",
     "InternalError",
     "MalformedRequest",
@@ -86,10 +100,15 @@ __all__ = [
     "WrongTaskKind",
     "build_app",
     "describe_api",
+    "drift_by_decision",
+    "drift_of",
+    "feature_document",
+    "feature_line",
     "queues_for",
     "render_answer",
     "render_record",
     "serve",
+    "statistics_of",
     "task_of_incident",
     "task_of_review",
 ]

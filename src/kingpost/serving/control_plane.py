@@ -23,6 +23,7 @@ from kingpost.serving.errors import (
     RouteNotFound,
 )
 from kingpost.serving.events_route import EventsRoute
+from kingpost.serving.feature_routes import FeatureRoutes
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, HttpAnswer
 from kingpost.serving.metrics import MEDIA_TYPE, Metrics
@@ -107,6 +108,8 @@ def control_plane(
 
     review = ReviewRoutes(engine, desk, let_in, bodies, clock)
     review.add_to(api)
+    sources = None if desk is None else desk.sources
+    FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
 
     @api.get("/v1/records/{identifier}")
     async def read_record(request: Request, identifier: str) -> Response:

@@ -14,6 +14,7 @@ __all__ = [
     "DecisionNotFound",
     "EventNotFound",
     "EventRetracted",
+    "FeatureNotFound",
     "IncidentNotFound",
     "InternalError",
     "MalformedRequest",
@@ -160,6 +161,15 @@ class IncidentNotFound(KingpostError):
 
     def __str__(self) -> str:
         return "there is no incident with this id; GET /v1/incidents lists them"
+
+
+class FeatureNotFound(KingpostError):
+    """A feature that nothing declares, and that no bundle ever had."""
+
+    code = "feature_not_found"
+
+    def __str__(self) -> str:
+        return "there is no feature of this name; GET /v1/features lists them"
 
 
 class WrongTaskKind(KingpostError):

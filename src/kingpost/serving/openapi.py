@@ -4,6 +4,7 @@ The rule: a schema here is the one that is enforced. Requests come from `Contrac
 answers from the documents they are rendered from, problems from the table of codes.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import cast
@@ -16,6 +17,7 @@ from kingpost.decisions import Application, ServedDecision
 from kingpost.serving.decisions_list import DecisionsDocument
 from kingpost.serving.events_route import ChangeDocument, EventsDocument
 from kingpost.serving.health import HealthDocument
+from kingpost.serving.openapi_features import FEATURE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
 from kingpost.serving.rendering import AnswerDocument, RecordDocument
@@ -49,6 +51,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         ProblemDocument,
         RecordDocument,
         *REVIEW_DOCUMENTS,
+        *(one.answer for one in FEATURE_OPERATIONS),
     )
     _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
     contracts = application.streams.values()
@@ -73,7 +76,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
                 "Whether it takes work", "HealthDocument", codes=("not_ready",), tag="server"
             ),
             "/metrics": _metrics(),
-            **_review_paths(),
+            **_described_paths(),
         },
         "components": {
             "schemas": schemas | {one.type.__name__: one.json_schema() for one in contracts},
@@ -222,8 +225,9 @@ def _record() -> Json:
     return described
 
 
-def _review_paths() -> dict[str, Json]:
-    return {one.path: {one.method: _described(one)} for one in REVIEW_OPERATIONS}
+def _described_paths() -> dict[str, Json]:
+    operations = (*REVIEW_OPERATIONS, *FEATURE_OPERATIONS)
+    return {one.path: {one.method: _described(one)} for one in operations}
 
 
 def _described(one: Described) -> Json:
@@ -242,16 +246,17 @@ def _described(one: Described) -> Json:
 
 
 def _path_parameters(path: str) -> list[Json]:
-    if "{id}" not in path:
-        return []
-    return [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
 
 
 def _query_parameters(query: type[msgspec.Struct] | None) -> list[Json]:
     if query is None:
         return []
     described = msgspec.json.schema(query)["$defs"][query.__name__]
-    required = described["required"]
+    required = described.get("required", ())
     return [
         {"name": name, "in": "query", "required": name in required, "schema": schema}
         for name, schema in described["properties"].items()

@@ -67,6 +67,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "record_not_found": Problem(404, "Unknown record"),
     "task_not_found": Problem(404, "Unknown task"),
     "incident_not_found": Problem(404, "Unknown incident"),
+    "feature_not_found": Problem(404, "Unknown feature"),
     "not_configured": Problem(404, "Not part of this server"),
     "method_not_allowed": Problem(405, "Method not allowed"),
     "body_timeout": Problem(408, "Body too slow"),

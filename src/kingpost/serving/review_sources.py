@@ -7,15 +7,28 @@ thread; an explanation takes long enough to be made in a thread of its own.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kingpost.decisions import Explanation
-from kingpost.monitoring import MonitorStore
+from kingpost.decisions import Catalogue, Explanation
+from kingpost.monitoring import MonitorStore, Profile
 from kingpost.records import DecisionRecord, RecordSearch
 from kingpost.tasks import TaskStore
 
-__all__ = ["Explain", "ReviewSources"]
+__all__ = ["CatalogueSources", "Explain", "ReviewSources"]
 
 Explain = Callable[[DecisionRecord], Explanation]
 """Says why a record's score is what it is; called in any thread."""
+
+
+@dataclass(frozen=True)
+class CatalogueSources:
+    """Where features are looked up; both are called in any thread.
+
+    Attributes:
+        read: Reads which there are, who uses them and what they were.
+        profile_of: Finds the training reference of a decision's bundle; None when it has none.
+    """
+
+    read: Callable[[], Catalogue]
+    profile_of: Callable[[str, bytes], Profile | None]
 
 
 @dataclass(frozen=True)
@@ -27,9 +40,11 @@ class ReviewSources:
         records: Gives this thread's search.
         monitors: Gives this thread's monitors.
         explain: Explains a record; without it nothing is explained.
+        catalogue: Which features there are; without it there is no catalogue.
     """
 
     tasks: Callable[[], TaskStore]
     records: Callable[[], RecordSearch]
     monitors: Callable[[], MonitorStore]
     explain: Explain | None = None
+    catalogue: CatalogueSources | None = None

@@ -9,9 +9,8 @@ from starlette.routing import Route
 
 from kingpost.cli.sign_in import open_sign_in
 from kingpost.console import BadRoles, SignIn
-from kingpost.core import Settings
+from kingpost.core import ExtraMissing, Settings
 from kingpost.decisions import DataDirectory
-from kingpost.models import ExtraMissing
 from tests.tiny_app import FakeClock
 
 ISSUER = Settings(

@@ -6,11 +6,14 @@ import pytest
 from msgspec import structs
 
 from kingpost.access import Principal
+from kingpost.decisions import record_features
 from kingpost.monitoring import Profile
 from kingpost.records import KnownLabel, Outcome, RecordQuery
+from kingpost.registry import FeatureDefinition
 from kingpost.tasks import Task
 from tests.console_house import ConsoleHouse, run_console
 from tests.review_house import INCIDENT
+from tests.tiny_app import fraud
 from tests.watched import DAY_US
 
 PATHS = (
@@ -25,6 +28,11 @@ PATHS = (
     "/inbox?tab=closed",
     "/incidents",
     "/incidents?state=open&decision=fraud",
+    "/features",
+    "/features?text=card&kind=window",
+    "/features?owner=nobody",
+    "/features/card_mean_7d",
+    "/features/share",
     "/models",
     "/approvals",
 )
@@ -436,6 +444,57 @@ def test_the_colours_somebody_chose_are_kept_and_lead_back_to_our_pages_only() -
             sent = await house.send("/theme", {"theme": "system", "back": elsewhere})
             assert sent.headers["location"] == "/"
         assert "data-theme" not in await house.page("/")
+
+    run_console(scene)
+
+
+def test_the_catalogue_lists_what_was_asked_for_and_nothing_else() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        page = text_of(await house.page("/features"))
+        assert "All features 7 of 7" in page
+        assert "mean of payment.amount over 7d by card" in page
+        found = await house.page("/features?stream=chargeback")
+        assert 'href="/features/shop_rate_7d"' in found
+        assert 'href="/features/share"' not in found
+        assert "Nothing found" in await house.page("/features?text=nothing+like+this")
+
+    run_console(scene)
+
+
+def test_a_page_of_the_catalogue_leads_to_what_a_feature_takes_and_feeds(
+    reference: Profile,
+) -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        record_features(house.control, fraud)
+        house.drift()
+
+        taking, fed = (
+            await house.page("/features/share"),
+            await house.page("/features/card_mean_7d"),
+        )
+
+        assert 'href="/features/card_mean_7d"' in taking
+        assert 'href="/features/share"' in fed
+        assert "def share" in taking
+        assert "not judged yet" in text_of(taking)
+        assert "not yet" not in text_of(taking).split("Versions")[1].split("Definition")[0]
+        amount = await house.page("/features/amount")
+        assert 'href="/decisions/fraud/features/amount"' in amount
+        assert "Fresh until" in text_of(amount)
+        drift = await house.page("/decisions/fraud/features/amount")
+        assert 'href="/features/amount"' in drift
+
+    run_console(scene, reference)
+
+
+def test_a_feature_of_before_is_shown_and_one_that_never_was_is_not() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        gone = FeatureDefinition(name="gone", version="ab" * 32, definition={"field": "gone"})
+        house.control.register_features("fraud", "c" * 64, [gone])
+
+        assert "declared no longer" in text_of(await house.page("/features/gone"))
+        assert (await house.get("/features/nothing")).status_code == 404
+        assert 'href="/features/gone"' not in await house.page("/features")
 
     run_console(scene)
 

@@ -12,6 +12,7 @@ from kingpost.registry import (
     ControlLog,
     DataVersion,
     Environment,
+    FeatureDefinition,
     IncompleteApproval,
     ModelArtefacts,
     ModelDraft,
@@ -40,6 +41,10 @@ def parts() -> Parts:
 
 def new_log() -> ControlLog:
     return ControlLog(DIRECTORY, **parts())
+
+
+def definition(name: str, version: str) -> FeatureDefinition:
+    return FeatureDefinition(name=name, version=version, definition={"field": name})
 
 
 def draft(name: str = "fraud", *, threshold: float = 0.5) -> ModelDraft:
@@ -241,3 +246,23 @@ def test_a_document_of_a_later_format_is_refused() -> None:
 
     with pytest.raises(NewerDocument, match="the model at offset 1"):
         log.models("fraud")
+
+
+def test_features_are_kept_in_order_per_decision_and_the_same_ones_once() -> None:
+    log = new_log()
+    first = log.register_features("fraud", "5" * 64, [definition("amount", "1" * 64)])
+    second = log.register_features("fraud", "6" * 64, [definition("amount", "2" * 64)])
+
+    assert log.register_features("fraud", "5" * 64, [definition("amount", "1" * 64)]) == first
+    assert log.features("fraud") == (first, second)
+    assert log.features("other") == ()
+    assert first.at_us == NOON
+
+
+def test_other_versions_under_the_same_digest_are_kept_too() -> None:
+    log = new_log()
+    first = log.register_features("fraud", "5" * 64, [definition("amount", "1" * 64)])
+
+    second = log.register_features("fraud", "5" * 64, [definition("amount", "2" * 64)])
+
+    assert log.features("fraud") == (first, second)

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.cli.commands.feature_catalogue import list_features, show
 from kingpost.cli.commands.import_feast import import_feast
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
@@ -149,10 +150,11 @@ def parity(
 
 @click.group()
 def features() -> None:
-    """Look at features, or import them from another feature store."""
+    """List an application's features, look at them, or import them from Feast."""
 
 
-features.add_command(import_feast)
+for command in (list_features, show, import_feast):
+    features.add_command(command)
 
 
 @features.command()

@@ -5,7 +5,7 @@ pipeline makes events of them, so that a look-up of the latest one is as of the 
 time and position, as every other feature is.
 """
 
-from kingpost.integrations.pipelines.databases import DatabaseSource, DriverMissing, PostgresSource
+from kingpost.integrations.pipelines.databases import DatabaseSource, PostgresSource
 from kingpost.integrations.pipelines.declaration import (
     Pipeline,
     Source,
@@ -23,7 +23,6 @@ from kingpost.integrations.pipelines.store_sqlite import PIPELINE_MIGRATIONS, Sq
 __all__ = [
     "PIPELINE_MIGRATIONS",
     "DatabaseSource",
-    "DriverMissing",
     "FileSource",
     "MemoryRuns",
     "Pipeline",

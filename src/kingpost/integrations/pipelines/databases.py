@@ -1,7 +1,8 @@
 """Sources that are databases: any driver of the DB-API 2.0 (PEP 249), and PostgreSQL.
 
-Rows are fetched some thousand at a time and judged one by one, as `Contract.convert` does.
-What a driver says of a failed connection is not repeated: it may hold the password.
+Rows of any driver are fetched some thousand at a time and judged one by one, as
+`Contract.convert` does; those of PostgreSQL go by the column. What a driver says of a
+failed connection is not repeated: it may hold the password.
 """
 
 import os
@@ -10,34 +11,21 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 from uuid import UUID
 
 from kingpost.contracts import BadRow, Contract, ContractViolation, Event, batch_of
 from kingpost.core import KingpostError
 from kingpost.integrations.errors import UnreadableSource
 from kingpost.integrations.pipelines.files import moment_of
+from kingpost.integrations.postgres import read_postgres
 from kingpost.integrations.quarantine import RefusedRow, refused_row
 from kingpost.integrations.reading import Chunk, Reading, columns_of
 
-__all__ = ["DatabaseSource", "DriverMissing", "PostgresSource"]
+__all__ = ["DatabaseSource", "PostgresSource"]
 
 ROWS_PER_CHUNK = 16_384
-
-
-class DriverMissing(KingpostError):
-    """The driver of a database is not installed."""
-
-    code = "driver_missing"
-
-    def __init__(self, driver: str, extra: str) -> None:
-        super().__init__(driver, extra)
-        self.driver, self.extra = driver, extra
-
-    def __str__(self) -> str:
-        return f"{self.driver} is not installed: pip install 'kingpost[{self.extra}]'"
 
 
 class Cursor(Protocol):
@@ -135,22 +123,14 @@ class PostgresSource:
                 f"the environment variable {self.url_env} is not set",
                 "set it to a URL such as postgresql://reader@warehouse/shop",
             )
-        try:
-            psycopg = import_module("psycopg")
-        except ImportError as error:
-            raise DriverMissing("psycopg", "postgres") from error
-        try:
-            connection = psycopg.connect(url, connect_timeout=10)
-        except psycopg.Error as error:
-            raise _unreachable(self.name, error) from None
-        parameters = [moment_of(since_us)] if self.is_incremental else []
-        # read only: what a query of a pipeline changes by mistake is refused by the server
-        connection.read_only = True
-        with closing(connection), closing(connection.cursor(name="kingpost")) as cursor:
-            yield from _rows(
-                cast("Cursor", cursor), self.select, parameters, contract,
-                Reading(self.mapping, self.zone), self.name,
-            )  # fmt: skip
+        return read_postgres(
+            url,
+            self.select,
+            contract,
+            Reading(self.mapping, self.zone),
+            source=self.name,
+            parameters=[moment_of(since_us)] if self.is_incremental else [],
+        )
 
 
 def _unreachable(name: str, error: Exception) -> UnreadableSource:

@@ -329,3 +329,23 @@ def test_no_text_of_the_repository_becomes_code(
     assert [type(one) for one in tree.body] == [ast.Import, ast.ClassDef, ast.Assign, ast.Assign]
     with declared(made.text, tmp_path):
         pass
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
+@given(
+    name=st.sampled_from(["definitions.py", "views.py", "features.py"]),
+    at=st.floats(0, 1),
+    length=st.integers(0, 40),
+    put=st.sampled_from(["", "None", "[]", "{}", "-1", "x", "'t'", "lambda x: x", "*", "v", "0.5"]),
+)
+def test_a_damaged_repository_is_reported_and_what_is_written_is_still_python(
+    tmp_path: Path, name: str, at: float, length: int, put: str
+) -> None:
+    whole = {**FRAUD, **CREDIT, **DRIVERS}
+    start = round(at * len(whole[name]))
+    damaged = whole[name][:start] + put + whole[name][start + length :]
+
+    made = imported(tmp_path, {**whole, name: damaged}, {"amount": "0.01"})
+
+    ast.parse(made.text)
+    assert made.items

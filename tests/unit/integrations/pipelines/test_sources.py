@@ -182,7 +182,7 @@ def test_a_postgresql_that_is_away_does_not_repeat_its_url(
 ) -> None:
     monkeypatch.setenv("WAREHOUSE_URL", "postgresql://reader:hunter2@127.0.0.1:1/x")
 
-    with pytest.raises(UnreadableSource, match="no connection: OperationalError") as caught:
+    with pytest.raises(UnreadableSource, match="connection failed") as caught:
         read(PostgresSource("SELECT 1", "WAREHOUSE_URL"), tmp_path)
 
     assert "hunter2" not in str(caught.value)
