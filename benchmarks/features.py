@@ -1,4 +1,4 @@
-"""The figures of features: as-of join, windowed backfill, online, contract. `make bench B=features`.
+"""The figures of features: joins, backfill, online, contract, stores. `make bench B=features`.
 
 Each part runs alone with ARGS="--only asof", or several as "--only asof,online"; what each
 measures stands in its module. FULL=1 repeats the slow peers. `growth` (backfill of 1 to 50 M
@@ -10,6 +10,7 @@ the transactions of `backfill` and `online` are simulated.
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +26,12 @@ from benchmarks._online import run_online
 from benchmarks._redis import run_redis
 
 
+def run_restart() -> bool:
+    """Print `restart_s`, by its own benchmark."""
+    command = [sys.executable, "-m", "benchmarks.restart"]
+    return subprocess.run(command, check=False).returncode == 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.features", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("DATA") or None)
@@ -38,6 +45,7 @@ def main() -> int:
         "online": lambda scratch: run_online(one_file(data, scratch)),
         "contract": lambda _: run_contract(),
         "redis": run_redis,
+        "restart": lambda _: run_restart(),
         "growth": lambda _: run_growth(),
     }
     wanted = chosen.only.split(",") if chosen.only else [one for one in parts if one != "growth"]
