@@ -215,10 +215,14 @@ def _profiles(draw: st.DrawFn, number: int, at: kp.Instant) -> Profile:
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, endings: bool = True) -> dict[str, History]:
+def histories(draw: st.DrawFn, *, as_final: bool = False) -> dict[str, History]:
     """Draw events in the order in which they reached us, which is not that of their times.
 
     Some end later: retracted at a position of its own, or corrected at another event's.
+
+    Args:
+        as_final: None ends, and no profile has the very time of an order, so that arriving
+            in order is enough to leave no hindsight.
     """
     kinds = draw(st.lists(st.sampled_from("ooorp"), min_size=1, max_size=40))
     events: dict[str, list[Event]] = {name: [] for name in CONTRACTS}
@@ -228,15 +232,16 @@ def histories(draw: st.DrawFn, *, endings: bool = True) -> dict[str, History]:
     for number, kind in enumerate(kinds):
         name, make = drawn[kind]
         position = number * 2
-        events[name].append(draw(make(number, kp.Instant(draw(moments)))))
+        moment = kp.Instant(draw(moments) - (as_final and kind == "p"))
+        events[name].append(draw(make(number, moment)))
         at[name].append(position)
-        ended = endings and draw(st.integers(0, 4)) == 0
+        ended = not as_final and draw(st.integers(0, 4)) == 0
         ends[name].append(position + draw(st.integers(1, 20)) if ended else NEVER)
     return {
         name: History(
             batch_of(contract, events[name]),
             np.array(at[name], np.int64),
-            np.array(ends[name], np.int64) if endings else None,
+            None if as_final else np.array(ends[name], np.int64),
         )
         for name, contract in CONTRACTS.items()
     }

@@ -198,8 +198,8 @@ def test_whatever_is_declared_has_the_same_bits_from_the_middle_of_a_stream_on(
     assert report.mismatches == 0, report.shown
 
 
-@given(declarations(), declared_histories(endings=False))
-@settings(max_examples=50)
+@given(declarations(), declared_histories(as_final=True))
+@settings(max_examples=100)
 def test_whatever_is_declared_has_no_hindsight_on_a_stream_in_order(
     features: FeatureSet, histories: dict[str, History]
 ) -> None:
