@@ -143,16 +143,16 @@ def test_a_server_takes_snapshots_and_starts_from_them(
     secret = prepare(tmp_path)
     snapshots = tmp_path / "data" / "snapshots"
     with ServedShop(tmp_path, secret, "--no-watch") as shop:
-        first = shop.decide(order("s", 1)).json()
+        first = shop.decide(order("s1", 1)).json()
         until(lambda: bool(list(snapshots.glob("*.columns"))), "a snapshot is taken")
         for number in range(2, 80):
-            shop.decide(order("s", number))
+            shop.decide(order(f"s{number}", number))
         assert shop.end() == 0
     at_end = sorted(snapshots.glob("*.columns"))
 
     with ServedShop(tmp_path, secret, "--no-watch") as shop:
-        again = shop.decide(order("s", 1)).json()
-        fresh = shop.decide(order("s", 1000)).json()
+        again = shop.decide(order("s1", 1)).json()
+        fresh = shop.decide(order("s1000", 1000)).json()
 
     assert len(at_end) == 2
     assert again["id"] == first["id"]
