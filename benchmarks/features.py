@@ -2,7 +2,7 @@
 
 Each part runs alone with ARGS="--only asof", or several as "--only asof,online"; what each
 measures stands in its module. FULL=1 repeats the slow peers. `growth` (backfill of 1 to 50 M
-events, 10 GB) runs only when it is named.
+events, 6 GB) runs only when it is named.
 
 Without DATA (a Parquet file of the Fraud Detection Handbook's columns, or a folder of them)
 the transactions of `backfill` and `online` are simulated.
