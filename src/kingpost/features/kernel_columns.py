@@ -47,7 +47,7 @@ class KernelColumn:
     def encoder(self) -> Callable[[object], int]:
         """Return a function that takes one value of the field, as an event has it."""
         if self.encoding == "multiple":
-            return cast("Callable[[object], int]", self.field.multiple)
+            return _multiple_of(self.field)
         if self.encoding == "hash":
             return cast("Callable[[object], int]", text_hash)
         choices = {choice: at for at, choice in enumerate(self.field.choices)}
@@ -79,6 +79,14 @@ class KernelColumn:
         if present is not None:
             values[~present] = np.nan
         return values.view(np.int64)
+
+
+def _multiple_of(field: Field) -> Callable[[object], int]:
+    """Return `field.multiple` with its scale at hand: every event goes through it."""
+    if field.kind in ("integer", "boolean") and field.scale == 1:
+        return cast("Callable[[object], int]", int)
+    scale = float(field.scale)
+    return lambda value: round(cast("float", value) * scale)
 
 
 def _float_bits(value: float) -> int:
