@@ -80,7 +80,7 @@ class RecordDocument(msgspec.Struct):
     session: str | None
     idempotency_key: str | None
     event: EventDocument
-    features: dict[str, float]
+    features: dict[str, float | None]
     unavailable: tuple[str, ...]
     stages_us: StagesDocument
     review: ReviewDocument | None
