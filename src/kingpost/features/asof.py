@@ -176,9 +176,8 @@ def join_as_of(
             request has no time.
     """
     threads = threads or _processors()
-    with ThreadPoolExecutor(1) as beside:  # the values are read while their rows are found
-        columns = [f"{_quoted(name)} AS v{at}" for at, name in enumerate(values)]
-        reading = beside.submit(_fetch, table, columns or ["0 AS v0"], threads)
+    with ThreadPoolExecutor(1) as beside:  # both files are read at once
+        reading = beside.submit(_read_times, table, table_columns, threads)
         asked = _read_requests(requests, request_columns, threads)
         twice = [name for name in values if name in asked.rest]
         if twice:
@@ -186,12 +185,9 @@ def join_as_of(
                 f"{requests} and {table} both have a column {twice[0]!r}",
                 "rename it in one of them",
             )
-        rows = _rows_of_files(
-            _read_times(table, table_columns, threads), asked, max_age_us, threads
-        )
-        read = reading.result()
-    taken = {name: values_as_of(read[f"v{at}"], rows) for at, name in enumerate(values)}
-    return {**asked.rest, **taken}
+        times = reading.result()
+    rows = _rows_of_files(times, asked, max_age_us, threads)
+    return {**asked.rest, **_read_values(table, values, rows, len(times), threads)}
 
 
 def _check(table: KeyedTimes, requests: KeyedTimes, max_age_us: int | None) -> None:
@@ -300,14 +296,40 @@ def _read_times(path: Path, columns: TableColumns, threads: int) -> KeyedTimes:
     )
 
 
-def _fetch(path: Path, select: Sequence[str], threads: int) -> dict[str, NDArray[np.generic]]:
-    """Read some columns, rows in the order of the file."""
+def _read_values(
+    path: Path, names: Sequence[str], rows: NDArray[np.int64], size: int, threads: int
+) -> Mapping[str, NDArray[np.generic]]:
+    """Read columns of a file of `size` rows at some of them, as `values_as_of` gives them.
+
+    Only the rows that are wanted leave the reader: most of a long table is older history.
+    """
+    is_wanted = np.zeros(size + 1, np.bool_)
+    is_wanted[rows] = True  # row −1 is the last place, which no row of the file has
+    wanted = np.flatnonzero(is_wanted[:-1])
+    select = ["file_row_number AS place"]
+    select += [f"{_quoted(name)} AS v{at}" for at, name in enumerate(names)]
+    found = _fetch(path, select, threads, only=wanted)
+    at = np.full(size + 1, -1, np.int32)
+    at[cast("NDArray[np.int64]", found["place"])] = np.arange(len(wanted), dtype=np.int32)
+    chosen = at[rows].astype(np.int64)
+    return {name: values_as_of(found[f"v{at}"], chosen) for at, name in enumerate(names)}
+
+
+def _fetch(
+    path: Path, select: Sequence[str], threads: int, *, only: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[np.generic]]:
+    """Read some columns, rows in the order of the file; or some rows, in any order."""
+    source = "read_parquet(?)"
+    if only is not None:
+        source = "read_parquet(?, file_row_number = true) SEMI JOIN wanted ON file_row_number = row"
     with TemporaryDirectory(prefix="kingpost-", ignore_cleanup_errors=True) as spill:
         settings: dict[str, _Setting] = {"threads": threads, "temp_directory": spill, **_SETTINGS}
         with duckdb.connect(config=settings) as database:
+            if only is not None:
+                database.register("wanted", {"row": only})
             try:
                 found = database.execute(
-                    f"SELECT {', '.join(select)} FROM read_parquet(?)", [str(path)]
+                    f"SELECT {', '.join(select)} FROM {source}", [str(path)]
                 ).fetchnumpy()
             except duckdb.Error as error:
                 problem = str(error).strip().partition("\n")[0]

@@ -42,11 +42,14 @@ def _by_table(
     array: NDArray[np.generic], low: np.generic, span: int
 ) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
     """Number integers that lie close together: one look-up each, no sort."""
-    offsets = array.astype(np.int64) - low.astype(np.int64)
+    first = low.astype(np.int64)
+    offsets = array.astype(np.int64, copy=False)
+    if first:
+        offsets = offsets - first
     used = np.zeros(span, np.bool_)
     used[offsets] = True
     numbers = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    uniques = (np.flatnonzero(used) + low.astype(np.int64)).astype(array.dtype)
+    uniques = (np.flatnonzero(used) + first).astype(array.dtype)
     return numbers[offsets], uniques
 
 
