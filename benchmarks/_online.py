@@ -95,8 +95,7 @@ def _stream(path: Path) -> tuple[dict[str, History], Sequence[_Step]]:
 def _loaded(histories: dict[str, History]) -> tuple[OnlineFeatures, FeatureSet]:
     features = declared()
     online = OnlineFeatures(slot.view for slot in features.windows)
-    online.load(contract_of(Transaction), histories["transaction"])
-    online.load(contract_of(Verdict), histories["verdict"])
+    online.load(histories)
     return online, features
 
 

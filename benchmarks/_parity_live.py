@@ -55,7 +55,7 @@ class _Live:
         self._journal = Journal.open(directory, disk=SystemDisk(), clock=SystemClock())
         histories = histories_in(directory)
         self._online = OnlineFeatures(slot.view for slot in FEATURES.windows)
-        self._online.load(CONTRACT, histories.of(TENANT)[TOPIC])
+        self._online.load(histories.of(TENANT))
         self._versions: Versions = histories.versions_of(TENANT)[TOPIC]
         self._reader = self._online.reader(FEATURES)
         self._values = array("d", bytes(8 * len(FEATURES)))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import refuse as refuse
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
+    from kingpost.features import consented as consented
     from kingpost.features import count as count
     from kingpost.features import days_since as days_since
     from kingpost.features import decayed_count as decayed_count
@@ -53,7 +54,7 @@ _HOME = {
     "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
-    "features": "count days_since decayed_count decayed_sum described distinct feature field first last "
+    "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
 }
@@ -70,6 +71,7 @@ __all__ = [
     "Range",
     "Resolution",
     "budget",
+    "consented",
     "count",
     "days_since",
     "decayed_count",

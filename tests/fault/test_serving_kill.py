@@ -117,8 +117,8 @@ def assert_loaded_features_equal_those_applied_one_by_one(directory: Path) -> No
     views = [slot.view for slot in features.windows]
     loaded, applied = OnlineFeatures(views), OnlineFeatures(views)
     events: list[tuple[int, str, Event]] = []
+    loaded.load(held)
     for name, history in held.items():
-        loaded.load(application.streams[name], history)
         for event, position in zip(
             events_of(application.streams[name], history.events),
             history.positions.tolist(),

@@ -229,7 +229,7 @@ def test_a_history_up_to_a_position_is_what_was_held_there(past: list[Step], cut
 
         end = commits[cut - 1].next_offset if cut else 0
         held = part.of("acme")["payment"].live()
-        then = whole.of("acme")["payment"].before(end)
+        then = whole.of("acme")["payment"].until(end).live()
 
         assert np.array_equal(held.positions, then.positions)
         assert held.events.values("amount") == then.events.values("amount")

@@ -105,7 +105,7 @@ def read_past(
         JournalCorrupt, JournalNewer: See `scan`.
         NewerRecord: A later version of Kingpost wrote a record.
     """
-    histories = Histories(view.stream.contract for view in decision.views)
+    histories = Histories(decision.features.streams)
     stored: list[Stored] = []
     for commit in scan(directory, disk=disk, stop=stop):
         histories.add(commit)

@@ -283,12 +283,8 @@ class Decision:
 
     @property
     def streams(self) -> tuple[Contract[Event], ...]:
-        """The contracts of every stream it needs: the request's, the windows', the label's."""
-        found = [
-            self.request,
-            *(view.stream.contract for view in self.views),
-            self.model.label.stream.contract,
-        ]
+        """The contracts of every stream it needs: the request's, its features', the label's."""
+        found = [self.request, *self.features.streams, self.model.label.stream.contract]
         return tuple({contract.name: contract for contract in found}.values())
 
 

@@ -12,6 +12,7 @@ and writing it stops the engine: memory would be ahead of the journal. Where the
 passes, such as a full disk, `recover` reads memory back from the journal.
 """
 
+import contextlib
 import hashlib
 import threading
 from array import array
@@ -22,7 +23,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from kingpost.contracts import Event, EventKey, batch_of
-from kingpost.core import Clock, Disk, TimeOrderedIds, parse_id
+from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
 from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.application import Application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
@@ -33,9 +34,16 @@ from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.recovery import read_back
 from kingpost.decisions.served import ServedDecision
-from kingpost.decisions.snapshot import Mark, write_snapshot
+from kingpost.decisions.snapshot import Mark, remove_snapshots, write_snapshot
 from kingpost.decisions.tenant_state import Answered, TenantState
-from kingpost.features import WITHHELD, Arrival, MemoryRoom
+from kingpost.features import (
+    WITHHELD,
+    Arrival,
+    Erasure,
+    MemoryRoom,
+    Unavailable,
+    encode_erasure,
+)
 from kingpost.journal import (
     GROUP_BYTES,
     Entry,
@@ -58,6 +66,7 @@ from kingpost.records import (
 
 __all__ = ["Engine"]
 
+_AVAILABLE = Unavailable()
 _NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
 
 
@@ -75,7 +84,7 @@ class _Draft:
     offset: int
     is_event: bool
     lane_row: int = -1
-    unavailable: tuple[str, ...] = ()
+    unavailable: Unavailable = _AVAILABLE
     reason: str = ""
 
 
@@ -334,10 +343,54 @@ class Engine:
         with self._writing():
             offset = self._journal.next_offset
             state.keys[stream].correct(key, offset)
-            state.online.retract(stream, old, at)
-            state.online.apply(stream, event, offset)
+            state.online.correct(stream, old, at, event, offset)
             self._journal.submit([[Entry("correction", tenant, stream, body)]], landed)
         return Change.CORRECTED, True
+
+    def erase(
+        self, tenant: str, entity: str, key: str, *, by: str, reason: str, landed: Landed
+    ) -> tuple[Erasure, int]:
+        """Forget an entity: what features hold of it, and what they made of it before.
+
+        From here on its earlier events count for no feature that is grouped by `entity`, also
+        in training and after a restart. Snapshots that still hold them are removed.
+
+        Args:
+            entity: A field of some stream, as `customer`.
+            key: Its value there, as text.
+            by: Who asks.
+            landed: As in `decide`.
+
+        Returns:
+            The erasure as recorded, and how many keys of windows were dropped.
+
+        Raises:
+            OSError: A snapshot cannot be removed; nothing was erased.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        self._refuse_when_failed()
+        offset = self._journal.next_offset
+        self._remove_snapshots(offset)
+
+        def recorded(error: KingpostError | None) -> None:
+            if error is None:
+                # again, for one that another process has finished meanwhile; one that it
+                # finishes after this it removes itself
+                with contextlib.suppress(OSError):
+                    self._remove_snapshots(offset)
+            landed(error)
+
+        with self._writing():
+            erasure = Erasure(offset, entity, key, self._clock.now_us(), by, reason)
+            entry = encode_erasure(tenant, erasure)
+            forgotten = self._memory.tenant(tenant).online.forget(entity, key)
+            self._memory.note(entry, offset)
+            self._journal.submit([[entry]], recorded)
+        return erasure, forgotten
+
+    def erasures(self, tenant: str) -> Sequence[Erasure]:
+        """Return the entities of a tenant that were erased, in their order."""
+        return self._memory.erasures.get(tenant, ())
 
     def append(self, entries: Sequence[Entry], landed: Landed) -> None:
         """Write entries that change nothing of what is in memory, such as a person's review.
@@ -387,6 +440,10 @@ class Engine:
             self._failure = EngineStopped(type(error).__name__)
             self._may_recover = is_passing(error)
             raise
+
+    def _remove_snapshots(self, offset: int) -> None:
+        if self._snapshots is not None:
+            remove_snapshots(self._snapshots, offset, disk=self._disk)
 
     def _refuse_when_failed(self) -> None:
         if self._failure is not None:
@@ -539,7 +596,8 @@ class Engine:
             event_offset=draft.offset,
             position=f"{self._journal.partition}:{draft.offset}",
             features=features,
-            unavailable=draft.unavailable,
+            unavailable=draft.unavailable.names,
+            no_consent=draft.unavailable.no_consent,
             answer=verdict.answer,
             confidence=verdict.confidence,
             outcome=verdict.outcome,

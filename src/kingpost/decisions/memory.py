@@ -5,7 +5,8 @@ all at once from a full read, commit by commit, or from a snapshot and what came
 Features come back bit for bit; answered requests as many as are remembered.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -17,18 +18,27 @@ from kingpost.contracts import (
     batch_of,
     check_evolution,
     decode_batch,
+    events_of,
 )
 from kingpost.decisions.application import Application
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.tenant_state import Answered, TenantState, empty_state
-from kingpost.features import Arrival, Histories, History, MemoryRoom
+from kingpost.features import (
+    Arrival,
+    Erasure,
+    Histories,
+    History,
+    MemoryRoom,
+    decode_erasure,
+)
 from kingpost.journal import Commit, Entry
 from kingpost.records import Outcome, RecordIndex, decode_record
 
 __all__ = ["Memory", "Tail"]
 
 SINGLES_AT_ONCE = 50_000
+_CONSENTS = frozenset(["event", "events", "correction", "retraction"])
 
 
 class Memory:
@@ -42,6 +52,7 @@ class Memory:
         tenants: The state of each tenant that has one.
         contracts: Per stream, declared now or not, every description that its events were
             written under, the last one last.
+        erasures: Per tenant, the entities that were erased, in the order of their offsets.
     """
 
     def __init__(
@@ -54,6 +65,12 @@ class Memory:
         self.index = RecordIndex()
         self.tenants: dict[str, TenantState] = {}
         self.contracts: dict[str, list[bytes]] = {}
+        self.erasures: dict[str, list[Erasure]] = {}
+
+    @property
+    def last_erasure(self) -> int:
+        """The offset of the last erasure of any tenant, -1 for none."""
+        return max((each[-1].offset for each in self.erasures.values()), default=-1)
 
     def tenant(self, name: str) -> TenantState:
         """Return a tenant's state, an empty one when it has none."""
@@ -64,7 +81,9 @@ class Memory:
         return state
 
     def note(self, entry: Entry, offset: int) -> None:
-        """Take an entry that is no event: a record or a contract, and nothing else counts.
+        """Take an entry that is no event: a record, a contract or an erasure.
+
+        What an erasure does to windows is left to the caller.
 
         Raises:
             IncompatibleContract: Stored events do not fit a contract declared now.
@@ -80,6 +99,9 @@ class Memory:
             answered.remember(keys, record.request_digest, 0 if again else offset)
         elif entry.kind == "contract":
             self.note_contract(entry.topic, entry.body)
+        elif entry.kind == "erasure":
+            erased = self.erasures.setdefault(entry.tenant, [])
+            erased.append(decode_erasure(entry, offset))
 
     def note_contract(self, stream: str, description: bytes) -> None:
         """Take a description that events from here on are written under.
@@ -120,8 +142,7 @@ class Memory:
             state = self.tenant(name)
             versions = histories.versions_of(name)
             state.keys.update({stream: versions[stream] for stream in keys_of})
-            for stream, history in histories.of(name).items():
-                state.online.load(self.application.streams[stream], history, only=windows)
+            state.online.load(histories.of(name), only=windows)
 
 
 class Tail:
@@ -145,7 +166,12 @@ class Tail:
         offset, streams = commit.offset, self._memory.application.streams
         for entry in commit.entries:
             contract = streams.get(entry.topic)
-            if entry.kind == "event" and contract is not None:
+            if entry.kind == "erasure":
+                self._forget(entry, offset)
+            elif contract is not None and entry.kind in _CONSENTS and self._is_consent(entry):
+                self.finish()  # events count by the consent there was when they came
+                self._one_by_one(contract, entry, offset)
+            elif entry.kind == "event" and contract is not None:
                 self._event(contract, entry, offset)
             elif entry.kind == "events" and contract is not None:
                 self._finish(entry.tenant, contract)
@@ -159,6 +185,27 @@ class Tail:
             else:
                 self._memory.note(entry, offset)
             offset += entry.count
+
+    def _is_consent(self, entry: Entry) -> bool:
+        return entry.topic in self._memory.tenant(entry.tenant).online.consent_streams
+
+    def _forget(self, entry: Entry, offset: int) -> None:
+        self.finish()
+        erasure = decode_erasure(entry, offset)
+        self._memory.tenant(entry.tenant).online.forget(erasure.entity, erasure.key)
+        self._memory.note(entry, offset)
+
+    def _one_by_one(self, contract: Contract[Event], entry: Entry, offset: int) -> None:
+        if entry.kind == "correction":
+            self._correct(entry.tenant, contract, contract.decode_stored(entry.body), offset)
+        elif entry.kind == "retraction":
+            self._retract(entry.tenant, contract, contract.key_from(entry.body))
+        else:
+            state = self._memory.tenant(entry.tenant)
+            versions, key_of = state.keys[contract.name], attrgetter(contract.key.name)
+            for position, event in enumerate(_events_of(contract, entry), offset):
+                if versions.arrive(key_of(event), position) is Arrival.COUNTS:
+                    state.online.apply(contract.name, event, position)
 
     def finish(self) -> None:
         """Take what still waits to be taken together."""
@@ -200,21 +247,28 @@ class Tail:
             batch, places = batch.take(counts), places[counts]
         else:
             versions.load(keys, positions, {})
-        state.online.load(contract, History(batch, places))
+        state.online.extend(contract, History(batch, places))
 
     def _correct(self, tenant: str, contract: Contract[Event], event: Event, offset: int) -> None:
         state = self._memory.tenant(tenant)
         before = state.keys[contract.name].correct(getattr(event, contract.key.name), offset)
-        if before is not None and before >= 0:
-            state.online.retract(contract.name, self._past.read(contract, before), before)
-        if before is None or before >= 0:
+        if before is None:
             state.online.apply(contract.name, event, offset)
+        elif before >= 0:
+            old = self._past.read(contract, before)
+            state.online.correct(contract.name, old, before, event, offset)
 
     def _retract(self, tenant: str, contract: Contract[Event], key: EventKey) -> None:
         state = self._memory.tenant(tenant)
         before = state.keys[contract.name].retract(key)
         if before is not None and before >= 0:
             state.online.retract(contract.name, self._past.read(contract, before), before)
+
+
+def _events_of(contract: Contract[Event], entry: Entry) -> Iterable[Event]:
+    if entry.kind == "event":
+        return [contract.decode_stored(entry.body)]
+    return events_of(contract, decode_batch(entry.body, contract))
 
 
 class _Waiting:

@@ -15,7 +15,13 @@ from kingpost.decisions.application import Application
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.memory import Memory, Tail
 from kingpost.decisions.past_events import PastEvents
-from kingpost.decisions.snapshot import Mark, Snapshot, find_snapshot, write_snapshot
+from kingpost.decisions.snapshot import (
+    Mark,
+    Snapshot,
+    find_snapshot,
+    remove_snapshots,
+    write_snapshot,
+)
 from kingpost.features import Histories, MemoryRoom
 from kingpost.journal import Commit, Journal, Lookup, scan
 
@@ -90,6 +96,8 @@ def read_back(
         room=room,
         each=each,
     )
+    if snapshots is not None:
+        remove_snapshots(snapshots, memory.last_erasure, disk=disk)
     if changed := memory.changed_contracts():
         journal.append(changed)
         for entry in changed:
@@ -130,7 +138,19 @@ def take_snapshot(
     if path.name in disk.list(snapshots):
         return Snapshotted(None, mark.next_offset)
     written = write_snapshot(snapshots, memory, mark, disk=disk)
+    if _is_erased_since(directory, mark, disk):
+        disk.remove(written)  # it holds what is erased now
+        return Snapshotted(None, mark.next_offset)
     return Snapshotted(written, mark.next_offset)
+
+
+def _is_erased_since(directory: Path, mark: Mark, disk: Disk) -> bool:
+    return any(
+        entry.kind == "erasure"
+        for commit in scan(directory, disk=disk, start=mark.offset, place=mark.place)
+        if commit.offset >= mark.next_offset
+        for entry in commit.entries
+    )
 
 
 def _read_all(memory: Memory, commits: Iterator[Commit], each: Callable[[], None]) -> Mark | None:

@@ -28,12 +28,20 @@ from kingpost.core import Disk, KingpostError
 from kingpost.decisions.errors import SnapshotInProgress
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.tenant_state import Answered, empty_state
-from kingpost.features import KeyKind, KeyTable, Versions
+from kingpost.features import Erasure, KeyKind, KeyTable, Versions
 from kingpost.journal import Commit, Lookup, Place
 from kingpost.records import RecordIndex
 from kingpost.storage import ColumnFile, ColumnsDamaged, Part, read_columns, write_columns
 
-__all__ = ["Mark", "Missing", "Snapshot", "find_snapshot", "latest_offset", "write_snapshot"]
+__all__ = [
+    "Mark",
+    "Missing",
+    "Snapshot",
+    "find_snapshot",
+    "latest_offset",
+    "remove_snapshots",
+    "write_snapshot",
+]
 
 KIND = "snapshot of decisions"
 VERSION = 1
@@ -110,6 +118,10 @@ class Snapshot:
                 covered.update(part.facts)
             elif part.name == "records":
                 memory.index = RecordIndex.of(part.columns["ids"], part.columns["offsets"])
+            elif part.name == "erasures":
+                memory.erasures.update(
+                    msgspec.msgpack.decode(part.columns["erasures"], type=dict[str, list[Erasure]])
+                )
             elif part.name == "contracts":
                 for stream, description in msgspec.msgpack.decode(
                     part.columns["descriptions"], type=list[tuple[str, bytes]]
@@ -125,7 +137,8 @@ class Snapshot:
                 memory.tenant(tenant).online.restore(digest, part.columns)
         keys_of = frozenset(wanted_keys[one] for one in wanted_keys.keys() - covered)
         windows = frozenset(wanted_windows.keys() - covered)
-        return Missing(keys_of, windows, keys_of | {wanted_windows[one] for one in windows})
+        streams = keys_of.union(*(wanted_windows[one] for one in windows))
+        return Missing(keys_of, windows, streams)
 
 
 def find_snapshot(directory: Path, lookup: Lookup, *, disk: Disk) -> Snapshot | None:
@@ -183,17 +196,28 @@ def write_snapshot(directory: Path, memory: Memory, mark: Mark, *, disk: Disk) -
         write_columns(path, kind=KIND, version=VERSION, facts=facts, parts=parts, disk=disk)
         for old in _paths(directory, disk)[:-KEPT]:
             disk.remove(old)
+        remove_snapshots(directory, memory.last_erasure, disk=disk)
     finally:
         lock.release()
     return path
 
 
+def remove_snapshots(directory: Path, offset: int, *, disk: Disk) -> None:
+    """Remove the snapshots that do not reach beyond an offset, such as that of an erasure."""
+    for path in _paths(directory, disk):
+        if int(path.name[:20]) <= offset:
+            disk.remove(path)
+
+
 def _parts(memory: Memory) -> Iterator[Part]:
     streams = memory.application.streams
     covered = {_keys_digest(contract): name for name, contract in streams.items()}
-    yield Part("covered", {**covered, **_windows_of(memory)}, {})
+    windows = {digest: streams[0] for digest, streams in _windows_of(memory).items()}
+    yield Part("covered", {**covered, **windows}, {})
     ids, offsets = memory.index.columns()
     yield Part("records", {}, {"ids": ids, "offsets": offsets})
+    erasures = memoryview(msgspec.msgpack.encode(memory.erasures))
+    yield Part("erasures", {}, {"erasures": erasures})
     described = [(name, one) for name, every in memory.contracts.items() for one in every]
     yield Part("contracts", {}, {"descriptions": memoryview(msgspec.msgpack.encode(described))})
     for tenant, state in memory.tenants.items():
@@ -212,8 +236,8 @@ def _parts(memory: Memory) -> Iterator[Part]:
             yield Part("windows", {"tenant": tenant, "digest": digest}, state.online.dump(digest))
 
 
-def _windows_of(memory: Memory) -> Mapping[str, str]:
-    """Return the stream of each state of windows that decisions read, by its digest."""
+def _windows_of(memory: Memory) -> Mapping[str, tuple[str, ...]]:
+    """Return the streams of each state of windows that decisions read, by its digest."""
     return empty_state(memory.application, memory.decisions).online.streams
 
 

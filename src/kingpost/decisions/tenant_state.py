@@ -121,7 +121,8 @@ def empty_state(
 ) -> TenantState:
     """Make the state of a tenant that has no events yet."""
     views: list[WindowFeatures] = [view for one in decisions.values() for view in one.views]
-    online = OnlineFeatures(views, room=room)
+    consents = [consent for one in decisions.values() for consent in one.features.consents]
+    online = OnlineFeatures(views, consents=consents, room=room)
     return TenantState(
         online,
         {name: online.reader(one.features) for name, one in decisions.items()},

@@ -40,6 +40,7 @@ from kingpost.features.catalogue import (
     catalogue_of,
 )
 from kingpost.features.catch_up import catch_up
+from kingpost.features.consent import Consent, consented
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -54,8 +55,10 @@ from kingpost.features.declare import (
     field,
     stream,
 )
+from kingpost.features.erasures import Erasure, decode_erasure, encode_erasure, entity_field
 from kingpost.features.errors import (
     BadPartitions,
+    ConsentNotShared,
     FeaturesForgotten,
     LeakingLabel,
     SpillDamaged,
@@ -68,7 +71,7 @@ from kingpost.features.errors import (
     UnlistedPartition,
     WrongFeature,
 )
-from kingpost.features.feature_set import FeatureSet
+from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.filters import Filter
 from kingpost.features.hindsights import hindsight
 from kingpost.features.history import NEVER, Histories, History
@@ -104,8 +107,11 @@ __all__ = [
     "BoundedState",
     "Change",
     "Changes",
+    "Consent",
+    "ConsentNotShared",
     "Difference",
     "Division",
+    "Erasure",
     "ExactAggregate",
     "Feature",
     "FeatureEntry",
@@ -153,6 +159,7 @@ __all__ = [
     "Stream",
     "TableColumns",
     "Take",
+    "Unavailable",
     "UnfitTable",
     "UnlistedPartition",
     "ValueType",
@@ -166,13 +173,17 @@ __all__ = [
     "catalogue_of",
     "catch_up",
     "check_parity",
+    "consented",
     "count",
     "days_since",
     "decayed_count",
     "decayed_sum",
+    "decode_erasure",
     "described",
     "different_bits",
     "distinct",
+    "encode_erasure",
+    "entity_field",
     "feature",
     "feature_matrix",
     "field",

@@ -21,6 +21,7 @@ from kingpost.contracts import Contract, Event, Field, contract_of
 from kingpost.core import Place, caller_place
 from kingpost.features.about import UNDESCRIBED, About
 from kingpost.features.aggregates import Aggregate, ExactAggregate, Ratio, Reduction
+from kingpost.features.consent import Consent
 from kingpost.features.errors import LeakingLabel, WrongFeature
 from kingpost.features.filters import Filter, Value, checked_filters
 from kingpost.features.windows import Window, delay_of, sliding, tumbling
@@ -287,6 +288,40 @@ class Keyed:
             _check_read(named_field(self.stream.contract, name, place), one)
         return WindowFeatures(windowed, found, place, is_look_up=True)
 
+    def consent(self, field: str, *, purpose: str) -> Consent:
+        """Declare that the stream says who consents to a purpose, for `kp.consented`.
+
+        Args:
+            field: A boolean: true where consent is given, false where it is taken back.
+            purpose: What for, as records name it.
+
+        Raises:
+            WrongFeature: The stream is grouped by several fields, the field is missing, not
+                boolean or may have no value, or the purpose is no name.
+        """
+        place = caller_place()
+        contract = self.stream.contract
+        found = named_field(contract, field, place)
+        entity, *others = self.keys
+        if others:
+            raise WrongFeature(
+                f"consent is given by one entity, and {', '.join(self.keys)} are several fields",
+                'group by one, as in `.by("customer")`',
+                place,
+            )
+        if found.kind != "boolean" or found.optional:
+            raise WrongFeature(
+                f"{field!r} is {'optional' if found.optional else found.kind} and does not say "
+                "whether consent is given",
+                "use a bool that is always there",
+                place,
+            )
+        if not purpose or purpose != purpose.strip() or not purpose.isprintable():
+            raise WrongFeature(
+                f"purpose {purpose!r} is no name", 'as in `purpose="marketing"`', place
+            )
+        return Consent(purpose, contract.name, entity, self.filters, field, contract, place)
+
     def _delay_us(self, delay: str | timedelta | None, place: Place) -> int:
         if delay is None and self.stream.contract.known_time is not None:
             raise LeakingLabel(
@@ -377,6 +412,7 @@ class WindowFeatures:
     place: Place
     is_look_up: bool = False
     about: About = UNDESCRIBED
+    consent: Consent | None = None
 
     @property
     def stream(self) -> Stream[Event]:
@@ -422,7 +458,11 @@ class WindowFeatures:
             found["is_tumbling"] = True
         if self.is_look_up:
             found["is_look_up"] = True
-        return found
+        return found | _consent_of(self.consent)
+
+
+def _consent_of(consent: Consent | None) -> dict[str, object]:
+    return {} if consent is None else {"consent": consent.description}
 
 
 def _parts(name: str, one: Reduction) -> tuple[str, ...]:
@@ -439,11 +479,12 @@ class FieldFeature:
     name: str
     place: Place
     about: About = UNDESCRIBED
+    consent: Consent | None = None
 
     @property
     def description(self) -> dict[str, object]:
         """What the value depends on."""
-        return {"field": self.name}
+        return {"field": self.name, **_consent_of(self.consent)}
 
 
 def field(name: str) -> FieldFeature:
@@ -464,11 +505,12 @@ class RowFeature:
     parameters: tuple[str, ...]
     place: Place
     about: About = UNDESCRIBED
+    consent: Consent | None = None
 
     @property
     def description(self) -> dict[str, object]:
         """What the value depends on: the function's source."""
-        return {"function": inspect.getsource(self.function)}
+        return {"function": inspect.getsource(self.function), **_consent_of(self.consent)}
 
 
 def feature(function: Callable[..., float]) -> RowFeature:

@@ -4,6 +4,7 @@ from kingpost.core import KingpostError, Place
 
 __all__ = [
     "BadPartitions",
+    "ConsentNotShared",
     "FeaturesForgotten",
     "LeakingLabel",
     "SpillDamaged",
@@ -35,6 +36,23 @@ class LeakingLabel(WrongFeature):
     """A declaration through which training would see what was not yet known."""
 
     code = "leaking_label"
+
+
+class ConsentNotShared(KingpostError):
+    """Features that need consent, where several partitions share one store of features."""
+
+    code = "consent_not_shared"
+
+    def __init__(self, purpose: str) -> None:
+        super().__init__(purpose)
+        self.purpose = purpose
+
+    def __str__(self) -> str:
+        return (
+            f"features that need consent to {self.purpose!r} are kept in process only: between "
+            "partitions nothing says whether an event came before its consent; serve this "
+            "decision from one partition, without `online_store`"
+        )
 
 
 class UnfitTable(KingpostError):

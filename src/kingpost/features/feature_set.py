@@ -8,16 +8,17 @@ for one request and for a million. What cannot be computed is NaN.
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterable, MutableSequence
+from collections.abc import Callable, Collection, Iterable, MutableSequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
 from kingpost.contracts import Contract, Event, Field, Instant, NaiveTime
 from kingpost.core import Place
+from kingpost.features.consent import Consent
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -27,7 +28,7 @@ from kingpost.features.declare import (
 )
 from kingpost.features.errors import WrongFeature
 
-__all__ = ["FeatureSet", "WindowSlot"]
+__all__ = ["FeatureSet", "Unavailable", "WindowSlot"]
 
 NOT_COMPUTABLE = (ArithmeticError, ValueError, LookupError)
 """What a row function may raise to say that it has no value for this request."""
@@ -39,6 +40,21 @@ _EXAMPLES: dict[str, object] = {
     "boolean": True,
     "time": Instant(1_533_081_600_000_000),
 }
+
+
+class Unavailable(NamedTuple):
+    """Features that have no value for a request; they are NaN.
+
+    Attributes:
+        names: All of them.
+        no_consent: The purposes that the entity does not consent to.
+    """
+
+    names: tuple[str, ...] = ()
+    no_consent: tuple[str, ...] = ()
+
+
+ALL_AVAILABLE = Unavailable()
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,9 @@ class FeatureSet:
         self.windows = tuple(windows)
         self.field_slots = tuple(fields)
         self.row_slots = tuple(rows)
+        self.consents = tuple(dict.fromkeys(one.consent for one in self.features if one.consent))
+        self._needs = self._needed_consents()
+        self._withheld = lru_cache(self._withheld_from)
         self._fields = tuple((attrgetter(name), at) for name, at in fields)
         self._rows = tuple((row.function, self._sources(row, at), at) for row, at in rows)
         for row, _ in rows:
@@ -113,20 +132,66 @@ class FeatureSet:
         )
         return hashlib.sha256(text).hexdigest()
 
-    def complete(self, event: Event, out: MutableSequence[float], start: int) -> tuple[str, ...]:
+    def needing(self, consent: Consent) -> tuple[int, ...]:
+        """Return the places of the features that have no value without a consent."""
+        return tuple(at for at, needed in enumerate(self._needs) if consent in needed)
+
+    @property
+    def streams(self) -> tuple[Contract[Event], ...]:
+        """The contracts of the streams that values are made of, those that say who consents too."""
+        found = [slot.view.stream.contract for slot in self.windows]
+        found += [consent.contract for consent in self.consents]
+        return tuple({contract.name: contract for contract in found}.values())
+
+    def complete(
+        self,
+        event: Event,
+        out: MutableSequence[float],
+        start: int,
+        refused: tuple[Consent, ...] = (),
+    ) -> Unavailable:
         """Fill in fields and row functions; the windows are already in `out[start:]`.
 
-        Returns:
-            The names of features that could not be computed; their values are NaN.
+        Args:
+            refused: The consents that the request's entities do not give.
         """
+        if refused:
+            return self._complete_without(event, out, start, refused)
+        failed = self._complete(event, out, start, ())
+        return Unavailable(failed) if failed else ALL_AVAILABLE
+
+    def _complete_without(
+        self,
+        event: Event,
+        out: MutableSequence[float],
+        start: int,
+        refused: tuple[Consent, ...],
+    ) -> Unavailable:
+        withheld = self._withheld(refused)
+        for at in withheld:
+            out[start + at] = math.nan
+        failed = self._complete(event, out, start, withheld)
+        names = {self.names[at] for at in withheld} | set(failed)
+        return Unavailable(
+            tuple(name for name in self.names if name in names),
+            tuple(one.purpose for one in refused),
+        )
+
+    def _complete(
+        self, event: Event, out: MutableSequence[float], start: int, withheld: Collection[int]
+    ) -> tuple[str, ...]:
         failed: tuple[str, ...] = ()
         for get, at in self._fields:
+            if at in withheld:
+                continue
             value = get(event)
             if value is None:
                 failed += (self.names[at],)
                 value = math.nan
             out[start + at] = cast("float", value)
         for function, sources, at in self._rows:
+            if at in withheld:
+                continue
             values = [get(event) if get else out[start + slot] for get, slot in sources]
             try:
                 out[start + at] = function(*values)
@@ -134,6 +199,42 @@ class FeatureSet:
                 failed += (self.names[at],)
                 out[start + at] = math.nan
         return failed
+
+    def _withheld_from(self, refused: tuple[Consent, ...]) -> frozenset[int]:
+        """Return the places of features that have no value without any of some consents."""
+        return frozenset(at for one in refused for at in self.needing(one))
+
+    def _needed_consents(self) -> tuple[frozenset[Consent], ...]:
+        """Say for each feature which consents it needs: its own, and those of what it takes."""
+        needs: dict[str, frozenset[Consent]] = {}
+        fields: dict[str, frozenset[Consent]] = {}
+        for one in self.features:
+            own = frozenset[Consent]() if one.consent is None else frozenset([one.consent])
+            self._check_consent(one)
+            if isinstance(one, WindowFeatures):
+                needs.update(dict.fromkeys(one.names, own))
+            elif isinstance(one, FieldFeature):
+                needs[one.name] = fields[one.name] = own
+        for one in self.features:
+            if isinstance(one, RowFeature):
+                own = frozenset[Consent]() if one.consent is None else frozenset([one.consent])
+                taken = (fields.get(name) or needs.get(name, own) for name in one.parameters)
+                needs[one.name] = own.union(*taken)
+        return tuple(needs[name] for name in self.names)
+
+    def _check_consent(self, one: Feature) -> None:
+        if one.consent is None:
+            return
+        grouped = one.consent.contract.by_name[one.consent.entity]
+        asked = self.request.by_name.get(grouped.name)
+        if asked is None or asked.kind != grouped.kind:
+            found = "none" if asked is None else f"one of kind {asked.kind}"
+            raise WrongFeature(
+                f"consent by {grouped.name!r} ({grouped.kind}) needs that field in the request "
+                f"{self.request.type.__name__}, which has {found}",
+                f"add `{grouped.name}` to the request",
+                one.place,
+            )
 
     def _check_keys(self, view: WindowFeatures) -> None:
         for key in view.keys:

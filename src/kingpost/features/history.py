@@ -1,7 +1,7 @@
 """The events of a stream with the positions they were journalled and ended at."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from kingpost.contracts import (
     decode_batch,
     join_batches,
 )
+from kingpost.features.erasures import Erasure, decode_erasure, erased_rows
 from kingpost.features.versions import Arrival, Versions
 from kingpost.journal import Commit, Entry
 
@@ -35,36 +36,49 @@ class History:
         ends: Offset at which each event was retracted or corrected, int64, shape (rows,);
             NEVER for those that still count, its own position for one that never did. None
             when nothing has ended.
+        erased: By field, which events are of an entity in it that was erased since, bool,
+            shape (rows,): features grouped by that field never see them.
     """
 
     events: ColumnBatch
     positions: NDArray[np.int64]
     ends: NDArray[np.int64] | None = None
+    erased: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict[str, NDArray[np.bool_]])
 
     def __len__(self) -> int:
         return self.events.rows
 
     def live(self) -> "History":
         """Return the events that count now."""
-        return self if self.ends is None else self._only(self.ends == NEVER)
+        return self if self.ends is None else self.only(self.ends == NEVER)
 
     def counted(self) -> "History":
         """Return the events that counted at some position."""
-        return self if self.ends is None else self._only(self.ends > self.positions)
+        return self if self.ends is None else self.only(self.ends > self.positions)
 
-    def before(self, position: int) -> "History":
-        """Return the events that counted just before a position."""
-        past = self.positions < position
-        if self.ends is not None:
-            past &= self.ends >= position
-        rows = np.flatnonzero(past)
-        return History(self.events.take(rows), self.positions[rows])
+    def until(self, position: int) -> "History":
+        """Return the history up to a position, exclusive; what ends later has not ended."""
+        found = self.only(self.positions < position)
+        if found.ends is None:
+            return found
+        return replace(found, ends=np.where(found.ends >= position, NEVER, found.ends))
 
-    def _only(self, mask: NDArray[np.bool_]) -> "History":
+    def kept_for(self, keys: Iterable[str]) -> "History":
+        """Return the events that features grouped by some fields may see."""
+        masks = [self.erased[key] for key in keys if key in self.erased]
+        return self.only(~np.any(masks, axis=0)) if masks else self
+
+    def only(self, mask: NDArray[np.bool_]) -> "History":
+        """Return some of the events.
+
+        Args:
+            mask: Which ones, bool, shape (rows,).
+        """
         ends = None if self.ends is None else self.ends[mask]
         if ends is not None and (ends == NEVER).all():
             ends = None
-        return History(self.events.take(mask), self.positions[mask], ends)
+        erased = {key: rows[mask] for key, rows in self.erased.items()}
+        return History(self.events.take(mask), self.positions[mask], ends, erased)
 
 
 class Histories:
@@ -73,9 +87,10 @@ class Histories:
     def __init__(self, contracts: Iterable[Contract[Event]]) -> None:
         self._contracts = {contract.name: contract for contract in contracts}
         self._gathering: dict[tuple[str, str], _Gathering] = {}
+        self._erasures: dict[str, list[Erasure]] = {}
 
     def add(self, commit: Commit) -> None:
-        """Take the events, corrections and retractions of one commit."""
+        """Take the events, corrections, retractions and erasures of one commit."""
         offset = commit.offset
         for entry in commit.entries:
             if entry.kind in _KINDS and entry.topic in self._contracts:
@@ -84,6 +99,9 @@ class Histories:
                     found = _Gathering(self._contracts[entry.topic])
                     self._gathering[entry.tenant, entry.topic] = found
                 found.add(entry, offset)
+            elif entry.kind == "erasure":
+                erasure = decode_erasure(entry, offset)
+                self._erasures.setdefault(entry.tenant, []).append(erasure)
             offset += entry.count
 
     def tenants(self) -> frozenset[str]:
@@ -92,10 +110,14 @@ class Histories:
 
     def of(self, tenant: str) -> Mapping[str, History]:
         """Return a tenant's history per stream; empty where it has no events."""
-        return {
-            name: (self._gathering.get((tenant, name)) or _Gathering(contract)).finish().history
-            for name, contract in self._contracts.items()
-        }
+        found: dict[str, History] = {}
+        erasures = self._erasures.get(tenant, ())
+        for name, contract in self._contracts.items():
+            gathering = self._gathering.get((tenant, name)) or _Gathering(contract)
+            history = gathering.finish().history
+            erased = erased_rows(contract, history.events, history.positions, erasures)
+            found[name] = replace(history, erased=erased)
+        return found
 
     def versions_of(self, tenant: str) -> Mapping[str, Versions]:
         """Return which version of each event counts, per stream."""

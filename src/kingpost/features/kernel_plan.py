@@ -15,10 +15,11 @@ import msgspec
 
 from kingpost.contracts import Contract, Event, Field
 from kingpost.features.aggregates import Aggregate, Ratio
+from kingpost.features.consent import Consent
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.filters import Filter
 from kingpost.features.kernel_columns import Encoding, KernelColumn
-from kingpost.features.windows import Window
+from kingpost.features.windows import ALL_TIME_US, Window
 
 __all__ = [
     "Division",
@@ -41,11 +42,13 @@ class Source:
     Attributes:
         keys: The fields they are grouped by.
         filters: The conditions they meet, in ascending order.
+        consent: What their entities consent to; None where they need not.
     """
 
     stream: str
     keys: tuple[str, ...]
     filters: tuple[Filter, ...]
+    consent: Consent | None = None
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,20 @@ class KernelPlan:
         return [column.scale for column in self.columns]
 
     def events_digest(self, source: Source) -> str:
-        """Digest what the events held depend on: contract, keys, filters and columns.
+        """Digest what the events held depend on: contract, keys, filters, columns, consent.
 
         What is read of them, outputs and windows, is left out: other windows over the same
         events find them as they were.
         """
-        text = msgspec.json.encode(
-            (
-                self.contract.digest,
-                source.keys,
-                [one.description for one in source.filters],
-                [(column.field.name, column.encoding) for column in self.columns],
-            )
+        parts: tuple[object, ...] = (
+            self.contract.digest,
+            source.keys,
+            [one.description for one in source.filters],
+            [(column.field.name, column.encoding) for column in self.columns],
         )
-        return hashlib.sha256(text).hexdigest()
+        if source.consent is not None:
+            parts = (*parts, source.consent.description)
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
 class Take(NamedTuple):
@@ -106,20 +109,27 @@ class WindowPlan:
     Attributes:
         sources: What is read, in the order in which it was first asked for.
         values: Where the features of each group come from, in the order of its names.
+        consents: Where each consent is looked up: 1 is given, 0 is not.
     """
 
     sources: Mapping[Source, KernelPlan]
     values: Sequence[tuple[WindowFeatures, tuple[Take | Division, ...]]]
+    consents: Mapping[Consent, Take]
 
     @classmethod
-    def of(cls, views: Iterable[WindowFeatures]) -> "WindowPlan":
-        """Plan groups of windowed features; a group given twice is planned once."""
+    def of(cls, views: Iterable[WindowFeatures], consents: Iterable[Consent] = ()) -> "WindowPlan":
+        """Plan groups of windowed features; a group given twice is planned once.
+
+        Args:
+            consents: To look up as well, as online.
+        """
         growing: dict[Source, _Growing] = {}
         values = [
             (view, tuple(_values_of(view, growing)))
             for view in {id(view): view for view in views}.values()
         ]
-        return cls({source: one.finish() for source, one in growing.items()}, values)
+        looked_up = {one: _looked_up(one, growing) for one in consents}
+        return cls({source: one.finish() for source, one in growing.items()}, values, looked_up)
 
     def placed(
         self, views: Iterable[tuple[WindowFeatures, int]]
@@ -211,7 +221,8 @@ def _take(
     filters = set(keyed.filters)
     if found is not None and found.optional and not view.is_look_up:
         filters.add(Filter(found.name, "present"))
-    source = Source(contract.name, keyed.keys, tuple(sorted(filters, key=repr)))
+    ordered = tuple(sorted(filters, key=repr))
+    source = Source(contract.name, keyed.keys, ordered, view.consent)
     plan = growing.setdefault(source, _Growing(contract))
     column = -1
     if found is not None and one.operation != "count":
@@ -230,6 +241,13 @@ def _take(
             )
         ),
     )
+
+
+def _looked_up(consent: Consent, growing: dict[Source, _Growing]) -> Take:
+    source = Source(consent.stream, (consent.entity,), consent.filters)
+    plan = growing.setdefault(source, _Growing(consent.contract))
+    column = plan.column(consent.contract.by_name[consent.field], "multiple")
+    return Take(source, plan.output(("last", column, ALL_TIME_US, 0, 0.0, 0, 0)))
 
 
 def _encoding(found: Field, one: Aggregate, *, is_look_up: bool) -> Encoding:

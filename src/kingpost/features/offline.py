@@ -17,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.contracts import ColumnBatch, Instant
+from kingpost.features.consent import Consent
+from kingpost.features.consent_log import ConsentLog
+from kingpost.features.errors import ConsentNotShared
 from kingpost.features.feature_set import NOT_COMPUTABLE, FeatureSet
 from kingpost.features.filters import mask
 from kingpost.features.history import History
@@ -73,15 +76,32 @@ def feature_matrix(
     """
     out = np.empty((len(requests), len(features)), np.float64)
     if len(requests):
-        _fill_windows(features, requests, histories, out, threads)
-        _fill_rest(features, requests, out)
+        logs = {one: ConsentLog.of(one, histories[one.stream]) for one in features.consents}
+        if logs and isinstance(requests.read_at, Chain):
+            raise ConsentNotShared(features.consents[0].purpose)
+        _fill_windows(features, requests, histories, logs, out, threads)
+        _fill_rest(features, requests, out, _withheld(features, requests, logs))
     return out
+
+
+def _withheld(
+    features: FeatureSet, requests: Requests, logs: Mapping[Consent, ConsentLog]
+) -> Mapping[int, NDArray[np.bool_]]:
+    """Say for each feature that needs consent which rows have none, bool, shape (rows,)."""
+    found: dict[int, NDArray[np.bool_]] = {}
+    for consent, log in logs.items():
+        read_at = None if isinstance(requests.read_at, Chain) else requests.read_at
+        refused = ~log.given(requests.events, read_at)
+        for at in features.needing(consent):
+            found[at] = found[at] | refused if at in found else refused
+    return found
 
 
 def _fill_windows(
     features: FeatureSet,
     requests: Requests,
     histories: Mapping[str, History],
+    logs: Mapping[Consent, ConsentLog],
     out: NDArray[np.float64],
     threads: int,
 ) -> None:
@@ -93,7 +113,10 @@ def _fill_windows(
     kept: dict[Take, NDArray[np.float64]] = {}
     for source, kernel in plan.sources.items():
         width, moves = len(kernel.outputs), moves_of(source, slots)
-        call = _Call(features, source, kernel, requests, histories[source.stream], threads)
+        history = histories[source.stream].kept_for(source.keys)
+        if source.consent is not None:
+            history = logs[source.consent].allowed(history)
+        call = _Call(features, source, kernel, requests, history, threads)
         if [move[:2] for move in moves] == [(0, width)]:
             values, start = out, moves[0][2]  # all side by side: they need no moving
         else:
@@ -187,15 +210,31 @@ def _int64(batch: ColumnBatch, name: str) -> NDArray[np.int64]:
     return np.ascontiguousarray(batch.numbers(name), np.int64)
 
 
-def _fill_rest(features: FeatureSet, requests: Requests, out: NDArray[np.float64]) -> None:
+def _fill_rest(
+    features: FeatureSet,
+    requests: Requests,
+    out: NDArray[np.float64],
+    withheld: Mapping[int, NDArray[np.bool_]],
+) -> None:
     """Fill in fields by the column and functions row by row, as online."""
     for name, at in features.field_slots:
         out[:, at] = requests.events.numbers(name).astype(np.float64)
         if name in requests.events.present:
             out[~requests.events.present[name], at] = math.nan
+    for at, rows in withheld.items():
+        out[rows, at] = math.nan
     for row, at in features.row_slots:
-        columns = [_arguments(features, requests, out, name) for name in row.parameters]
-        out[:, at] = _row_values(row.function, columns, len(requests))
+        asked, rows = requests, None
+        if at in withheld:
+            rows = np.flatnonzero(~withheld[at])
+            asked = Requests(requests.events.take(rows), requests.positions[rows])
+        values = out if rows is None else out[rows]
+        columns = [_arguments(features, asked, values, name) for name in row.parameters]
+        found = _row_values(row.function, columns, len(asked))
+        if rows is None:
+            out[:, at] = found
+        else:
+            out[rows, at] = found
 
 
 def _row_values(

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import Event
 from kingpost.features.declare import WindowFeatures
+from kingpost.features.errors import ConsentNotShared
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.filters import matcher
 from kingpost.features.kernel import State
@@ -191,7 +192,13 @@ class Layout:
         return [one for one in enumerate(self.groups) if one[1].stream == stream]
 
     def reading(self, features: FeatureSet) -> "LayoutRead":
-        """Plan the reads of one decision's features."""
+        """Plan the reads of one decision's features.
+
+        Raises:
+            ConsentNotShared: Some of them need consent.
+        """
+        if features.consents:
+            raise ConsentNotShared(features.consents[0].purpose)
         values = self._plan.placed((slot.view, slot.start) for slot in features.windows)
         return LayoutRead(features, values, self._index, self.groups)
 
@@ -270,7 +277,7 @@ class LayoutRead:
                 divisor = rooms[below][one.denominator.output]
                 dividend = rooms[above][one.numerator.output]
                 out[start + at] = dividend / divisor if divisor else one.default
-            failed.append(self._features.complete(event, out, start))
+            failed.append(self._features.complete(event, out, start).names)
         return failed
 
 

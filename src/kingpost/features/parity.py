@@ -55,10 +55,10 @@ def as_lived(
     """Give events the positions they would have had, had each arrived when it became known.
 
     A history loaded from files holds the labels after everything else; replayed so, no
-    request would see one. What was corrected or retracted since is left out: nothing says
-    when that would have become known.
+    request would see one. What was corrected, retracted or erased since is left out: nothing
+    says when that would have become known.
     """
-    histories = {name: history.live() for name, history in histories.items()}
+    histories = {name: one.kept_for(one.erased).live() for name, one in histories.items()}
     names = list(histories)
     known: list[NDArray[np.int64]] = []
     for name in names:
@@ -97,6 +97,8 @@ def check_parity(
 ) -> ParityReport:
     """Replay the requests of a time slice online and offline and compare the bits.
 
+    Both leave out the events of entities that were erased since.
+
     Args:
         contracts: The contract of each stream in `histories`.
         histories: The streams of one tenant, by name.
@@ -104,28 +106,32 @@ def check_parity(
         until_us: End of the slice, exclusive.
         on_progress: Told (events replayed, events in all) now and then.
     """
+    histories = {name: one.kept_for(one.erased) for name, one in histories.items()}
     asked = histories[features.request.name].counted()
     times = asked.events.numbers(features.request.event_time.name).astype(np.int64)
     chosen = np.flatnonzero((times >= from_us) & (times < until_us))
     if not len(chosen):
         return ParityReport(0, 0, 0, ())
     first = int(asked.positions[chosen[0]])
-    online = OnlineFeatures(slot.view for slot in features.windows)
+    online = OnlineFeatures((slot.view for slot in features.windows), consents=features.consents)
     reader = online.reader(features)
-    for name, history in histories.items():
-        online.load(contracts[name], history.before(first))
+    online.load({name: history.until(first) for name, history in histories.items()})
     wanted = set(asked.positions[chosen].tolist())
     last = int(asked.positions[chosen[-1]])
     width = len(features)
     values = array("d", bytes(8 * width * len(chosen)))
     done = 0
-    for count, (name, event, position, is_end) in enumerate(
+    for count, (name, event, position, ended) in enumerate(
         _replay(contracts, histories, first, last)
     ):
-        if is_end:
-            online.retract(name, event, position)
+        if ended is not None and event is None:
+            online.retract(name, *ended)
+        if event is None:
             continue
-        online.apply(name, event, position)
+        if ended is None:
+            online.apply(name, event, position)
+        else:
+            online.correct(name, *ended, event, position)
         if position in wanted and name == features.request.name:
             reader.read(event, position, values, done * width)
             done += 1
@@ -156,17 +162,26 @@ def different_bits(
     return ParityReport(len(online), online.size, len(rows), shown)
 
 
+class _Happening(NamedTuple):
+    """What happens at one position of a stream: an event comes in, another goes out, or both.
+
+    Attributes:
+        ended: An event that is corrected or retracted, and the position it had come at.
+    """
+
+    stream: str
+    event: Event | None
+    position: int
+    ended: tuple[Event, int] | None
+
+
 def _replay(
     contracts: Mapping[str, Contract[Event]],
     histories: Mapping[str, History],
     first: int,
     last: int,
-) -> Iterator[tuple[str, Event, int, bool]]:
-    """Yield what happens in all streams from position `first` to `last`, in their order.
-
-    That is an event with its own position; true when it ends there, by a correction or a
-    retraction, and so comes out.
-    """
+) -> Iterator[_Happening]:
+    """Yield what happens in all streams from position `first` to `last`, in their order."""
     names = list(histories)
     moments: list[NDArray[np.int64]] = []
     parts: list[NDArray[np.int64]] = []
@@ -185,7 +200,20 @@ def _replay(
             iterators.append(events_of(contracts[name], history.events.take(rows)))
     source = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     positions = np.concatenate(parts)
+    moment = np.concatenate(moments)
+    leaving: _Happening | None = None
     # what a correction ends goes out before the corrected event comes in
-    for at in np.lexsort((source % 2, np.concatenate(moments))).tolist():
-        which = int(source[at])
-        yield names[which // 2], next(iterators[which]), int(positions[at]), which % 2 == 0
+    for at in np.lexsort((source % 2, moment)).tolist():
+        which, now = int(source[at]), int(moment[at])
+        stream, event = names[which // 2], next(iterators[which])
+        is_end = which % 2 == 0
+        if leaving is not None and (is_end or (leaving.stream, leaving.position) != (stream, now)):
+            yield leaving
+            leaving = None
+        if is_end:
+            leaving = _Happening(stream, None, now, (event, int(positions[at])))
+        else:
+            yield _Happening(stream, event, now, None if leaving is None else leaving.ended)
+            leaving = None
+    if leaving is not None:
+        yield leaving

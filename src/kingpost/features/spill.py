@@ -62,6 +62,8 @@ class MemoryRoom:
         self._file: DiskFile | None = None
         self._end = 0
         self._free: dict[int, list[int]] = {}
+        self._stale: dict[int, int] = {}
+        """Free places that still hold what was put there, and how many bytes."""
         self._states: list[BoundedState] = []
         self._used_bytes = 0
         self._waits = 0
@@ -89,7 +91,7 @@ class MemoryRoom:
 
     def clear(self) -> None:
         """Forget every state and all that lies in the file, as before memory is rebuilt."""
-        self._states, self._free, self._victim = [], {}, None
+        self._states, self._free, self._stale, self._victim = [], {}, {}, None
         self._used_bytes = self._end = self._waits = 0
 
     def close(self) -> None:
@@ -125,6 +127,7 @@ class MemoryRoom:
         place = free[-1] if free else self._end
         head = _SLOT.pack(len(payload), crc32(payload))
         file.write_at(place, (head + payload).ljust(size, b"\0"))
+        self._stale.pop(place, None)
         if free:
             free.pop()
         else:
@@ -151,7 +154,21 @@ class MemoryRoom:
 
     def free(self, place: int, size_bytes: int) -> None:
         """Let a place be used again."""
-        self._free.setdefault(_slot_size(_SLOT.size + size_bytes), []).append(place)
+        size = _slot_size(_SLOT.size + size_bytes)
+        self._free.setdefault(size, []).append(place)
+        self._stale[place] = size
+
+    def scrub(self) -> None:
+        """Write over whatever lies in places that are free.
+
+        Raises:
+            OSError: The disk refused; the next call tries again.
+        """
+        if self._file is None or not self._stale:
+            return
+        for place, size in list(self._stale.items()):
+            self._file.write_at(place, bytes(size))
+            del self._stale[place]
 
     def _make(self) -> DiskFile:
         # removed, not cut: a process that still reads the old one keeps it

@@ -8,7 +8,7 @@ import numpy as np
 
 from kingpost.contracts import Event
 from kingpost.features.declare import WindowFeatures
-from kingpost.features.errors import StoreNotResumed
+from kingpost.features.errors import ConsentNotShared, StoreNotResumed
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.online import FeatureReader, OnlineFeatures
 from kingpost.features.read_vectors import Partitions
@@ -63,7 +63,13 @@ class MemoryFeatures:
                 self._applied[partition] = changes.through
 
     def reader(self, features: FeatureSet) -> "MemoryReader":
-        """Prepare reads of one decision's features."""
+        """Prepare reads of one decision's features.
+
+        Raises:
+            ConsentNotShared: Some of them need consent.
+        """
+        if features.consents:
+            raise ConsentNotShared(features.consents[0].purpose)
         return MemoryReader(self, self._online.reader(features), len(features))
 
     def read_all(
@@ -75,7 +81,7 @@ class MemoryFeatures:
             if after is not None:
                 self.apply(after)
             failed = [
-                reader.read(event, _ALL_HELD, out, row * width)
+                reader.read(event, _ALL_HELD, out, row * width).names
                 for row, event in enumerate(requests)
             ]
             position = Position.of(self._applied) if self._applied else None

@@ -22,7 +22,7 @@ __all__ = [
     "encode_record",
 ]
 
-RECORD_FORMAT = 2
+RECORD_FORMAT = 3
 
 
 class Outcome(StrEnum):
@@ -58,14 +58,16 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
         event_offset: Where in the data partition the request's body lies.
         position: The position its features were read at, as text.
         features: Their values, float64 little-endian, in the bundle's order.
-        unavailable: Names of features that could not be computed.
+        unavailable: Names of features that have no value.
         answer: The answer in JSON, exactly as sent.
         reason: Why the outcome is not `decided`; empty when it is.
         event_time_us: When the request's event happened, microseconds UTC. Format 1 did
             not have it; such a record reads as if that was when it was decided.
+        no_consent: Purposes that the request's entity did not consent to; the features that
+            need it are unavailable. Formats 1 and 2 did not have it.
     """
 
-    format: Literal[1, 2]
+    format: Literal[1, 2, 3]
     id: bytes
     at_us: int
     decision: str
@@ -88,6 +90,7 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
     reason: str
     stages: Stages
     event_time_us: int = 0
+    no_consent: tuple[str, ...] = ()
 
 
 class NewerRecord(KingpostError):
@@ -124,5 +127,5 @@ def decode_record(body: bytes) -> DecisionRecord:
     except msgspec.ValidationError as error:
         raise NewerRecord(str(error)) from error
     if record.format == 1:
-        return msgspec.structs.replace(record, format=2, event_time_us=record.at_us)
-    return record
+        return msgspec.structs.replace(record, format=3, event_time_us=record.at_us)
+    return record if record.format == 3 else msgspec.structs.replace(record, format=3)

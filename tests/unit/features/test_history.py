@@ -64,8 +64,8 @@ def test_a_retraction_ends_the_event_of_a_batch_at_its_own_position() -> None:
 
     assert ends(history) == [None, 103, None]
     assert history.live().events.values("id") == ["a", "c"]
-    assert history.before(103).events.values("id") == ["a", "b", "c"]
-    assert history.before(104).events.values("id") == ["a", "c"]
+    assert history.until(103).live().events.values("id") == ["a", "b", "c"]
+    assert history.until(104).live().events.values("id") == ["a", "c"]
     assert histories.versions_of("acme")["reading"].items() == {"a": 100, "b": RETRACTED, "c": 102}
 
 
@@ -84,7 +84,7 @@ def test_an_event_that_was_retracted_before_it_came_never_counts() -> None:
     history = histories.of("acme")["reading"]
 
     assert ends(history) == [101]
-    assert len(history.live()) == len(history.counted()) == len(history.before(500)) == 0
+    assert len(history.live()) == len(history.counted()) == len(history.until(500).live()) == 0
     assert histories.versions_of("acme")["reading"].find("a") == RETRACTED
 
 
