@@ -1,6 +1,7 @@
 """A small application as a user writes it, with its data, driven by the real command line."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,16 +67,24 @@ risk = kp.decision(
 """
 
 
-def kingpost(directory: Path, *arguments: str) -> dict[str, object]:
-    """Run a command over the data directory; return the JSON object that it prints."""
+def kingpost(
+    directory: Path, *arguments: str, code: int = 0, **variables: str
+) -> dict[str, object]:
+    """Run a command over the data directory; return the JSON object that it prints.
+
+    Args:
+        code: What it must end with.
+        variables: Of its environment, beside those of this process.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "kingpost.cli", "--data-dir", str(directory / "data"), *arguments],
         cwd=directory,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return result
 

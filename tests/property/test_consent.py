@@ -5,6 +5,7 @@ between: the live engine, the offline computation as known at each position and 
 definition agree, to the bit. What was dropped or erased does not come back.
 """
 
+import errno
 import math
 import threading
 from array import array
@@ -13,13 +14,21 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kingpost as kp
 from kingpost.contracts import batch_of, contract_of
 from kingpost.core import KingpostError
-from kingpost.decisions import Application, Ask, Engine, ServedDecision
+from kingpost.decisions import (
+    Application,
+    Ask,
+    Engine,
+    ErasureFailed,
+    ServedDecision,
+    take_snapshot,
+)
 from kingpost.features import Histories, Requests, check_parity, feature_matrix
 from kingpost.journal import Landed, scan
 from kingpost.records import DecisionRecord
@@ -122,9 +131,21 @@ steps = st.lists(
     st.builds(
         Step,
         what=st.sampled_from(
-            ["ask", "sell", "sell", "say", "say", "say", "correct", "unsay", "unsell", "erase",
-             "kill", "snapshot"]
-        ),  # fmt: skip
+            [
+                "ask",
+                "sell",
+                "sell",
+                "say",
+                "say",
+                "say",
+                "correct",
+                "unsay",
+                "unsell",
+                "erase",
+                "kill",
+                "snapshot",
+            ]
+        ),
         number=st.integers(0, 40),
         customer=st.sampled_from(["ann", "bob"]),
         shop=st.sampled_from(["s", "t"]),
@@ -133,7 +154,7 @@ steps = st.lists(
         purpose=st.sampled_from(["ads", "ads", "ads", "news"]),
     ),
     max_size=30,
-)  # fmt: skip
+)
 PROBES = [
     Step("ask", 90 + at, customer, "s", 9, granted=True, purpose="ads")
     for at, customer in enumerate(("ann", "bob"))
@@ -303,7 +324,7 @@ def bits(values: "array[float]") -> list[int]:
 
 
 @given(past=steps)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_live_rebuilt_and_plain_agree_on_what_is_known_of_those_who_consent(
     past: list[Step],
 ) -> None:
@@ -322,7 +343,7 @@ def test_live_rebuilt_and_plain_agree_on_what_is_known_of_those_who_consent(
 
 
 @given(past=steps)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_offline_gives_the_bits_that_were_recorded_but_for_those_erased_since(
     past: list[Step],
 ) -> None:
@@ -380,3 +401,51 @@ def test_a_snapshot_holds_no_name_of_those_who_do_not_consent_or_were_erased(
         # erasures are recorded with the key they name; nothing else of it is held
         erasures = sum(one.key == "ann" for one in house.engine.erasures("acme"))
         assert all(files[name].count(b"\xa3ann") == erasures for name in snapshots)
+
+
+class BusyDisk(SimulatedDisk):
+    """A disk on which something happens just when a snapshot gets its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_naming: Callable[[], None] | None = None
+
+    def rename(self, source: Path, target: Path) -> None:
+        if target.suffix == ".columns" and self.before_naming is not None:
+            happen, self.before_naming = self.before_naming, None
+            happen()
+        super().rename(source, target)
+
+
+def test_a_snapshot_that_was_being_written_during_an_erasure_is_not_kept() -> None:
+    house, disk = House(), BusyDisk()
+    house.engine.close()
+    house.disk = disk
+    house.engine = house._open()  # pyright: ignore[reportPrivateUsage]
+    house.take(PROBES[0])
+    disk.before_naming = lambda: house.take(PROBES[0]._replace(what="erase"))
+
+    taken = take_snapshot(DATA, APPLICATION, {"offer": decision}, SNAPSHOTS, disk=disk)
+
+    assert disk.before_naming is None
+    assert taken.path is None
+    assert not [name for name in disk.list(SNAPSHOTS) if name.endswith(".columns")]
+    again = take_snapshot(DATA, APPLICATION, {"offer": decision}, SNAPSHOTS, disk=disk)
+    assert again.path is not None
+    house.engine.close()
+
+
+def test_nothing_is_erased_when_a_snapshot_cannot_be_removed() -> None:
+    house = House()
+    house.take(PROBES[0])
+    house.take(PROBES[0]._replace(what="snapshot"))
+    house.disk.fails = dict.fromkeys(range(house.disk.steps, house.disk.steps + 3), errno.EACCES)
+
+    with pytest.raises(ErasureFailed, match="Permission denied"):
+        house.take(PROBES[0]._replace(what="erase"))
+
+    assert house.engine.erasures("acme") == ()
+    house.disk.fails = {}
+    house.take(PROBES[0]._replace(what="erase"))
+    assert len(house.engine.erasures("acme")) == 1
+    house.engine.close()

@@ -33,6 +33,8 @@ _COMMANDS = {
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
     "snapshot": ("snapshot", "Write what a server holds, so that the next start is quick."),
     "keys": ("serve", "Create, list and revoke API keys."),
+    "erase": ("erasures", "Erase a person, or what else events name, from all features."),
+    "erasures": ("erasures", "List what was erased."),
     "review": ("review", "List, claim and answer what waits for people."),
     "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),

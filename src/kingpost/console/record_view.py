@@ -93,6 +93,7 @@ class RecordView:
     request: Sequence[tuple[str, str]]
     features: Sequence[FeatureLine]
     unavailable: Sequence[str]
+    no_consent: Sequence[str]
     stages: Sequence[StageShare]
     total_us: int
     has_reference: bool
@@ -122,6 +123,7 @@ def record_view(visit: Visit, line: RecordLine) -> RecordView:
         request=_fields(sources.kept.request(record)) if record else (),
         features=_features(record, bundle, profile) if record else (),
         unavailable=record.unavailable if record else (),
+        no_consent=record.no_consent if record else (),
         stages=stages,
         total_us=total_us,
         has_reference=profile is not None,

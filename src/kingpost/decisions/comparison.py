@@ -26,7 +26,7 @@ from kingpost.decisions.answer import judge, matching_rule, placed_rules
 from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.declare import Decision, Rule
 from kingpost.decisions.served import Scorer
-from kingpost.features import Histories, History, Requests, feature_matrix
+from kingpost.features import Erased, Histories, History, Requests, feature_matrix
 from kingpost.journal import Commit, Entry, Position, scan
 from kingpost.models import model_input
 from kingpost.records import DecisionRecord, Outcome, decode_record
@@ -70,6 +70,8 @@ class Comparison:
         failed: How many of them had failed in service: too late, or broken on the way.
             They gave no answer, and what broke them cannot be repeated; what they hold is
             compared all the same.
+        erased: How many are of an entity that was erased since: what was known of it is
+            gone, so they are not compared.
         different: How many differ in any part.
         reads: Feature values compared.
         reads_different: How many of them differ.
@@ -78,6 +80,7 @@ class Comparison:
 
     records: int = 0
     failed: int = 0
+    erased: int = 0
     different: int = 0
     reads: int = 0
     reads_different: int = 0
@@ -99,7 +102,8 @@ def read_past(
         directory: The data partition.
         bundle: The bundle's digest, 32 bytes.
         only: The id of the one record wanted.
-        stop: Commits from this offset on are left out; they changed nothing before it.
+        stop: Of commits from this offset on only erasures are read: all else that they
+            hold changed nothing before it.
 
     Raises:
         JournalCorrupt, JournalNewer: See `scan`.
@@ -107,7 +111,10 @@ def read_past(
     """
     histories = Histories(decision.features.streams)
     stored: list[Stored] = []
-    for commit in scan(directory, disk=disk, stop=stop):
+    for commit in scan(directory, disk=disk):
+        if stop is not None and commit.offset >= stop:
+            histories.add_erasures(commit)
+            continue
         histories.add(commit)
         for entry in commit.entries:
             if entry.kind == "record" and entry.topic == decision.name:
@@ -150,7 +157,10 @@ def compare(
         again = _checked(one, decision.request, bundle, partition, found)
         if again is not None:
             by_tenant.setdefault(again.record.tenant, []).append(again)
-    for tenant, rows in by_tenant.items():
+    for tenant, every in by_tenant.items():
+        erased = Erased(past.histories.erasures(tenant))
+        rows = [one for one in every if not erased.find(one.event, one.record.event_offset)]
+        found.comparison.erased += len(every) - len(rows)
         _compare_rows(decision, bundle, scorer, past.histories.of(tenant), rows, found)
     found.comparison.different = len(found.records)
     return found.comparison

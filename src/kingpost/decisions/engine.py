@@ -28,7 +28,12 @@ from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.application import Application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
 from kingpost.decisions.complaints import Complaints
-from kingpost.decisions.errors import EngineStopped, EventConflict, IdempotencyKeyReused
+from kingpost.decisions.errors import (
+    EngineStopped,
+    ErasureFailed,
+    EventConflict,
+    IdempotencyKeyReused,
+)
 from kingpost.decisions.lane import Lane, lane_scores
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
@@ -172,6 +177,11 @@ class Engine:
         with self._reopening:
             self._journal.close()
             self._lookup.close()
+
+    @property
+    def partition(self) -> str:
+        """The name of the partition, as in the positions of records."""
+        return self._journal.partition
 
     @property
     def next_offset(self) -> int:
@@ -365,12 +375,15 @@ class Engine:
             The erasure as recorded, and how many keys of windows were dropped.
 
         Raises:
-            OSError: A snapshot cannot be removed; nothing was erased.
+            ErasureFailed: A snapshot cannot be removed; nothing was erased.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
         offset = self._journal.next_offset
-        self._remove_snapshots(offset)
+        try:
+            self._remove_snapshots(offset)
+        except OSError as error:
+            raise ErasureFailed(error.strerror or type(error).__name__) from error
 
         def recorded(error: KingpostError | None) -> None:
             if error is None:

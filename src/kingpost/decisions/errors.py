@@ -8,6 +8,7 @@ __all__ = [
     "ApplicationError",
     "BundleMismatch",
     "EngineStopped",
+    "ErasureFailed",
     "EventConflict",
     "EventUnreadable",
     "IdempotencyKeyReused",
@@ -232,6 +233,26 @@ class ReplayFailed(KingpostError):
         return (
             f"bundle {self.bundle[:12]} of decision {self.decision!r} could not be run again: "
             f"{self.problem}"
+        )
+
+
+class ErasureFailed(KingpostError):
+    """An erasure that could not begin: snapshots that hold the entity cannot be removed.
+
+    Safe to retry: nothing was erased.
+    """
+
+    code = "erasure_failed"
+    retry_safe = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"nothing was erased: a snapshot could not be removed ({self.reason}); let the server "
+            "write to its data directory, and retry"
         )
 
 

@@ -3,7 +3,8 @@
 The rule: a label counts only when it was known by the moment asked for, as if training
 had run then. A request whose label is not known yet is left out, never taken for negative.
 Of requests and labels alike only the versions count that are held now: what was corrected
-or retracted since is gone, whenever that happened.
+or retracted since is gone, whenever that happened, and so are requests of those who were
+erased since.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,8 @@ def labelled_requests(
         histories: The request's and the label's stream of one tenant, by name.
         known_until_us: Labels known later are left out; None takes all.
     """
-    asked = histories[decision.request.name].live()
+    asked = histories[decision.request.name]
+    asked = asked.kept_for(asked.erased).live()
     label, contract = decision.model.label, decision.model.label.stream.contract
     told = histories[contract.name].live()
     known_time = contract.known_time or contract.event_time

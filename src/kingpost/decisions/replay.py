@@ -58,6 +58,8 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
             the same bits.
         is_failed: The request had failed in service (too late, or broken on the way), so
             there was no answer to compare.
+        is_erased: Whom it is about was erased since, so it cannot be run again; it is not
+            equal then.
         differences: What differs, part by part.
         environment: What differs between the environment of the bundle and this one.
     """
@@ -65,6 +67,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     record: str
     is_equal: bool
     is_failed: bool
+    is_erased: bool
     differences: tuple[Difference, ...]
     environment: tuple[EnvironmentDifference, ...]
     decision: str
@@ -87,6 +90,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         records: Decision records in the journal.
         verified: How many came out with the same bits.
         failed: How many of these had failed in service, with no answer to compare.
+        erased: How many are of an entity that was erased since; they are not compared.
         different: How many did not come out the same.
         reads: Feature values compared.
         reads_different: How many of them differ in a bit.
@@ -96,6 +100,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     verified: int
     failed: int
+    erased: int
     different: int
     reads: int
     reads_different: int
@@ -138,8 +143,9 @@ def replay_record(
     values: list[float] = np.frombuffer(record.features, "<f8").tolist()
     return ReplayReport(
         record=id_text(record.id),
-        is_equal=not comparison.different,
+        is_equal=not (comparison.different or comparison.erased),
         is_failed=bool(comparison.failed),
+        is_erased=bool(comparison.erased),
         differences=tuple(comparison.shown),
         environment=_environment(where, bundle),
         decision=record.decision,
@@ -190,8 +196,9 @@ def verify_records(
             on_progress(all_found.records, total)
     return Verification(
         records=total,
-        verified=all_found.records - all_found.different,
+        verified=all_found.records - all_found.different - all_found.erased,
         failed=all_found.failed,
+        erased=all_found.erased,
         different=all_found.different,
         reads=all_found.reads,
         reads_different=all_found.reads_different,
@@ -203,6 +210,7 @@ def verify_records(
 def _add(whole: Comparison, part: Comparison) -> None:
     whole.records += part.records
     whole.failed += part.failed
+    whole.erased += part.erased
     whole.different += part.different
     whole.reads += part.reads
     whole.reads_different += part.reads_different

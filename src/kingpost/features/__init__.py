@@ -55,7 +55,7 @@ from kingpost.features.declare import (
     field,
     stream,
 )
-from kingpost.features.erasures import Erasure, decode_erasure, encode_erasure, entity_field
+from kingpost.features.erasures import Erased, Erasure, decode_erasure, encode_erasure, entity_field
 from kingpost.features.errors import (
     BadPartitions,
     ConsentNotShared,
@@ -111,6 +111,7 @@ __all__ = [
     "ConsentNotShared",
     "Difference",
     "Division",
+    "Erased",
     "Erasure",
     "ExactAggregate",
     "Feature",

@@ -62,6 +62,8 @@ class FeatureEntry:
         reads: The fields that the value is made of, the key among them.
         takes: Features that a function takes.
         feeds: Functions of the same decision that take it.
+        purposes: What entities must consent to, in ascending order; without that it has no
+            value.
     """
 
     name: str
@@ -82,10 +84,16 @@ class FeatureEntry:
     reads: tuple[FieldRead, ...] = ()
     takes: tuple[str, ...] = ()
     feeds: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
         """Say in words what the value is: `mean of payment.amount over 7d by card`."""
+        needed = f", with consent to {' and '.join(self.purposes)}" if self.purposes else ""
+        return self._summary + needed
+
+    @property
+    def _summary(self) -> str:
         if self.kind == "field":
             return f"{self.stream}.{self.field} as it is"
         if self.kind == "function":
@@ -115,7 +123,14 @@ def catalogue_of(features: FeatureSet) -> tuple[FeatureEntry, ...]:
     for one in made.values():
         for name in one.takes:
             feeds.setdefault(name, []).append(one.name)
-    return tuple(replace(made[name], feeds=tuple(feeds.get(name, ()))) for name in features.names)
+    return tuple(
+        replace(
+            made[name],
+            feeds=tuple(feeds.get(name, ())),
+            purposes=tuple(sorted(one.purpose for one in features.consents_of(name))),
+        )
+        for name in features.names
+    )
 
 
 def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
@@ -180,7 +195,7 @@ def _window_type(one: Reduction, contract: Contract[Event]) -> ValueType:
 
 def _field_entry(one: FieldFeature, request: Contract[Event]) -> FeatureEntry:
     declared = request.by_name[one.name]
-    definition = {"kind": "field", "stream": request.name, "field": declared}
+    definition = {**one.description, "kind": "field", "stream": request.name, "field": declared}
     return FeatureEntry(
         name=one.name,
         version=_digest(definition),

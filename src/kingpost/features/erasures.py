@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from kingpost.contracts import ColumnBatch, Contract, Event, Field, Texts
 from kingpost.journal import Entry
 
-__all__ = ["Erasure", "decode_erasure", "encode_erasure", "entity_field", "erased_rows", "key_of"]
+__all__ = [
+    "Erased",
+    "Erasure",
+    "decode_erasure",
+    "encode_erasure",
+    "entity_field",
+    "erased_rows",
+    "key_of",
+]
 
 
 class _Body(msgspec.Struct, array_like=True, frozen=True):
@@ -58,6 +66,24 @@ def decode_erasure(entry: Entry, offset: int) -> Erasure:
     """Read an entry of kind `erasure`."""
     body = msgspec.msgpack.decode(entry.body, type=_Body)
     return Erasure(offset, entry.topic, body.key, body.at_us, body.by, body.reason)
+
+
+class Erased:
+    """Finds which events are of an entity that was erased after them."""
+
+    def __init__(self, erasures: Iterable[Erasure]) -> None:
+        self._last: dict[str, dict[str, Erasure]] = {}
+        for one in sorted(erasures, key=lambda one: one.offset):
+            self._last.setdefault(one.entity, {})[one.key] = one
+
+    def find(self, event: Event, offset: int) -> Erasure | None:
+        """Return the erasure of an event that the journal holds at an offset, if there is one."""
+        for entity, last in self._last.items():
+            value = getattr(event, entity, None)
+            found = None if value is None else last.get(str(value))
+            if found is not None and found.offset > offset:
+                return found
+        return None
 
 
 def entity_field(contract: Contract[Event], entity: str) -> Field | None:

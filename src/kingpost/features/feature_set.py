@@ -132,6 +132,10 @@ class FeatureSet:
         )
         return hashlib.sha256(text).hexdigest()
 
+    def consents_of(self, name: str) -> frozenset[Consent]:
+        """Return the consents without which a feature has no value."""
+        return self._needs[self.names.index(name)]
+
     def needing(self, consent: Consent) -> tuple[int, ...]:
         """Return the places of the features that have no value without a consent."""
         return tuple(at for at, needed in enumerate(self._needs) if consent in needed)

@@ -99,10 +99,21 @@ class Histories:
                     found = _Gathering(self._contracts[entry.topic])
                     self._gathering[entry.tenant, entry.topic] = found
                 found.add(entry, offset)
-            elif entry.kind == "erasure":
+            offset += entry.count
+        self.add_erasures(commit)
+
+    def add_erasures(self, commit: Commit) -> None:
+        """Take only the erasures of a commit: they count also for events before its end."""
+        offset = commit.offset
+        for entry in commit.entries:
+            if entry.kind == "erasure":
                 erasure = decode_erasure(entry, offset)
                 self._erasures.setdefault(entry.tenant, []).append(erasure)
             offset += entry.count
+
+    def erasures(self, tenant: str) -> Sequence[Erasure]:
+        """Return the entities of a tenant that were erased, in their order."""
+        return self._erasures.get(tenant, ())
 
     def tenants(self) -> frozenset[str]:
         """The tenants that have events."""
@@ -111,7 +122,7 @@ class Histories:
     def of(self, tenant: str) -> Mapping[str, History]:
         """Return a tenant's history per stream; empty where it has no events."""
         found: dict[str, History] = {}
-        erasures = self._erasures.get(tenant, ())
+        erasures = self.erasures(tenant)
         for name, contract in self._contracts.items():
             gathering = self._gathering.get((tenant, name)) or _Gathering(contract)
             history = gathering.finish().history

@@ -60,7 +60,7 @@ class ServingApp:
         )
         self.desk = None if sources is None else ReviewDesk(self._shell, sources, clock)
         self._control = control_plane(
-            engine,
+            self._shell,
             keys,
             events,
             self._health,

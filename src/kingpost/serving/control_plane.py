@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 
 from kingpost.access import KeyRing, Principal
 from kingpost.core import Clock, KingpostError
-from kingpost.decisions import Engine
 from kingpost.serving.decisions_list import render_decisions
 from kingpost.serving.docs_page import docs_file
+from kingpost.serving.erasure_routes import ErasureRoutes
 from kingpost.serving.errors import (
     DecisionNotFound,
     InternalError,
@@ -32,6 +32,7 @@ from kingpost.serving.problems import problem_answer
 from kingpost.serving.rendering import render_record
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_routes import ReviewRoutes
+from kingpost.serving.shell import Shell
 
 __all__ = ["TRACE_ID", "FeatureNames", "control_plane"]
 
@@ -59,7 +60,7 @@ class _AnyText(Convertor[str]):
 
 
 def control_plane(
-    engine: Engine,
+    shell: Shell,
     keys: KeyRing,
     events: EventsRoute,
     health: Health,
@@ -70,6 +71,7 @@ def control_plane(
     clock: Clock,
 ) -> FastAPI:
     """Build the application."""
+    engine = shell.engine
     register_url_convertor("any_text", _AnyText())
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     api.add_exception_handler(KingpostError, _answer_problem)
@@ -106,6 +108,7 @@ def control_plane(
         headers: dict[bytes, bytes] = dict(request.scope["headers"])
         return _response(await events.correct(principal, stream, key, headers, request.receive))
 
+    ErasureRoutes(shell, let_in, bodies).add_to(api)
     review = ReviewRoutes(engine, desk, let_in, bodies, clock)
     review.add_to(api)
     sources = None if desk is None else desk.sources

@@ -12,6 +12,7 @@ __all__ = [
     "BodyTooLarge",
     "DecisionFailed",
     "DecisionNotFound",
+    "EntityNotFound",
     "EventNotFound",
     "EventRetracted",
     "FeatureNotFound",
@@ -106,6 +107,19 @@ class StreamNotFound(KingpostError):
 
     def __str__(self) -> str:
         return "the application declares no stream of this name; GET /openapi.json lists them"
+
+
+class EntityNotFound(KingpostError):
+    """A field that names no entity of any stream."""
+
+    code = "entity_not_found"
+
+    def __init__(self, fields: str) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+    def __str__(self) -> str:
+        return f"no stream has such a field that names entities; name one of {self.fields}"
 
 
 class EventNotFound(KingpostError):

@@ -68,6 +68,7 @@ class FeatureLineDocument(msgspec.Struct):
         version: SHA-256 over all that the value depends on.
         exact: The value has no error of a sketch and does not depend on the order of events.
         default: The value of an empty window; null for what is missing without one.
+        purposes: What must be consented to, else there is no value.
         drift: What the monitors say, per decision; one that is not judged is not there.
         earlier_versions: Versions of this name beside this one.
     """
@@ -93,6 +94,7 @@ class FeatureLineDocument(msgspec.Struct):
     reads: tuple[str, ...]
     takes: tuple[str, ...]
     feeds: tuple[str, ...]
+    purposes: tuple[str, ...]
     declared_at: str
     earlier_versions: int
     drift: dict[str, DriftState]
@@ -187,6 +189,7 @@ def feature_line(one: DeclaredFeature, drift: Mapping[str, DriftState]) -> Featu
         reads=tuple(f"{read.stream}.{read.field}" for read in entry.reads),
         takes=entry.takes,
         feeds=entry.feeds,
+        purposes=entry.purposes,
         declared_at=f"{PurePath(entry.place.file).name}:{entry.place.line}",
         earlier_versions=one.earlier,
         drift=dict(drift),

@@ -15,8 +15,10 @@ from kingpost.contracts import Contract, Event, Field
 from kingpost.core import id_text
 from kingpost.decisions import Application, ServedDecision
 from kingpost.serving.decisions_list import DecisionsDocument
+from kingpost.serving.erasure_routes import EraseDocument
 from kingpost.serving.events_route import ChangeDocument, EventsDocument
 from kingpost.serving.health import HealthDocument
+from kingpost.serving.openapi_erasures import ERASURE_OPERATIONS
 from kingpost.serving.openapi_features import FEATURE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
@@ -52,6 +54,8 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         RecordDocument,
         *REVIEW_DOCUMENTS,
         *(one.answer for one in FEATURE_OPERATIONS),
+        *(one.answer for one in ERASURE_OPERATIONS),
+        EraseDocument,
     )
     _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
     contracts = application.streams.values()
@@ -226,8 +230,10 @@ def _record() -> Json:
 
 
 def _described_paths() -> dict[str, Json]:
-    operations = (*REVIEW_OPERATIONS, *FEATURE_OPERATIONS)
-    return {one.path: {one.method: _described(one)} for one in operations}
+    paths: dict[str, Json] = {}
+    for one in (*REVIEW_OPERATIONS, *FEATURE_OPERATIONS, *ERASURE_OPERATIONS):
+        paths.setdefault(one.path, {})[one.method] = _described(one)
+    return paths
 
 
 def _described(one: Described) -> Json:

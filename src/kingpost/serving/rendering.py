@@ -82,6 +82,7 @@ class RecordDocument(msgspec.Struct):
     event: EventDocument
     features: dict[str, float | None]
     unavailable: tuple[str, ...]
+    no_consent: tuple[str, ...]
     stages_us: StagesDocument
     review: ReviewDocument | None
     label: LabelDocument | None
@@ -147,6 +148,7 @@ def render_record(
             ),
             features=dict(zip(names, values, strict=True)),
             unavailable=record.unavailable,
+            no_consent=record.no_consent,
             stages_us=StagesDocument(*msgspec.structs.astuple(record.stages)),
             review=review_document(line),
             label=label_document(line),

@@ -21,10 +21,12 @@ from kingpost.decisions import (
     Change,
     Engine,
     EngineStopped,
+    ErasureFailed,
     EventUnreadable,
     Ingested,
     Reply,
 )
+from kingpost.features import Erasure
 from kingpost.journal import Entry, Landed, is_passing
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import InternalError
@@ -146,6 +148,22 @@ class Shell:
             lambda landed: self.engine.correct(tenant, stream, event, body, landed)
         )
 
+    async def erase(
+        self, tenant: str, entity: str, key: str, *, by: str, reason: str
+    ) -> tuple[Erasure, int]:
+        """Erase an entity, and return when that is durable; see `Engine.erase`.
+
+        Raises:
+            ErasureFailed: Nothing was erased.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        return await self._written(
+            lambda landed: (
+                self.engine.erase(tenant, entity, key, by=by, reason=reason, landed=landed),
+                True,
+            )
+        )
+
     async def append(self, entries: Sequence[Entry]) -> None:
         """Write entries that change nothing of what is decided, and return when they are durable.
 
@@ -175,7 +193,7 @@ class Shell:
         self._refuse_after_failure()
         try:
             result, has_written = write(self._landing(group))
-        except EventUnreadable:
+        except (EventUnreadable, ErasureFailed):
             raise  # before anything was changed
         except Exception as error:
             self._stop(error)

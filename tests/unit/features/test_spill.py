@@ -131,3 +131,34 @@ def test_a_file_of_an_earlier_process_is_written_over_and_removed_at_the_end() -
     assert read(plain, 3, 500) == read(bounded, 3, 500)
     room.close()
     assert disk.list(FILE.parent) == []
+
+
+def test_what_is_taken_out_for_good_is_written_over_in_the_file() -> None:
+    disk = SimulatedDisk()
+    _, bounded, room = states(disk)
+    secret = 0x5EC2E75EC2E7
+    for code in range(40):
+        bounded.insert(code, 1, code, (secret, 7))
+    needle = secret.to_bytes(8, "little")
+    assert disk.contents()[FILE.name].count(needle) > 8
+
+    for code in range(40):
+        bounded.take(code)
+    room.scrub()
+
+    assert needle not in disk.contents()[FILE.name]
+    assert bounded.events() == 0
+    bounded.insert(3, 1, 0, (5, 7))
+    assert np.frombuffer(read(bounded, 3, 2))[1] == 0.05
+
+
+def test_places_that_were_used_again_are_not_written_over() -> None:
+    disk = SimulatedDisk()
+    plain, bounded, room = states(disk)
+    for at in range(200):
+        for state in (plain, bounded):
+            state.insert(at % 40, at, at, (at, 7))
+        if at % 7 == 0:
+            room.scrub()
+
+    assert all(read(plain, code, 300) == read(bounded, code, 300) for code in range(40))

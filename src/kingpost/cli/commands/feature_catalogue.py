@@ -169,6 +169,7 @@ def _print_feature(document: FeatureDocument) -> None:
             "reads": ", ".join(one.reads),
             "takes": ", ".join(one.takes),
             "feeds": ", ".join(one.feeds),
+            "consent to": ", ".join(one.purposes),
             "decisions": ", ".join(one.decisions),
             "declared at": one.declared_at,
         }
