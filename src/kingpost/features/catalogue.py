@@ -62,6 +62,7 @@ class FeatureEntry:
         reads: The fields that the value is made of, the key among them.
         takes: Features that a function takes.
         feeds: Functions of the same decision that take it.
+        dimension: Of a vector, how many features it is, `<name>_0` and on; 0 for one number.
     """
 
     name: str
@@ -82,10 +83,16 @@ class FeatureEntry:
     reads: tuple[FieldRead, ...] = ()
     takes: tuple[str, ...] = ()
     feeds: tuple[str, ...] = ()
+    dimension: int = 0
 
     @property
     def summary(self) -> str:
         """Say in words what the value is: `mean of payment.amount over 7d by card`."""
+        said = self._value_in_words
+        return f"{said}: a vector of {self.dimension} numbers" if self.dimension else said
+
+    @property
+    def _value_in_words(self) -> str:
         if self.kind == "field":
             return f"{self.stream}.{self.field} as it is"
         if self.kind == "function":
@@ -100,7 +107,7 @@ class FeatureEntry:
 
 
 def catalogue_of(features: FeatureSet) -> tuple[FeatureEntry, ...]:
-    """Return an entry per feature, in the order in which the model takes them."""
+    """Return an entry per feature, one for a whole vector, in the order of the model."""
     made: dict[str, FeatureEntry] = {}
     for one in features.features:
         if isinstance(one, WindowFeatures):
@@ -110,19 +117,19 @@ def catalogue_of(features: FeatureSet) -> tuple[FeatureEntry, ...]:
     # a function may take windows that are declared after it, but no later function
     for one in features.features:
         if isinstance(one, RowFeature):
-            made[one.name] = _function_entry(one, features.request, made)
+            made[one.name] = _function_entry(one, features, made)
     feeds: dict[str, list[str]] = {}
     for one in made.values():
         for name in one.takes:
-            feeds.setdefault(name, []).append(one.name)
-    return tuple(replace(made[name], feeds=tuple(feeds.get(name, ()))) for name in features.names)
+            feeds.setdefault(features.group_of(name), []).append(one.name)
+    return tuple(replace(made[name], feeds=tuple(feeds.get(name, ()))) for name in features.groups)
 
 
 def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
     contract, filters = view.stream.contract, view.windowed.keyed.filters
     said = view.description
     described = cast("Sequence[object]", said["aggregates"])
-    names = iter(view.names)
+    names = iter(view.groups)
     for window in view.windowed.windows:
         for one, own in zip(view.aggregates.values(), described, strict=True):
             parts = (one.numerator, one.denominator) if isinstance(one, Ratio) else (one,)
@@ -157,6 +164,7 @@ def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
                     is_exact=all(isinstance(part, ExactAggregate) for part in parts),
                     default=one.default,
                     reads=tuple(FieldRead(view.stream.name, name) for name in fields),
+                    dimension=view.dimension_of(one),
                 )
 
 
@@ -192,12 +200,14 @@ def _field_entry(one: FieldFeature, request: Contract[Event]) -> FeatureEntry:
         definition=_plain(definition),
         field=one.name,
         reads=(FieldRead(request.name, one.name),),
+        dimension=declared.dimension,
     )
 
 
 def _function_entry(
-    one: RowFeature, request: Contract[Event], made: Mapping[str, FeatureEntry]
+    one: RowFeature, features: FeatureSet, made: Mapping[str, FeatureEntry]
 ) -> FeatureEntry:
+    request = features.request
     fields = [name for name in one.parameters if name in request.by_name]
     takes = tuple(name for name in one.parameters if name not in request.by_name)
     definition = {
@@ -205,7 +215,7 @@ def _function_entry(
         "kind": "function",
         "stream": request.name,
         "fields": [request.by_name[name] for name in fields],
-        "takes": [(name, made[name].version) for name in takes],
+        "takes": [(name, made[features.group_of(name)].version) for name in takes],
     }
     said = (inspect.getdoc(one.function) or "").partition("\n")[0].strip()
     return FeatureEntry(

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -158,6 +158,8 @@ def _is_storable(value: object) -> bool:
             return math.isfinite(value)
         case Instant():
             return FIRST_US <= value.us <= LAST_US
+        case list():
+            return all(map(_is_storable, cast("list[object]", value)))
         case _:
             return False
 
