@@ -8,8 +8,8 @@ does not wave through to `Contract.convert`, so that verdicts cannot differ.
 import hashlib
 import math
 import re
-from array import array
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Generic, Literal, TypeVar, get_type_hints
@@ -334,9 +334,16 @@ class Contract(Generic[E_co]):
     def _vectors(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields if field.kind == "vector")
 
+    @cached_property
+    def _vector_rounding(
+        self,
+    ) -> list[tuple[Field, Callable[..., bytes], Callable[[bytes], Vector]]]:
+        forms = [(field, struct.Struct(f"{field.dimension}f")) for field in self._vectors]
+        return [(field, form.pack, form.unpack) for field, form in forms]
+
     def _round_vectors(self, event: Event) -> None:
         """Round the vectors of an event that nobody else has seen yet."""
-        for field in self._vectors:
+        for field, pack, unpack in self._vector_rounding:
             value: Vector | None = getattr(event, field.name)
             if value is None:
                 continue
@@ -344,16 +351,19 @@ class Contract(Generic[E_co]):
                 raise ContractViolation(
                     self.name, field.name, f"{field.dimension} numbers", f"{len(value)} of them"
                 )
-            rounded = array("f", value)
+            try:
+                rounded = unpack(pack(*value))
+            except OverflowError:
+                rounded = (math.inf,)
             if not math.isfinite(sum(rounded)):  # doubles: as many floats cannot overflow them
-                at = next(at for at, one in enumerate(rounded) if not math.isfinite(one))
+                at = next(at for at, one in enumerate(value) if not _is_float32(one))
                 raise ContractViolation(
                     self.name,
                     f"{field.name}[{at}]",
                     f"a finite number within ±{_GREATEST_FLOAT32:g}",
                     _size_of(value[at]),
                 )
-            msgspec.structs.force_setattr(event, field.name, tuple(rounded))
+            msgspec.structs.force_setattr(event, field.name, rounded)
 
     def _vectors_in(self, row: Mapping[str, object]) -> dict[str, object]:
         """Read the vectors of a row of texts, which hold them as JSON arrays."""
@@ -464,6 +474,14 @@ def is_writable(text: str) -> bool:
 def _split(message: str) -> tuple[str, str]:
     match = _AT.fullmatch(message)
     return (match["problem"], match["field"] or "") if match else (message, "")
+
+
+def _is_float32(value: float) -> bool:
+    """Say whether a number is a finite float32 once it is rounded."""
+    try:
+        return math.isfinite(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return False
 
 
 def _size_of(value: float) -> str:

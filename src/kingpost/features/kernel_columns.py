@@ -138,13 +138,13 @@ def _pairs(field: Field) -> Callable[[object], tuple[int, ...]]:
     """Return what packs a vector; one that is missing is NaN in all its pairs."""
     width = (field.dimension + 1) // 2
     padding = (0.0,) * (field.dimension % 2)
-    unpack = struct.Struct(f"={width}q").unpack
+    pack, unpack = struct.Struct(f"{2 * width}f").pack, struct.Struct(f"={width}q").unpack
     gone = (_NAN_BITS,) * width
 
     def pairs(value: object) -> tuple[int, ...]:
         if value is None:
             return gone
-        return unpack(array("f", (*cast("Vector", value), *padding)))
+        return unpack(pack(*cast("Vector", value), *padding))
 
     return pairs
 
