@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from types import new_class
 from typing import Annotated
 
 import numpy as np
@@ -187,8 +188,9 @@ def test_a_dimension_that_no_vector_has_is_refused(
 def error_of(hint: object, **default: object) -> str:
     names = {"id": Key[int], "at": EventTime, "v": hint}
     body = {"__annotations__": names, "__module__": __name__, **default}
+    made: type[Event] = new_class("Made", (Event,), {}, lambda filled: filled.update(body))
     with pytest.raises(BadContract) as caught:
-        contract_of(type(Event)("Made", (Event,), body))
+        contract_of(made)
     return str(caught.value)
 
 
