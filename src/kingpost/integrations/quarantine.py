@@ -159,9 +159,14 @@ def _is_storable(value: object) -> bool:
         case Instant():
             return FIRST_US <= value.us <= LAST_US
         case list():
-            return all(map(_is_storable, cast("list[object]", value)))
+            return all(map(_is_storable_number, cast("list[object]", value)))
         case _:
             return False
+
+
+def _is_storable_number(value: object) -> bool:
+    """Say whether JSON can hold what stands in a vector, or in the place of a number of one."""
+    return value is None or (isinstance(value, int | float) and _is_storable(value))
 
 
 def _storable(value: object) -> object:
