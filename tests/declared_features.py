@@ -41,6 +41,7 @@ class Order(kp.Event):
     is_gift: bool
     points: int | None = None
     note: str | None = None
+    taste: Annotated[kp.Vector | None, kp.Dimension(3)] = None
 
 
 class Return(kp.Event):
@@ -65,6 +66,7 @@ class Profile(kp.Event):
     is_member: bool | None = None
     tier: Literal["basic", "gold"] | None = None
     score: Annotated[float | None, kp.Resolution("0.1")] = None
+    taste: Annotated[kp.Vector | None, kp.Dimension(3)] = None
 
 
 orders = kp.stream(Order)
@@ -140,6 +142,10 @@ def declarations(draw: st.DrawFn) -> FeatureSet:
         views.append(_risk(draw(st.sampled_from(["2h", "9h"]))))
     if draw(st.booleans()):
         views.append(_attributes(draw(st.sampled_from(["all", "6h", "2d"]))))
+        if draw(st.booleans()):
+            views.append(likeness)
+    if draw(st.booleans()):
+        views += [kp.field("taste"), _tastes()]
     return FeatureSet(orders.contract, views, orders.place)
 
 
@@ -152,9 +158,25 @@ def _risk(delay: str) -> WindowFeatures:
     )
 
 
+@kp.feature
+def likeness(taste: kp.Vector | None, customer_taste: kp.Vector) -> float:
+    """Take a vector of the request and one that was looked up."""
+    if taste is None:
+        raise ValueError("an order without a taste")
+    return sum(a * b for a, b in zip(taste, customer_taste, strict=True))
+
+
+def _tastes() -> WindowFeatures:
+    return (
+        orders.by("shop")
+        .over("5h", "all")
+        .features(n=kp.count("taste"), one=kp.first("taste"), now=kp.last("taste", default=0.1))
+    )
+
+
 def _attributes(max_age: str) -> WindowFeatures:
     return profiles.by("customer").latest(
-        "limit", "age_days", "is_member", "tier", "score", max_age=max_age, default=-1.0
+        "limit", "taste", "age_days", "is_member", "tier", "score", max_age=max_age, default=-1.0
     )
 
 
@@ -170,6 +192,7 @@ weights = st.one_of(
     st.sampled_from([0.0, -0.0, 1.5]),
 )
 customers = st.sampled_from("ab")
+tastes = st.none() | st.tuples(*[st.floats(width=32, allow_nan=False, allow_infinity=False)] * 3)
 
 
 @st.composite
@@ -185,6 +208,7 @@ def _orders(draw: st.DrawFn, number: int, at: kp.Instant) -> Order:
         city=draw(st.sampled_from(("Oslo", "Lima", "Zürich", ""))),
         is_gift=draw(st.booleans()),
         points=draw(st.none() | st.integers(-5, 5)),
+        taste=draw(tastes),
     )
 
 
@@ -211,6 +235,7 @@ def _profiles(draw: st.DrawFn, number: int, at: kp.Instant) -> Profile:
         is_member=draw(st.none() | st.booleans()),
         tier=draw(st.none() | st.sampled_from(("basic", "gold"))),
         score=draw(st.none() | amounts),
+        taste=draw(tastes),
     )
 
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kingpost.contracts import Dimension as Dimension
     from kingpost.contracts import Event as Event
     from kingpost.contracts import EventTime as EventTime
     from kingpost.contracts import Instant as Instant
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kingpost.contracts import Length as Length
     from kingpost.contracts import Range as Range
     from kingpost.contracts import Resolution as Resolution
+    from kingpost.contracts import Vector as Vector
     from kingpost.core import KingpostError as KingpostError
     from kingpost.decisions import budget as budget
     from kingpost.decisions import decision as decision
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from kingpost.integrations import pipeline as pipeline
 
 _HOME = {
-    "contracts": "Event EventTime Instant Key KnownTime Length Range Resolution",
+    "contracts": "Dimension Event EventTime Instant Key KnownTime Length Range Resolution Vector",
     "core": "KingpostError",
     "decisions": "budget decision fallback gate model refuse review rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
@@ -61,6 +63,7 @@ _HOME = {
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
 __all__ = [
+    "Dimension",
     "Event",
     "EventTime",
     "Instant",
@@ -70,6 +73,7 @@ __all__ = [
     "Length",
     "Range",
     "Resolution",
+    "Vector",
     "budget",
     "consented",
     "count",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kingpost.contracts import (
     Contract,
     ContractViolation,
+    Dimension,
     Event,
     EventTime,
     IncompatibleContract,
@@ -27,6 +28,7 @@ from kingpost.contracts import (
     Length,
     Range,
     Resolution,
+    Vector,
     batch_of,
     check_columns,
     check_evolution,
@@ -51,6 +53,7 @@ class Payment(Event):
     shop: Annotated[str, Length(at_least=1, at_most=4)] = "-"
     note: str | None = None
     online: bool = False
+    taste: Annotated[Vector | None, Dimension(2)] = None
 
 
 PAYMENT = contract_of(Payment)
@@ -60,8 +63,19 @@ EDGES = st.sampled_from([-3, -2, 0, 1, 300, 301, 2**53, 2**53 + 1, -(2**53) - 1,
 FLOATS = st.floats() | st.sampled_from([0.0, -0.0, 0.1, 1e6, 999_999.99, 2.0**53, 9.0072e13])
 TEXTS = st.text(max_size=6) | st.sampled_from(["debit", "credit", "null", "true", "1", "\ud800"])
 TIMES = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat())
+NUMBERS = st.lists(INT64 | FLOATS | st.none() | st.booleans() | TEXTS, max_size=3) | st.lists(
+    FLOATS | st.sampled_from([3.5e38, -3.4e38, 1e-46, 2**63, 2**200]), min_size=2, max_size=2
+)
 ANYTHING = st.one_of(
-    st.none(), st.booleans(), INT64 | EDGES, FLOATS, TEXTS, TIMES, st.just([]), st.just({"a": 1})
+    NUMBERS,
+    st.none(),
+    st.booleans(),
+    INT64 | EDGES,
+    FLOATS,
+    TEXTS,
+    TIMES,
+    st.just([]),
+    st.just({"a": 1}),
 )
 FIELDS = [*PAYMENT.by_name, "unknown"]
 
@@ -94,6 +108,8 @@ def objects(values: list[object]) -> NDArray[np.generic]:
 
 def writable(value: object) -> bool:
     """Say whether JSON has the value: it has no NaN, and half a surrogate pair is no text."""
+    if isinstance(value, list):
+        return all(map(writable, cast("list[object]", value)))
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, str) or "\ud800" not in value
@@ -223,7 +239,38 @@ PAYMENTS = st.builds(
     shop=st.text(min_size=1, max_size=4),
     note=st.none() | st.text(max_size=20),
     online=st.booleans(),
+    taste=st.none() | st.tuples(*[st.floats(width=32, allow_nan=False, allow_infinity=False)] * 2),
 )
+
+
+def is_plain(value: object) -> bool:
+    """Say whether an array holds a value as it is."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
+
+
+@given(values=st.lists(NUMBERS | st.none(), min_size=1, max_size=6), data=st.data())
+def test_vectors_as_arrays_get_the_verdicts_of_their_lists(
+    values: list[list[object] | None], data: st.DataObject
+) -> None:
+    rows: list[object] = []
+    for value in values:
+        fits = value is not None and all(map(is_plain, value))
+        rows.append(np.array(value) if fits and data.draw(st.booleans()) else value)
+    columns = {
+        "id": np.arange(len(rows)),
+        "at": np.arange(len(rows)).astype("M8[us]"),
+        "amount": np.ones(len(rows)),
+        "taste": objects(rows),
+    }
+
+    assert column_verdict(columns) == [
+        verdict_of(
+            lambda row=row, value=value: PAYMENT.convert(
+                {"id": row, "at": Instant(row), "amount": 1.0, "taste": value}
+            )
+        )
+        for row, value in enumerate(values)
+    ]
 
 
 @given(payments=st.lists(PAYMENTS, max_size=20), data=st.data())

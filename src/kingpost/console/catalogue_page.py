@@ -106,7 +106,7 @@ def _list(visit: Visit) -> _List:
 
 def _view(visit: Visit, name: str) -> _Feature:
     catalogue = _read(visit)
-    feature = catalogue.features.get(name)
+    feature = catalogue.named(name)
     if feature is None:
         raise PageNotFound("feature")
     statistics = statistics_of(

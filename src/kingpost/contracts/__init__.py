@@ -22,7 +22,10 @@ from kingpost.contracts.errors import (
     UnreadableBatch,
 )
 from kingpost.contracts.event import (
+    GREATEST_DIMENSION,
+    BadDimension,
     BadResolution,
+    Dimension,
     Event,
     EventTime,
     Key,
@@ -30,6 +33,7 @@ from kingpost.contracts.event import (
     Length,
     Range,
     Resolution,
+    Vector,
 )
 from kingpost.contracts.evolution import check_evolution
 from kingpost.contracts.instant import (
@@ -44,14 +48,17 @@ from kingpost.contracts.instant import (
 __all__ = [
     "EPOCH",
     "FIRST_US",
+    "GREATEST_DIMENSION",
     "LAST_US",
     "BadContract",
+    "BadDimension",
     "BadResolution",
     "BadRow",
     "Column",
     "ColumnBatch",
     "Contract",
     "ContractViolation",
+    "Dimension",
     "Event",
     "EventKey",
     "EventTime",
@@ -69,6 +76,7 @@ __all__ = [
     "Texts",
     "UnknownZone",
     "UnreadableBatch",
+    "Vector",
     "batch_of",
     "check_columns",
     "check_evolution",

@@ -2,12 +2,12 @@
 
 A batch holds one array per field: whole numbers and times as int64 (times in
 microseconds), numbers as float64, booleans as bool, texts as codes into a list of
-distinct values. A field that may be missing has an array of presence beside it.
+distinct values, vectors as a float32 matrix of a row each. A field that may be missing has an array of presence beside it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeGuard, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from kingpost.contracts.contract import (
     is_writable,
 )
 from kingpost.contracts.errors import ContractViolation, UnreadableBatch
-from kingpost.contracts.event import Event
+from kingpost.contracts.event import Event, Vector
 from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 
 __all__ = [
@@ -36,9 +36,16 @@ __all__ = [
     "join_batches",
 ]
 
-_FORMAT = 1
+_FORMAT = 2
+"""The newest format; 1 has no vectors, and is what a batch without any is written as."""
 _NOT_A_TIME = np.iinfo(np.int64).min
-_DTYPES = {"integer": np.int64, "number": np.float64, "boolean": np.bool_, "time": np.int64}
+_DTYPES: dict[str, type[np.generic]] = {
+    "integer": np.int64,
+    "number": np.float64,
+    "boolean": np.bool_,
+    "time": np.int64,
+    "vector": np.float32,
+}
 _INTEGERS = (np.int8, np.int16, np.int32, np.int64)
 E = TypeVar("E", bound=Event)
 
@@ -88,7 +95,7 @@ class ColumnBatch:
     present: Mapping[str, NDArray[np.bool_]]
 
     def numbers(self, name: str) -> NDArray[np.generic]:
-        """Return a column that is not text."""
+        """Return a column that is not text; of vectors, float32 of shape (rows, dimension)."""
         column = self.columns[name]
         if isinstance(column, Texts):
             raise TypeError(f"column {name!r} holds text")
@@ -102,17 +109,30 @@ class ColumnBatch:
         return column
 
     def values(self, name: str) -> list[Scalar]:
-        """Return a column as Python values; times as microseconds, None where missing."""
+        """Return a column as Python values; times as microseconds, None where missing.
+
+        Raises:
+            TypeError: It holds vectors, which `vectors` reads row by row.
+        """
         column = self.columns[name]
         if isinstance(column, Texts):
             texts = column.values
             found: list[Scalar] = list(map(texts.__getitem__, column.codes.tolist()))
+        elif column.ndim > 1:
+            raise TypeError(f"column {name!r} holds vectors")
         else:
             found = column.tolist()
         present = self.present.get(name)
         if present is not None:
             return [v if p else None for v, p in zip(found, present.tolist(), strict=True)]
         return found
+
+    def vectors(self, name: str) -> Iterator[Vector | None]:
+        """Read a column of vectors, one at a time: a list of many would be eight times as large."""
+        present = self.present.get(name)
+        for row, vector in enumerate(self.numbers(name)):
+            is_there = present is None or bool(present[row])
+            yield tuple(cast("list[float]", vector.tolist())) if is_there else None
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ColumnBatch":
         """Return some of the rows, by index or by mask."""
@@ -140,7 +160,7 @@ class ColumnBatch:
             headers.append(
                 _ColumnHeader(
                     name,
-                    array.dtype.newbyteorder("<").str,
+                    _dtype_text(array),
                     None if texts is None else list(texts),
                     present is not None,
                 )
@@ -148,8 +168,15 @@ class ColumnBatch:
             parts.append(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
             if present is not None:
                 parts.append(np.packbits(present).tobytes())
-        header = msgspec.msgpack.encode(_Header(_FORMAT, self.rows, headers))
+        has_vectors = any(not isinstance(c, Texts) and c.ndim > 1 for c in self.columns.values())
+        header = msgspec.msgpack.encode(_Header(2 if has_vectors else 1, self.rows, headers))
         return b"".join([len(header).to_bytes(4, "little"), header, *parts])
+
+
+def _dtype_text(array: NDArray[np.generic]) -> str:
+    """Name the type of one row as `numpy.dtype` reads it: `<f8`, or `(384,)<f4` of a vector."""
+    text = array.dtype.newbyteorder("<").str
+    return f"({array.shape[1]},){text}" if array.ndim > 1 else text
 
 
 def _pruned(column: Texts) -> Texts:
@@ -179,8 +206,13 @@ def events_of(contract: Contract[E], batch: ColumnBatch) -> Iterator[E]:
     """Turn a batch into events, one by one."""
     names = [field.name for field in contract.fields]
     times = {field.name for field in contract.fields if field.kind == "time"}
+    vectors = {field.name for field in contract.fields if field.kind == "vector"}
     columns = [
-        map(Instant, cast("list[int]", batch.values(name))) if name in times else batch.values(name)
+        map(Instant, cast("list[int]", batch.values(name)))
+        if name in times
+        else batch.vectors(name)
+        if name in vectors
+        else batch.values(name)
         for name in names
     ]
     for values in zip(*columns, strict=True):
@@ -243,8 +275,19 @@ def _filled(field: Field, values: Sequence[object]) -> tuple[Column, NDArray[np.
         return Texts(np.array(codes, np.int32), list(distinct)), mask
     if field.kind == "time":
         values = [value.us if isinstance(value, Instant) else value for value in values]
+    if field.kind == "vector":
+        return _matrix(field, values), mask
     filled = [0 if value is None else value for value in values]
     return np.array(filled, _DTYPES[field.kind]), mask
+
+
+def _matrix(field: Field, values: Sequence[object]) -> NDArray[np.float32]:
+    """Put vectors under one another, float32; a missing one is zeros."""
+    matrix = np.zeros((len(values), field.dimension), np.float32)
+    for row, value in enumerate(values):
+        if value is not None:
+            matrix[row] = cast("Vector", value)
+    return matrix
 
 
 def batch_of(contract: Contract[E], events: Sequence[E]) -> ColumnBatch:
@@ -319,9 +362,11 @@ def check_columns(
 
 
 def _plain(array: NDArray[np.generic], row: int) -> object:
-    if bool(np.ma.getmaskarray(array)[row]):
+    if bool(np.all(np.ma.getmaskarray(array)[row])):
         return None
-    value = np.ma.getdata(array)[row]
+    value = array[row] if array.ndim > 1 else np.ma.getdata(array)[row]
+    if isinstance(value, np.ndarray):
+        return cast("object", value.tolist())  # of a masked one, None where it is masked
     if isinstance(value, np.datetime64):
         us = int(value.astype("datetime64[us]").astype(np.int64))
         return None if us == _NOT_A_TIME else Instant(us)
@@ -332,6 +377,8 @@ def _checked(
     field: Field, raw: NDArray[np.generic]
 ) -> tuple[Column, NDArray[np.bool_] | None, NDArray[np.bool_]]:
     """Return the column, its presence and the rows that need a closer look."""
+    if field.kind == "vector":
+        return _checked_vectors(field, raw)
     missing = np.ma.getmaskarray(raw)
     array = np.ma.getdata(raw)
     kinds = {"integer": "iu", "number": "fiu", "boolean": "b", "time": "M", "text": "OU"}
@@ -361,6 +408,50 @@ def _checked(
     if missing.any() and not isinstance(column, Texts):
         column[missing] = 0
     return column, ~missing, wrong & ~missing
+
+
+def _checked_vectors(
+    field: Field, raw: NDArray[np.generic]
+) -> tuple[Column, NDArray[np.bool_] | None, NDArray[np.bool_]]:
+    """Check arrays, one a row; lists and all that is not plainly right need a closer look."""
+    missing, array = np.ma.getmaskarray(raw).copy(), np.ma.getdata(raw)
+    column: NDArray[np.float32] = np.zeros((len(array), field.dimension), np.float32)
+    wrong: NDArray[np.bool_] = np.zeros(len(array), np.bool_)
+    with np.errstate(over="ignore"):
+        if array.ndim == 2 and array.dtype.kind in "fiu" and array.shape[1] == field.dimension:
+            column[:] = array.astype(np.float64, copy=False)  # one rounding for whole numbers too
+            missing, wrong = _all_of(missing), ~_all_of(~missing)
+        elif array.dtype == np.object_ and array.ndim == 1:
+            for row, value in enumerate(array):
+                if missing[row] or value is None:
+                    missing[row] = True
+                elif _is_plain_vector(value, field):
+                    column[row] = np.asarray(value, np.float64)
+                else:
+                    wrong[row] = True
+        else:
+            missing, wrong[:] = np.zeros(len(array), np.bool_), True
+    wrong |= ~_all_of(np.isfinite(column))
+    column[wrong | missing] = 0
+    if not field.optional:
+        return column, None, missing | wrong
+    return column, ~missing, wrong & ~missing
+
+
+def _all_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.logical_and.reduce(mask, axis=1)
+
+
+def _is_plain_vector(
+    value: object, field: Field
+) -> TypeGuard[NDArray[np.integer | np.floating] | list[float]]:
+    if type(value) is list:
+        numbers = cast("list[object]", value)
+        return len(numbers) == field.dimension and set(map(type, numbers)) == {float}
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        return False
+    found = cast("NDArray[np.generic]", value)
+    return found.dtype.kind in "fiu" and found.shape == (field.dimension,)
 
 
 def _all_there(field: Field, rows: int) -> NDArray[np.bool_] | None:

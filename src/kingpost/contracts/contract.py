@@ -8,7 +8,8 @@ does not wave through to `Contract.convert`, so that verdicts cannot differ.
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Generic, Literal, TypeVar, get_type_hints
@@ -16,7 +17,7 @@ from typing import Generic, Literal, TypeVar, get_type_hints
 import msgspec
 
 from kingpost.contracts.errors import ContractViolation, NaiveTime
-from kingpost.contracts.event import Event
+from kingpost.contracts.event import Event, Vector
 from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 from kingpost.core import Place
 
@@ -32,7 +33,7 @@ __all__ = [
     "moment_from",
 ]
 
-Kind = Literal["text", "integer", "number", "boolean", "time"]
+Kind = Literal["text", "integer", "number", "boolean", "time", "vector"]
 FieldRole = Literal["key", "event_time", "known_time", "value"]
 Scalar = str | int | float | bool | None
 EventKey = int | str
@@ -47,11 +48,13 @@ _SCHEMA_TYPES: dict[Kind, str] = {
     "number": "number",
     "boolean": "boolean",
     "time": "string",
+    "vector": "array",
 }
 _AT = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?", re.DOTALL)
 _MISMATCH = re.compile(r"Expected (?P<expected>.*?)(?:, got (?P<found>.*))?", re.DOTALL)
 _NAMED = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
 _LONGEST_NAME = 100
+_GREATEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Field:
     Attributes:
         digits: Decimal digits that count; None for a number without a resolution and for
             fields that are not numeric.
-        bounds: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length` as declared.
+        bounds: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length` as declared; both lengths
+            of a vector are its dimension.
     """
 
     name: str
@@ -83,6 +87,11 @@ class Field:
     def is_exact(self) -> bool:
         """Whether values are whole multiples of a declared resolution."""
         return self.digits is not None
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has; 0 for other fields."""
+        return int(self.bounds["max_length"]) if self.kind == "vector" else 0
 
     def multiple(self, value: float) -> int:
         """Return the value as a whole number of resolutions, half to even."""
@@ -149,6 +158,7 @@ class Contract(Generic[E_co]):
             raise self._violation(error) from None
         if self._needs_check and (violation := self._out_of_reach(event)):
             raise violation
+        self._round_vectors(event)
         return event
 
     def decode_stored(self, body: bytes) -> E_co:
@@ -158,14 +168,15 @@ class Contract(Generic[E_co]):
         default.
         """
         try:
-            return self._decoder.decode(body)  # as it was then: the contract is the same
+            event = self._decoder.decode(body)  # as it was then: the contract is the same
         except msgspec.ValidationError:
-            pass
-        return msgspec.convert(
-            {k: v for k, v in msgspec.json.decode(body).items() if k in self.by_name},
-            self.type,
-            dec_hook=moment_from,
-        )
+            event = msgspec.convert(
+                {k: v for k, v in msgspec.json.decode(body).items() if k in self.by_name},
+                self.type,
+                dec_hook=moment_from,
+            )
+        self._round_vectors(event)
+        return event
 
     def convert(
         self, row: Mapping[str, object], *, text: bool = False, zone: str | None = None
@@ -174,8 +185,8 @@ class Contract(Generic[E_co]):
 
         Args:
             row: A value per field; one that is not there takes its default.
-            text: All values are text, as in CSV: `"1.5"` is a number, `""` is None where
-                the field may be None, else not there.
+            text: All values are text, as in CSV: `"1.5"` is a number, `"[1.5, 2]"` a vector,
+                `""` is None where the field may be None, else not there.
             zone: What a time without an offset means; None refuses it.
 
         Raises:
@@ -190,6 +201,7 @@ class Contract(Generic[E_co]):
                     for name, value in row.items()
                     if value != "" or name in may_miss
                 }
+                row.update(self._vectors_in(row))
             event = msgspec.convert(
                 row, self.type, strict=not text, dec_hook=partial(moment_from, zone=zone)
             )
@@ -202,6 +214,7 @@ class Contract(Generic[E_co]):
             violation = self._emptied(event, row)
         if violation:
             raise violation
+        self._round_vectors(event)
         return event
 
     def without_missing(self, row: Mapping[str, object]) -> dict[str, object]:
@@ -317,6 +330,56 @@ class Contract(Generic[E_co]):
                 )
         return None
 
+    @cached_property
+    def _vectors(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.kind == "vector")
+
+    @cached_property
+    def _vector_rounding(
+        self,
+    ) -> list[tuple[Field, Callable[..., bytes], Callable[[bytes], Vector]]]:
+        forms = [(field, struct.Struct(f"{field.dimension}f")) for field in self._vectors]
+        return [(field, form.pack, form.unpack) for field, form in forms]
+
+    def _round_vectors(self, event: Event) -> None:
+        """Round the vectors of an event that nobody else has seen yet."""
+        for field, pack, unpack in self._vector_rounding:
+            value: Vector | None = getattr(event, field.name)
+            if value is None:
+                continue
+            if len(value) != field.dimension:
+                raise ContractViolation(
+                    self.name, field.name, f"{field.dimension} numbers", f"{len(value)} of them"
+                )
+            try:
+                rounded = unpack(pack(*value))
+            except OverflowError:
+                rounded = (math.inf,)
+            if not math.isfinite(sum(rounded)):  # doubles: as many floats cannot overflow them
+                at = next(at for at, one in enumerate(value) if not _is_float32(one))
+                raise ContractViolation(
+                    self.name,
+                    f"{field.name}[{at}]",
+                    f"a finite number within ±{_GREATEST_FLOAT32:g}",
+                    _size_of(value[at]),
+                )
+            msgspec.structs.force_setattr(event, field.name, rounded)
+
+    def _vectors_in(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Read the vectors of a row of texts, which hold them as JSON arrays."""
+        found: dict[str, object] = {}
+        for field in self._vectors:
+            text = row.get(field.name)
+            if isinstance(text, str):
+                try:
+                    found[field.name] = msgspec.json.decode(text, type=Vector)
+                except (msgspec.MsgspecError, UnicodeEncodeError):
+                    expected = f"{field.dimension} numbers as a JSON array"
+                    raise ContractViolation(
+                        self.name, field.name, expected, "another text"
+                    ) from None
+        return found
+
     def _emptied(self, event: Event, row: Mapping[str, object]) -> ContractViolation | None:
         """Refuse a text such as `null` that was read as None: only an empty one is."""
         for name in self._may_miss:
@@ -413,6 +476,14 @@ def _split(message: str) -> tuple[str, str]:
     return (match["problem"], match["field"] or "") if match else (message, "")
 
 
+def _is_float32(value: float) -> bool:
+    """Say whether a number is a finite float32 once it is rounded."""
+    try:
+        return math.isfinite(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return False
+
+
 def _size_of(value: float) -> str:
     return "a larger one" if math.isfinite(value) else "no finite number"
 
@@ -437,6 +508,10 @@ def _schema_of(field: Field) -> dict[str, object]:
         "min_length": "minLength",
         "max_length": "maxLength",
     }
+    if field.kind == "vector":
+        names |= {"min_length": "minItems", "max_length": "maxItems"}
+        limits = {"minimum": -_GREATEST_FLOAT32, "maximum": _GREATEST_FLOAT32}
+        schema["items"] = {"type": "number", **limits}
     schema.update({names[bound]: limit for bound, limit in field.bounds.items()})
     if field.kind in ("number", "integer"):
         if not schema.keys() & {"minimum", "exclusiveMinimum"}:

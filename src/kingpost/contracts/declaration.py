@@ -7,14 +7,14 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from kingpost.contracts.contract import Contract, Field, FieldRole, Kind, moment_from
 from kingpost.contracts.errors import BadContract
-from kingpost.contracts.event import Event, Resolution, Role
+from kingpost.contracts.event import Dimension, Event, Resolution, Role, Vector
 from kingpost.contracts.instant import Instant
 
 __all__ = ["contract_of"]
@@ -106,11 +106,13 @@ def _field_of(
         isinstance(choice, str) for choice in typing.get_args(bare)
     ):
         choices, bare = typing.get_args(bare), str
-    kind = _KINDS.get(bare) if isinstance(bare, type) else None
+    kind: Kind | None = "vector" if bare == Vector else None
+    if isinstance(bare, type):
+        kind = _KINDS.get(bare)
     if kind is None:
         raise wrong(
             f"has type {getattr(bare, '__name__', bare)}",
-            "a field is str, int, float, bool, a Literal of texts or kp.EventTime",
+            "a field is str, int, float, bool, a Literal of texts, kp.EventTime or kp.Vector",
         )
     roles: list[FieldRole] = [mark.name for mark in marks if isinstance(mark, Role)]
     role = roles[0] if roles else "value"
@@ -126,6 +128,8 @@ def _field_of(
     if kind in ("integer", "boolean"):
         digits = 0
     default = declared.default
+    if kind == "vector" and default not in (None, msgspec.NODEFAULT):
+        raise wrong("is a vector and has a default", "its default is None, or it has none")
     if role != "value" and default is not msgspec.NODEFAULT:
         raise wrong(f"is the {role} and has a default", "every event brings its own")
     if declared.default_factory is not msgspec.NODEFAULT:
@@ -138,7 +142,7 @@ def _field_of(
         optional=optional,
         required=default is msgspec.NODEFAULT,
         default=None if default is msgspec.NODEFAULT else default,
-        bounds=_bounds(marks),
+        bounds=_bounds(marks) | _dimension(kind, marks, wrong),
         choices=choices,
     )
 
@@ -151,7 +155,24 @@ def _unwrap(hint: object) -> tuple[object, tuple[object, ...]]:
     return hint, ()
 
 
-def _bounds(marks: tuple[object, ...]) -> Mapping[str, float]:
+def _dimension(
+    kind: Kind, marks: tuple[object, ...], wrong: Callable[[str, str], BadContract]
+) -> dict[str, float]:
+    """Return the dimension of a vector as bounds of its length."""
+    sizes = [mark.size for mark in marks if isinstance(mark, Dimension)]
+    if kind != "vector":
+        if sizes:
+            raise wrong(f"is {kind} and has a dimension", "only a kp.Vector takes kp.Dimension")
+        return {}
+    if len(sizes) != 1 or any(isinstance(mark, msgspec.Meta) for mark in marks):
+        raise wrong(
+            "is a vector and needs its dimension, once and alone",
+            "say how many numbers it has: `Annotated[kp.Vector, kp.Dimension(384)]`",
+        )
+    return {"min_length": sizes[0], "max_length": sizes[0]}
+
+
+def _bounds(marks: tuple[object, ...]) -> dict[str, float]:
     bounds: dict[str, float] = {}
     for mark in marks:
         if isinstance(mark, msgspec.Meta):

@@ -4,6 +4,7 @@
         id: kp.Key[str]
         at: kp.EventTime
         amount: Annotated[float, kp.Range(ge=0), kp.Resolution("0.01")]
+        embedding: Annotated[kp.Vector, kp.Dimension(384)]
 
 Reading the declaration is `contract_of`'s work.
 """
@@ -18,7 +19,10 @@ from kingpost.contracts.instant import Instant
 from kingpost.core import KingpostError, Place, caller_place
 
 __all__ = [
+    "GREATEST_DIMENSION",
+    "BadDimension",
     "BadResolution",
+    "Dimension",
     "Event",
     "EventTime",
     "Key",
@@ -26,6 +30,7 @@ __all__ = [
     "Length",
     "Range",
     "Resolution",
+    "Vector",
 ]
 
 Value = TypeVar("Value")
@@ -99,6 +104,44 @@ class Resolution:
         if sign or figures != (1,) or not isinstance(exponent, int) or not -9 <= exponent <= 0:
             raise BadResolution(step, caller_place())
         self.digits = -exponent
+
+
+GREATEST_DIMENSION = 4096
+"""No vector is longer: each of its numbers is a feature, a column and part of every record."""
+
+Vector = tuple[float, ...]
+"""Numbers that belong together, such as an embedding; `Dimension` says how many."""
+
+
+class BadDimension(KingpostError):
+    """A number of numbers that no vector can have."""
+
+    code = "bad_dimension"
+
+    def __init__(self, size: object, place: Place) -> None:
+        super().__init__(size, place)
+        self.size, self.place = size, place
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place}\n  Dimension({self.size!r}) is not a whole number from 1 to "
+            f"{GREATEST_DIMENSION:,}; write how many numbers each vector has, such as Dimension(384)"
+        )
+
+
+class Dimension:
+    """How many numbers a vector has: `Annotated[kp.Vector, kp.Dimension(384)]`.
+
+    Each of them is finite and is rounded to float32 when it is read.
+    """
+
+    __slots__ = ("size",)
+    size: int
+
+    def __init__(self, size: int) -> None:
+        if type(size) is not int or not 1 <= size <= GREATEST_DIMENSION:
+            raise BadDimension(size, caller_place())
+        self.size = size
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))

@@ -67,6 +67,11 @@ def _check_field(contract: str, earlier: Field, field: Field) -> None:
             f"was {earlier.kind} and is now {field.kind}",
             "give the new meaning a new name, with a default",
         )
+    if field.dimension != earlier.dimension:
+        raise refuse(
+            f"had dimension {earlier.dimension} and now has {field.dimension}",
+            "give the new vectors a new field, with `| None = None`",
+        )
     if not earlier.required and field.required:
         raise refuse("had a default that stored events rely on", "put the default back")
     if not earlier.required and (field.default != earlier.default):

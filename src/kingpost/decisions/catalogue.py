@@ -113,6 +113,18 @@ class Catalogue:
         """Return what is declared, in the order of the declarations."""
         return tuple(one for feature in self.features.values() for one in feature.declared)
 
+    def named(self, name: str) -> CataloguedFeature | None:
+        """Return a feature by its name; by that of one number of a vector, the vector."""
+        found = self.features.get(name)
+        if found is not None:
+            return found
+        vector, _, number = name.rpartition("_")
+        whole = self.features.get(vector)
+        if whole is None or not number.isdecimal():
+            return None
+        has_it = any(int(number) < one.entry.dimension for one in whole.declared)
+        return whole if has_it else None
+
     def find(
         self,
         *,

@@ -364,7 +364,7 @@ def _profile(
         min_confidence=decision.gate.min_confidence,
         below_gate=otherwise.outcome,
         fallback_positive=otherwise.positive,
-        inputs=[name for name, _ in decision.features.field_slots],
+        inputs=decision.features.inputs,
     )
 
 

@@ -64,6 +64,7 @@ class FeatureEntry:
         feeds: Functions of the same decision that take it.
         purposes: What entities must consent to, in ascending order; without that it has no
             value.
+        dimension: Of a vector, how many features it is, `<name>_0` and on; 0 for one number.
     """
 
     name: str
@@ -85,15 +86,19 @@ class FeatureEntry:
     takes: tuple[str, ...] = ()
     feeds: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
+    dimension: int = 0
 
     @property
     def summary(self) -> str:
         """Say in words what the value is: `mean of payment.amount over 7d by card`."""
+        said = self._value_in_words
+        if self.dimension:
+            said = f"{said}: a vector of {self.dimension} numbers"
         needed = f", with consent to {' and '.join(self.purposes)}" if self.purposes else ""
-        return self._summary + needed
+        return said + needed
 
     @property
-    def _summary(self) -> str:
+    def _value_in_words(self) -> str:
         if self.kind == "field":
             return f"{self.stream}.{self.field} as it is"
         if self.kind == "function":
@@ -108,7 +113,7 @@ class FeatureEntry:
 
 
 def catalogue_of(features: FeatureSet) -> tuple[FeatureEntry, ...]:
-    """Return an entry per feature, in the order in which the model takes them."""
+    """Return an entry per feature, one for a whole vector, in the order of the model."""
     made: dict[str, FeatureEntry] = {}
     for one in features.features:
         if isinstance(one, WindowFeatures):
@@ -118,18 +123,18 @@ def catalogue_of(features: FeatureSet) -> tuple[FeatureEntry, ...]:
     # a function may take windows that are declared after it, but no later function
     for one in features.features:
         if isinstance(one, RowFeature):
-            made[one.name] = _function_entry(one, features.request, made)
+            made[one.name] = _function_entry(one, features, made)
     feeds: dict[str, list[str]] = {}
     for one in made.values():
         for name in one.takes:
-            feeds.setdefault(name, []).append(one.name)
+            feeds.setdefault(features.group_of(name), []).append(one.name)
     return tuple(
         replace(
             made[name],
             feeds=tuple(feeds.get(name, ())),
             purposes=tuple(sorted(one.purpose for one in features.consents_of(name))),
         )
-        for name in features.names
+        for name in features.groups
     )
 
 
@@ -137,7 +142,7 @@ def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
     contract, filters = view.stream.contract, view.windowed.keyed.filters
     said = view.description
     described = cast("Sequence[object]", said["aggregates"])
-    names = iter(view.names)
+    names = iter(view.groups)
     for window in view.windowed.windows:
         for one, own in zip(view.aggregates.values(), described, strict=True):
             parts = (one.numerator, one.denominator) if isinstance(one, Ratio) else (one,)
@@ -172,6 +177,7 @@ def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
                     is_exact=all(isinstance(part, ExactAggregate) for part in parts),
                     default=one.default,
                     reads=tuple(FieldRead(view.stream.name, name) for name in fields),
+                    dimension=view.dimension_of(one),
                 )
 
 
@@ -207,12 +213,14 @@ def _field_entry(one: FieldFeature, request: Contract[Event]) -> FeatureEntry:
         definition=_plain(definition),
         field=one.name,
         reads=(FieldRead(request.name, one.name),),
+        dimension=declared.dimension,
     )
 
 
 def _function_entry(
-    one: RowFeature, request: Contract[Event], made: Mapping[str, FeatureEntry]
+    one: RowFeature, features: FeatureSet, made: Mapping[str, FeatureEntry]
 ) -> FeatureEntry:
+    request = features.request
     fields = [name for name in one.parameters if name in request.by_name]
     takes = tuple(name for name in one.parameters if name not in request.by_name)
     definition = {
@@ -220,7 +228,7 @@ def _function_entry(
         "kind": "function",
         "stream": request.name,
         "fields": [request.by_name[name] for name in fields],
-        "takes": [(name, made[name].version) for name in takes],
+        "takes": [(name, made[features.group_of(name)].version) for name in takes],
     }
     said = (inspect.getdoc(one.function) or "").partition("\n")[0].strip()
     return FeatureEntry(

@@ -36,6 +36,7 @@ __all__ = [
     "Stream",
     "WindowFeatures",
     "Windowed",
+    "components",
     "feature",
     "field",
     "named_field",
@@ -266,7 +267,8 @@ class Keyed:
 
         A feature is named `<key>_<field>`. Any number, integer or boolean can be looked up,
         also one without a resolution; a text of declared choices gives its place among
-        them. A field without a value in that event is NaN.
+        them; a vector gives `<key>_<field>_0` and on, one number each. A field without a
+        value in that event is NaN.
 
         Args:
             max_age: An older event counts as none.
@@ -363,9 +365,16 @@ class Windowed:
 
 _BY_IDENTITY = ("count", "distinct")
 _BY_PLACE = ("first", "last", "top")
+_OF_VECTORS = ("count", "first", "last")
 
 
 def _check_aggregated(found: Field, one: Aggregate) -> None:
+    if found.kind == "vector" and one.operation not in _OF_VECTORS:
+        raise WrongFeature(
+            f"{one.call}: {found.name!r} is a vector, of which a window gives no {one.operation}",
+            "take kp.last, kp.first or kp.count of it, or a number made of it at the source",
+            one.place,
+        )
     if one.operation in _BY_IDENTITY and found.kind != "time":
         return
     if one.operation in ("first", "last"):
@@ -432,14 +441,35 @@ class WindowFeatures:
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, window by window."""
+        found: list[str] = []
+        vectors = self.vectors
+        for name in self.groups:
+            found += components(name, vectors[name]) if name in vectors else [name]
+        return tuple(found)
+
+    @property
+    def vectors(self) -> dict[str, int]:
+        """The vectors among the features, with their dimensions."""
+        reduced = {name: self.dimension_of(one) for name, one in self.groups.items()}
+        return {name: dimension for name, dimension in reduced.items() if dimension}
+
+    @property
+    def groups(self) -> dict[str, Reduction]:
+        """What each number and each vector is, by name, window by window."""
         if self.is_look_up:
-            return tuple(f"{self.key}_{name}" for name in self.aggregates)
-        return tuple(
-            f"{self.key}_{part}_{window.text}"
+            return {f"{self.key}_{name}": one for name, one in self.aggregates.items()}
+        return {
+            f"{self.key}_{part}_{window.text}": one
             for window in self.windowed.windows
             for name, one in self.aggregates.items()
             for part in _parts(name, one)
-        )
+        }
+
+    def dimension_of(self, one: Reduction) -> int:
+        """Return how many features an aggregate gives as one vector; 0 when it gives none."""
+        if not isinstance(one, Aggregate) or one.field is None or one.operation == "count":
+            return 0
+        return self.stream.contract.by_name[one.field].dimension
 
     @property
     def description(self) -> dict[str, object]:
@@ -472,6 +502,11 @@ def _parts(name: str, one: Reduction) -> tuple[str, ...]:
     return (name,)
 
 
+def components(name: str, dimension: int) -> list[str]:
+    """Name the numbers of a vector."""
+    return [f"{name}_{at}" for at in range(dimension)]
+
+
 @dataclass(frozen=True)
 class FieldFeature:
     """A field of the request, as it is."""
@@ -488,7 +523,7 @@ class FieldFeature:
 
 
 def field(name: str) -> FieldFeature:
-    """Use a field of the request as a feature."""
+    """Use a field of the request as a feature; a vector as one feature for each number."""
     return FieldFeature(name, caller_place())
 
 

@@ -8,7 +8,8 @@ for one request and for a million. What cannot be computed is NaN.
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, MutableSequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableSequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -24,11 +25,12 @@ from kingpost.features.declare import (
     FieldFeature,
     RowFeature,
     WindowFeatures,
+    components,
     named_field,
 )
 from kingpost.features.errors import WrongFeature
 
-__all__ = ["FeatureSet", "Unavailable", "WindowSlot"]
+__all__ = ["FeatureSet", "Unavailable", "VectorSlot", "WindowSlot"]
 
 NOT_COMPUTABLE = (ArithmeticError, ValueError, LookupError)
 """What a row function may raise to say that it has no value for this request."""
@@ -65,6 +67,13 @@ class WindowSlot:
     start: int
 
 
+class VectorSlot(NamedTuple):
+    """Where the numbers of a vector start in the row of values, and how many they are."""
+
+    start: int
+    width: int
+
+
 class FeatureSet:
     """The features of one decision in the order in which its model takes them.
 
@@ -87,6 +96,8 @@ class FeatureSet:
         windows: list[WindowSlot] = []
         fields: list[tuple[str, int]] = []
         rows: list[tuple[RowFeature, int]] = []
+        vectors: dict[str, VectorSlot] = {}
+        vector_fields: list[tuple[str, VectorSlot]] = []
         owners: dict[str, Place] = {}
         for one in self.features:
             start = len(names)
@@ -94,14 +105,23 @@ class FeatureSet:
                 self._check_keys(one)
                 windows.append(WindowSlot(one, start))
                 names.extend(one.names)
+                for name, width in one.vectors.items():
+                    at = names.index(f"{name}_0", start)
+                    vectors[name] = VectorSlot(at, width)
             elif isinstance(one, FieldFeature):
-                self._check_field(one)
-                fields.append((one.name, start))
-                names.append(one.name)
+                width = self._check_field(one)
+                if width:
+                    vectors[one.name] = VectorSlot(start, width)
+                    vector_fields.append((one.name, vectors[one.name]))
+                    names.extend(components(one.name, width))
+                else:
+                    fields.append((one.name, start))
+                    names.append(one.name)
             else:
                 rows.append((one, start))
                 names.append(one.name)
-            for name in names[start:]:
+            grouped = [name for name, slot in vectors.items() if slot.start >= start]
+            for name in (*names[start:], *grouped):
                 if name in owners:
                     raise WrongFeature(
                         f"two features are called {name!r}; the other is at {owners[name]}",
@@ -113,16 +133,39 @@ class FeatureSet:
         self.windows = tuple(windows)
         self.field_slots = tuple(fields)
         self.row_slots = tuple(rows)
+        self.vectors: Mapping[str, VectorSlot] = vectors
+        self._vector_of = {
+            self.names[at]: name
+            for name, slot in vectors.items()
+            for at in range(slot.start, slot.start + slot.width)
+        }
+        self.vector_fields = tuple(vector_fields)
         self.consents = tuple(dict.fromkeys(one.consent for one in self.features if one.consent))
         self._needs = self._needed_consents()
         self._withheld = lru_cache(self._withheld_from)
         self._fields = tuple((attrgetter(name), at) for name, at in fields)
+        self._vectors = tuple((attrgetter(name), slot) for name, slot in self.vector_fields)
         self._rows = tuple((row.function, self._sources(row, at), at) for row, at in rows)
         for row, _ in rows:
             self._probe(row)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The features by name, each vector once, by its own."""
+        return tuple(dict.fromkeys(map(self.group_of, self.names)))
+
+    @property
+    def inputs(self) -> list[str]:
+        """The features that are fields of the request as they are."""
+        fields = {name for name, _ in (*self.field_slots, *self.vector_fields)}
+        return [name for name in self.names if self.group_of(name) in fields]
+
+    def group_of(self, name: str) -> str:
+        """Return the vector that a feature is one number of, or the feature itself."""
+        return self._vector_of.get(name, name)
 
     @cached_property
     def digest(self) -> str:
@@ -133,8 +176,9 @@ class FeatureSet:
         return hashlib.sha256(text).hexdigest()
 
     def consents_of(self, name: str) -> frozenset[Consent]:
-        """Return the consents without which a feature has no value."""
-        return self._needs[self.names.index(name)]
+        """Return the consents without which a feature, or a whole vector, has no value."""
+        at = self.vectors[name].start if name in self.vectors else self.names.index(name)
+        return self._needs[at]
 
     def needing(self, consent: Consent) -> tuple[int, ...]:
         """Return the places of the features that have no value without a consent."""
@@ -193,10 +237,26 @@ class FeatureSet:
                 failed += (self.names[at],)
                 value = math.nan
             out[start + at] = cast("float", value)
+        for get, slot in self._vectors:
+            if slot.start in withheld:
+                continue
+            value = get(event)
+            if value is None:
+                failed += self.names[slot.start : slot.start + slot.width]
+                value = (math.nan,) * slot.width
+            at = start + slot.start
+            out[at : at + slot.width] = array("d", value)
         for function, sources, at in self._rows:
             if at in withheld:
                 continue
-            values = [get(event) if get else out[start + slot] for get, slot in sources]
+            values = [
+                get(event)
+                if get
+                else out[start + slot]
+                if isinstance(slot, int)
+                else tuple(out[start + slot.start : start + slot.start + slot.width])
+                for get, slot in sources
+            ]
             try:
                 out[start + at] = function(*values)
             except NOT_COMPUTABLE:
@@ -216,9 +276,11 @@ class FeatureSet:
             own = frozenset[Consent]() if one.consent is None else frozenset([one.consent])
             self._check_consent(one)
             if isinstance(one, WindowFeatures):
-                needs.update(dict.fromkeys(one.names, own))
+                needs.update(dict.fromkeys((*one.names, *one.vectors), own))
             elif isinstance(one, FieldFeature):
-                needs[one.name] = fields[one.name] = own
+                fields[one.name] = own
+                width = self.vectors[one.name].width if one.name in self.vectors else 0
+                needs.update(dict.fromkeys((one.name, *components(one.name, width)), own))
         for one in self.features:
             if isinstance(one, RowFeature):
                 own = frozenset[Consent]() if one.consent is None else frozenset([one.consent])
@@ -253,7 +315,8 @@ class FeatureSet:
                     view.place,
                 )
 
-    def _check_field(self, one: FieldFeature) -> None:
+    def _check_field(self, one: FieldFeature) -> int:
+        """Return the dimension of the field, 0 when it is no vector."""
         found = named_field(self.request, one.name, one.place)
         if found.kind in ("text", "time"):
             raise WrongFeature(
@@ -261,12 +324,13 @@ class FeatureSet:
                 "make a number of it in a @kp.feature function",
                 one.place,
             )
+        return found.dimension
 
     def _sources(
         self, row: RowFeature, at: int
-    ) -> tuple[tuple[Callable[[Event], object] | None, int], ...]:
+    ) -> tuple[tuple[Callable[[Event], object] | None, int | VectorSlot], ...]:
         """Say where each parameter of a function comes from: the request or a feature."""
-        sources: list[tuple[Callable[[Event], object] | None, int]] = []
+        sources: list[tuple[Callable[[Event], object] | None, int | VectorSlot]] = []
         later = {one.name for one in self.features[self._index_of(row) :]
                  if isinstance(one, RowFeature)}  # fmt: skip
         for name in row.parameters:
@@ -274,6 +338,8 @@ class FeatureSet:
                 sources.append((attrgetter(name), 0))
             elif name in self.names and name not in later:
                 sources.append((None, self.names.index(name)))
+            elif name in self.vectors:
+                sources.append((None, self.vectors[name]))
             else:
                 raise WrongFeature(
                     f"feature {row.name!r} takes {name!r}, which is neither a field of "
@@ -288,10 +354,15 @@ class FeatureSet:
 
     def _probe(self, row: RowFeature) -> None:
         """Call the function once, to hear of a time without a zone now and not in service."""
-        fields = [self.request.by_name.get(name) for name in row.parameters]
+        arguments = [
+            (0.5,) * self.vectors[name].width
+            if name in self.vectors
+            else _example(self.request.by_name.get(name))
+            for name in row.parameters
+        ]
         with contextlib.suppress(*NOT_COMPUTABLE):
             try:
-                row.function(*[_example(field) for field in fields])
+                row.function(*arguments)
             except NaiveTime as error:
                 raise WrongFeature(
                     f"feature {row.name!r}: {error.text} has no time zone",
@@ -307,4 +378,6 @@ class FeatureSet:
 def _example(field: Field | None) -> object:
     if field is None:
         return 1.0
+    if field.kind == "vector":
+        return (0.5,) * field.dimension
     return field.choices[0] if field.choices else _EXAMPLES[field.kind]

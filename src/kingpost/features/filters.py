@@ -78,6 +78,12 @@ def checked_filters(
             "filter by text, numbers and booleans",
             place,
         )
+    if field.kind == "vector":
+        raise WrongFeature(
+            f"{field.name!r} is a vector, which is neither equal to a value nor ordered",
+            "filter by text, numbers and booleans",
+            place,
+        )
     for one in found:
         for value in one.values:
             _check_value(contract, field, one.test, value, place)

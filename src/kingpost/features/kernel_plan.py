@@ -18,7 +18,7 @@ from kingpost.features.aggregates import Aggregate, Ratio
 from kingpost.features.consent import Consent
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.filters import Filter
-from kingpost.features.kernel_columns import Encoding, KernelColumn
+from kingpost.features.kernel_columns import Encoding, KernelColumn, packed_default
 from kingpost.features.windows import ALL_TIME_US, Window
 
 __all__ = [
@@ -27,8 +27,12 @@ __all__ = [
     "KernelPlan",
     "Source",
     "Take",
+    "Unpack",
+    "Value",
     "WindowPlan",
     "moves_of",
+    "sources_of",
+    "unpacks_of",
 ]
 
 KernelOutput = tuple[str, int, int, int, float, int, int]
@@ -102,18 +106,37 @@ class Division(NamedTuple):
     default: float
 
 
+class Unpack(NamedTuple):
+    """The features of a vector: outputs of a source side by side, two numbers in each.
+
+    Attributes:
+        first, end: The outputs.
+        width: How many numbers they are.
+    """
+
+    source: Source
+    first: int
+    end: int
+    width: int
+
+
+Value = Take | Division | Unpack
+"""Where a feature comes from, or all those of one vector."""
+
+
 @dataclass(frozen=True)
 class WindowPlan:
     """Groups of windowed features, planned together.
 
     Attributes:
         sources: What is read, in the order in which it was first asked for.
-        values: Where the features of each group come from, in the order of its names.
+        values: Where the features of each group come from, in the order of its names; one
+            value for all of a vector.
         consents: Where each consent is looked up: 1 is given, 0 is not.
     """
 
     sources: Mapping[Source, KernelPlan]
-    values: Sequence[tuple[WindowFeatures, tuple[Take | Division, ...]]]
+    values: Sequence[tuple[WindowFeatures, tuple[Value, ...]]]
     consents: Mapping[Consent, Take]
 
     @classmethod
@@ -131,10 +154,8 @@ class WindowPlan:
         looked_up = {one: _looked_up(one, growing) for one in consents}
         return cls({source: one.finish() for source, one in growing.items()}, values, looked_up)
 
-    def placed(
-        self, views: Iterable[tuple[WindowFeatures, int]]
-    ) -> list[tuple[int, Take | Division]]:
-        """Return where features come from, by their place.
+    def placed(self, views: Iterable[tuple[WindowFeatures, int]]) -> list[tuple[int, Value]]:
+        """Return where features come from, by their place; a vector by that of its first.
 
         Args:
             views: Some of the groups, with the place of the first feature of each.
@@ -143,12 +164,29 @@ class WindowPlan:
             KeyError: A group was not planned.
         """
         planned = {id(view): values for view, values in self.values}
-        return [pair for view, start in views for pair in enumerate(planned[id(view)], start)]
+        found: list[tuple[int, Value]] = []
+        for view, at in views:
+            for one in planned[id(view)]:
+                found.append((at, one))
+                at += one.width if isinstance(one, Unpack) else 1
+        return found
 
 
-def moves_of(
-    source: Source, values: Iterable[tuple[int, Take | Division]]
-) -> list[tuple[int, int, int]]:
+def sources_of(values: Iterable[tuple[int, Value]]) -> dict[Source, None]:
+    """Return the sources that features are read from, in the order of the features."""
+    return dict.fromkeys(
+        part.source
+        for _, one in values
+        for part in ((one.numerator, one.denominator) if isinstance(one, Division) else (one,))
+    )
+
+
+def unpacks_of(source: Source, values: Iterable[tuple[int, Value]]) -> list[tuple[int, Unpack]]:
+    """Return the vectors that come from a source, by the place of their first feature."""
+    return [(at, one) for at, one in values if isinstance(one, Unpack) and one.source == source]
+
+
+def moves_of(source: Source, values: Iterable[tuple[int, Value]]) -> list[tuple[int, int, int]]:
     """Gather the outputs of a source that lie side by side, as their features do, into moves.
 
     Returns:
@@ -172,12 +210,14 @@ class _Growing:
     """A plan to which outputs are still added; an output asked for again is shared."""
 
     contract: Contract[Event]
-    columns: dict[tuple[str, Encoding], KernelColumn] = field(default_factory=dict)
+    columns: dict[tuple[str, Encoding, int], KernelColumn] = field(default_factory=dict)
     outputs: dict[tuple[object, ...], tuple[int, KernelOutput]] = field(default_factory=dict)
 
-    def column(self, one: Field, encoding: Encoding) -> int:
-        self.columns.setdefault((one.name, encoding), KernelColumn(one, encoding))
-        return list(self.columns).index((one.name, encoding))
+    def column(self, one: Field, encoding: Encoding, part: int = 0) -> int:
+        column = self.columns.setdefault(
+            (one.name, encoding, part), KernelColumn(one, encoding, part)
+        )
+        return list(self.columns.values()).index(column)
 
     def output(self, output: KernelOutput) -> int:
         # the default by its text: -0.0 is not 0.0, and NaN is NaN
@@ -192,7 +232,7 @@ class _Growing:
         )
 
 
-def _values_of(view: WindowFeatures, growing: dict[Source, _Growing]) -> Iterator[Take | Division]:
+def _values_of(view: WindowFeatures, growing: dict[Source, _Growing]) -> Iterator[Value]:
     for window in view.windowed.windows:
         for one in view.aggregates.values():
             if isinstance(one, Ratio):
@@ -201,6 +241,13 @@ def _values_of(view: WindowFeatures, growing: dict[Source, _Growing]) -> Iterato
                     _take(view, one.denominator, window, growing),
                     one.default,
                 )
+            elif dimension := view.dimension_of(one):
+                pairs = [
+                    _take(view, one, window, growing, part=part)
+                    for part in range((dimension + 1) // 2)
+                ]
+                first, last = pairs[0], pairs[-1]
+                yield Unpack(first.source, first.output, last.output + 1, dimension)
             elif one.operation == "top":
                 for rank in range(1, one.argument + 1):
                     yield _take(view, one, window, growing, argument=rank)
@@ -215,6 +262,7 @@ def _take(
     growing: dict[Source, _Growing],
     *,
     argument: int | None = None,
+    part: int = 0,
 ) -> Take:
     contract, keyed = view.stream.contract, view.windowed.keyed
     found = None if one.field is None else contract.by_name[one.field]
@@ -226,7 +274,8 @@ def _take(
     plan = growing.setdefault(source, _Growing(contract))
     column = -1
     if found is not None and one.operation != "count":
-        column = plan.column(found, _encoding(found, one, is_look_up=view.is_look_up))
+        column = plan.column(found, _encoding(found, one, is_look_up=view.is_look_up), part)
+    default = packed_default(one.default) if view.dimension_of(one) else one.default
     return Take(
         source,
         plan.output(
@@ -235,7 +284,7 @@ def _take(
                 column,
                 window.far_us,
                 window.near_us,
-                one.default,
+                default,
                 one.argument if argument is None else argument,
                 window.align_us,
             )
@@ -251,6 +300,8 @@ def _looked_up(consent: Consent, growing: dict[Source, _Growing]) -> Take:
 
 
 def _encoding(found: Field, one: Aggregate, *, is_look_up: bool) -> Encoding:
+    if found.kind == "vector":
+        return "pair"
     if is_look_up and found.optional:
         return "bits"
     if found.kind == "text":

@@ -24,6 +24,7 @@ from kingpost.features.feature_set import NOT_COMPUTABLE, FeatureSet
 from kingpost.features.filters import mask
 from kingpost.features.history import History
 from kingpost.features.kernel import backfill
+from kingpost.features.kernel_columns import unpacked
 from kingpost.features.kernel_plan import (
     Division,
     KernelPlan,
@@ -31,6 +32,7 @@ from kingpost.features.kernel_plan import (
     Take,
     WindowPlan,
     moves_of,
+    unpacks_of,
 )
 from kingpost.features.key_columns import shared_codes
 from kingpost.features.read_vectors import Chain, seen_from
@@ -125,6 +127,8 @@ def _fill_windows(
         if values is not out:
             for first, end, at in moves:
                 out[:, at : at + end - first] = values[:, first:end]
+            for at, one in unpacks_of(source, slots):
+                out[:, at : at + one.width] = unpacked(values[:, one.first : one.end], one.width)
         for part in parts:
             if part.source == source:
                 kept[part] = values[:, start + part.output].copy()
@@ -221,6 +225,11 @@ def _fill_rest(
         out[:, at] = requests.events.numbers(name).astype(np.float64)
         if name in requests.events.present:
             out[~requests.events.present[name], at] = math.nan
+    for name, slot in features.vector_fields:
+        block = out[:, slot.start : slot.start + slot.width]
+        block[:] = requests.events.numbers(name)
+        if name in requests.events.present:
+            block[~requests.events.present[name]] = math.nan
     for at, rows in withheld.items():
         out[rows, at] = math.nan
     for row, at in features.row_slots:
@@ -253,6 +262,16 @@ def _row_values(
     return values
 
 
+class _Vectors:
+    """Vectors as tuples, made one at a time: a list of them would be four times as large."""
+
+    def __init__(self, made: Callable[[], Iterator[object]]) -> None:
+        self._made = made
+
+    def __iter__(self) -> Iterator[object]:
+        return self._made()
+
+
 class _Moments:
     """Times as moments, made one at a time: a list of millions would wake the collector."""
 
@@ -267,6 +286,12 @@ def _arguments(
     features: FeatureSet, requests: Requests, out: NDArray[np.float64], name: str
 ) -> Iterable[object]:
     found = features.request.by_name.get(name)
+    if found is not None and found.kind == "vector":
+        return _Vectors(lambda: requests.events.vectors(name))
+    if name in features.vectors:
+        slot = features.vectors[name]
+        block = out[:, slot.start : slot.start + slot.width]
+        return _Vectors(lambda: (tuple(cast("list[float]", row.tolist())) for row in block))
     if found is None:
         return cast("list[float]", out[:, features.names.index(name)].tolist())
     values = requests.events.values(name)

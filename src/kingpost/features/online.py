@@ -22,13 +22,17 @@ from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.filters import mask, matcher
 from kingpost.features.history import History
 from kingpost.features.kernel import State
+from kingpost.features.kernel_columns import row_encoder, unpack_into
 from kingpost.features.kernel_plan import (
     Division,
     KernelPlan,
     Source,
-    Take,
+    Unpack,
+    Value,
     WindowPlan,
     moves_of,
+    sources_of,
+    unpacks_of,
 )
 from kingpost.features.key_columns import numbered_keys
 from kingpost.features.spill import BoundedState, MemoryRoom
@@ -54,9 +58,7 @@ class _WindowState:
         self._free: list[int] = []
         self._matches = matcher(source.filters)
         self._time = attrgetter(f"{plan.contract.event_time.name}.us")
-        self._columns = tuple(
-            (attrgetter(column.field.name), column.encoder()) for column in plan.columns
-        )
+        self._values = row_encoder(plan.columns)
 
     def insert(self, event: Event, position: int) -> None:
         if self._matches is not None and not self._matches(event):
@@ -67,8 +69,7 @@ class _WindowState:
         code = self.codes.get(key)
         if code is None:
             code = self._new_code(key)
-        values = tuple([encode(get(event)) for get, encode in self._columns])
-        self.state.insert(code, self._time(event), position, values)
+        self.state.insert(code, self._time(event), position, self._values(event))
 
     def retract(self, event: Event, position: int) -> None:
         if self._matches is not None and not self._matches(event):
@@ -361,6 +362,7 @@ class _Read(NamedTuple):
     key: Callable[[Event], object]
     values: "array[float]"
     moves: Sequence[tuple[int, int, int]]
+    vectors: Sequence[tuple[int, Unpack]]
 
 
 class _Quotient(NamedTuple):
@@ -385,17 +387,13 @@ class FeatureReader:
     def __init__(
         self,
         features: FeatureSet,
-        values: Sequence[tuple[int, Take | Division]],
+        values: Sequence[tuple[int, Value]],
         states: Mapping[Source, _WindowState],
         consents: tuple[_ConsentState, ...] = (),
     ) -> None:
         self._features, self._consents = features, consents
         self._time = attrgetter(f"{features.request.event_time.name}.us")
-        sources = dict.fromkeys(
-            part.source
-            for _, one in values
-            for part in ((one,) if isinstance(one, Take) else (one.numerator, one.denominator))
-        )
+        sources = sources_of(values)
         found = {source: array("d", bytes(8 * states[source].width)) for source in sources}
         self._reads = tuple(
             _Read(
@@ -404,6 +402,7 @@ class FeatureReader:
                 states[source].key,
                 room,
                 moves_of(source, values),
+                unpacks_of(source, values),
             )
             for source, room in found.items()
         )
@@ -431,10 +430,12 @@ class FeatureReader:
             The features that have no value; they are NaN.
         """
         moment = self._time(event)
-        for read, code_of, key, values, moves in self._reads:
+        for read, code_of, key, values, moves, vectors in self._reads:
             read(code_of(key(event), -1), moment, position, values, 0)
             for first, end, at in moves:
                 out[start + at : start + at + end - first] = values[first:end]
+            for at, one in vectors:
+                unpack_into(values[one.first : one.end], out, start + at, one.width)
         for above, above_at, below, below_at, default, place in self._quotients:
             divisor = below[below_at]
             out[start + place] = above[above_at] / divisor if divisor else default

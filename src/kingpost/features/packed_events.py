@@ -29,14 +29,18 @@ from kingpost.features.errors import ConsentNotShared
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.filters import matcher
 from kingpost.features.kernel import State
+from kingpost.features.kernel_columns import row_encoder, unpack_into
 from kingpost.features.kernel_plan import (
     Division,
     KernelOutput,
     KernelPlan,
     Source,
-    Take,
+    Unpack,
+    Value,
     WindowPlan,
     moves_of,
+    sources_of,
+    unpacks_of,
 )
 from kingpost.features.windows import ALL_TIME_US
 
@@ -86,9 +90,7 @@ class EventGroup:
         self._matches = matcher(source.filters)
         self._keys = tuple(map(attrgetter, source.keys))
         self._time = attrgetter(f"{plan.contract.event_time.name}.us")
-        self._columns = tuple(
-            (attrgetter(column.field.name), column.encoder()) for column in plan.columns
-        )
+        self._values, self._width = row_encoder(plan.columns), len(plan.columns)
         self.description: dict[str, object] = {
             "format": _FORMAT,
             "stream": source.stream,
@@ -118,16 +120,15 @@ class EventGroup:
 
     def pack(self, event: Event, sequence: int) -> bytes:
         """Return the record of an event."""
-        values = [encode(get(event)) for get, encode in self._columns]
-        return self._record.pack(sequence, self._time(event), *values)
+        return self._record.pack(sequence, self._time(event), *self._values(event))
 
     def pack_end(self, event: Event, sequence: int) -> bytes:
         """Return the record that takes an event out again."""
-        return self._record.pack(~sequence, self._time(event), *[0] * len(self._columns))
+        return self._record.pack(~sequence, self._time(event), *[0] * self._width)
 
     def unpack(self, held: bytes) -> KeyEvents:
         """Read what a store holds of a key."""
-        records = np.frombuffer(held, "<i8").reshape(-1, 2 + len(self._columns))
+        records = np.frombuffer(held, "<i8").reshape(-1, 2 + self._width)
         rows = records.astype(np.int64, copy=False)
         low = None
         if len(rows) and rows[0, 0] == _MARK:
@@ -154,7 +155,7 @@ class EventGroup:
         dropped = held.size_bytes // self.record_bytes - len(kept)
         if dropped <= max(_FEW, len(kept) // 3) or (held.low_us is not None and low <= held.low_us):
             return None
-        mark = self._record.pack(_MARK, low, *[0] * len(self._columns))
+        mark = self._record.pack(_MARK, low, *[0] * self._width)
         return mark + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
 
 
@@ -209,6 +210,7 @@ class _GroupRead(NamedTuple):
     number: int
     group: EventGroup
     moves: Sequence[tuple[int, int, int]]
+    vectors: Sequence[tuple[int, Unpack]]
 
 
 class LayoutRead:
@@ -221,19 +223,19 @@ class LayoutRead:
     def __init__(
         self,
         features: FeatureSet,
-        values: Sequence[tuple[int, Take | Division]],
+        values: Sequence[tuple[int, Value]],
         index: Mapping[Source, int],
         groups: Sequence[EventGroup],
     ) -> None:
         self._features = features
-        sources = dict.fromkeys(
-            part.source
-            for _, one in values
-            for part in ((one,) if isinstance(one, Take) else (one.numerator, one.denominator))
-        )
         self._reads = [
-            _GroupRead(index[source], groups[index[source]], moves_of(source, values))
-            for source in sources
+            _GroupRead(
+                index[source],
+                groups[index[source]],
+                moves_of(source, values),
+                unpacks_of(source, values),
+            )
+            for source in sources_of(values)
         ]
         self.groups = [(read.number, read.group) for read in self._reads]
         self._divisions = [
@@ -273,6 +275,8 @@ class LayoutRead:
                 state.read(row, time, room)
                 for first, end, at in read.moves:
                     out[start + at : start + at + end - first] = room[first:end]
+                for at, one in read.vectors:
+                    unpack_into(room[one.first : one.end], out, start + at, one.width)
             for at, one, above, below in self._divisions:
                 divisor = rooms[below][one.denominator.output]
                 dividend = rooms[above][one.numerator.output]

@@ -45,6 +45,9 @@ _TYPES = {
     1114: "timestamp",
     1184: "timestamptz",
     1700: "numeric",
+    1021: "real[]",
+    1022: "double precision[]",
+    1231: "numeric[]",
     2950: "uuid",
 }
 """Types that a field can come from, by their object identifiers, which never change."""
@@ -66,6 +69,9 @@ _CASTS: Mapping[tuple[str, str], str] = {
     ("number", "numeric"): "{}::float8",
     ("number", "whole numeric"): "{}::float8",
     ("boolean", "boolean"): "{}",
+    ("vector", "real[]"): "{}",
+    ("vector", "double precision[]"): "{}",
+    ("vector", "numeric[]"): "{}::float8[]",
     ("time", "timestamptz"): "(extract(epoch from {}) * 1000000)::bigint",
     ("time", "timestamp"): "(extract(epoch from {}) * 1000000)::bigint",
     ("time", "date"): "(extract(epoch from {}::timestamp) * 1000000)::bigint",
@@ -78,6 +84,7 @@ _WANTED = {
     "number": "double precision, real, numeric or whole numbers",
     "boolean": "boolean",
     "time": "timestamptz, or timestamp and a zone",
+    "vector": "real[] or double precision[] (of pgvector `embedding::real[]`)",
 }
 _DTYPES = {"integer": np.int64, "number": np.float64, "boolean": np.bool_, "time": np.int64}
 
@@ -235,7 +242,7 @@ class _Table:
         missing = np.fromiter((value is None for value in values), np.bool_, len(values))
         dtype = _DTYPES.get(field.kind)
         if dtype is None:
-            array: NDArray[np.generic] = np.array(values, object)
+            array: NDArray[np.generic] = np.fromiter(values, np.object_, len(values))
         else:
             filled = [0 if value is None else value for value in values]
             array = np.array(filled, dtype)  # pyright: ignore[reportUnknownMemberType]  numbers

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -158,8 +158,15 @@ def _is_storable(value: object) -> bool:
             return math.isfinite(value)
         case Instant():
             return FIRST_US <= value.us <= LAST_US
+        case list():
+            return all(map(_is_storable_number, cast("list[object]", value)))
         case _:
             return False
+
+
+def _is_storable_number(value: object) -> bool:
+    """Say whether JSON can hold what stands in a vector, or in the place of a number of one."""
+    return value is None or (isinstance(value, int | float) and _is_storable(value))
 
 
 def _storable(value: object) -> object:

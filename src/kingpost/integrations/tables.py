@@ -39,6 +39,7 @@ _WANTED = {
     "number": "numbers (DOUBLE, DECIMAL, INTEGER …)",
     "boolean": "BOOLEAN",
     "time": "TIMESTAMP WITH TIME ZONE, or TIMESTAMP and a zone",
+    "vector": "a list or an array of numbers (FLOAT[], FLOAT[384], DOUBLE[] …)",
 }
 
 Raw = Mapping[str, NDArray[np.generic]]
@@ -209,6 +210,12 @@ def _as_kind(field: Field, quoted: str, found: str) -> str | None:
             if found in _LOCAL_TIMES or found in (_UTC_TIME, "VARCHAR"):
                 return quoted
             return None
+        case "vector":
+            numbers = found[: found.rindex("[")] if found.endswith("]") else ""
+            if numbers in _INTEGERS or numbers in ("FLOAT", "DOUBLE"):
+                return quoted
+            is_decimal = numbers.startswith("DECIMAL(") and "[" not in numbers
+            return f"CAST({quoted} AS DOUBLE[])" if is_decimal or numbers in _WIDE else None
 
 
 def _name(name: str) -> str:

@@ -86,7 +86,7 @@ class FeatureRoutes:
 
     def _read(self, tenant: str, name: str) -> FeatureDocument:
         sources, catalogue = self._opened()
-        feature = catalogue.read().features.get(name)
+        feature = catalogue.read().named(name)
         if feature is None:
             raise FeatureNotFound
         now_us = self._clock.now_us()

@@ -109,6 +109,8 @@ def _example(field: Field) -> object:
             return "2018-08-01T12:00:00Z"
         case "boolean":
             return False
+        case "vector":
+            return [0.0] * field.dimension
         case "integer" | "number":
             number = 12.0 if field.kind == "number" else 12
             if (low is not None and number <= low) or (high is not None and number > high):

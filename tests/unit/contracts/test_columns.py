@@ -158,9 +158,9 @@ def test_stored_columns_come_back_aligned() -> None:
 
 def test_a_batch_of_a_later_format_is_refused() -> None:
     stored = bytearray(batch_of(PAYMENT, []).encode())
-    stored[5] = 2  # the format, first in the header
+    stored[5] = 3  # the format, first in the header
 
-    with pytest.raises(UnreadableBatch, match="format 2, this version reads up to 1"):
+    with pytest.raises(UnreadableBatch, match="format 3, this version reads up to 2"):
         decode_batch(bytes(stored), PAYMENT)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
@@ -259,3 +260,19 @@ def test_a_feature_beyond_its_limit_in_one_window_is_beyond_it() -> None:
     ]
 
     assert drift_states(BUNDLE, windows) == {"a": "beyond", "b": "within"}
+
+
+def test_a_number_of_a_vector_is_found_as_the_vector() -> None:
+    class Taste(kp.Event):
+        id: kp.Key[str]
+        at: kp.EventTime
+        card: str
+        taste: Annotated[kp.Vector, kp.Dimension(3)]
+
+    decision = declared(kp.stream(Taste).by("card").latest("taste"))
+    catalogue = read_catalogue({"fraud": decision}, House().control)
+
+    assert list(catalogue.features) == ["card_taste"]
+    assert catalogue.named("card_taste_2") is catalogue.named("card_taste") is not None
+    assert catalogue.named("card_taste_3") is None
+    assert catalogue.named("card_taste_x") is None

@@ -1,10 +1,19 @@
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import duckdb
 import pytest
 
-from kingpost.contracts import Event, EventTime, Instant, Key, contract_of, events_of
+from kingpost.contracts import (
+    Dimension,
+    Event,
+    EventTime,
+    Instant,
+    Key,
+    Vector,
+    contract_of,
+    events_of,
+)
 from kingpost.integrations import (
     Chunk,
     Reading,
@@ -254,3 +263,50 @@ def test_a_wrong_query_is_an_error_that_names_it() -> None:
                 source="numbers",
             )
         )
+
+
+class Item(Event):
+    id: Key[int]
+    at: EventTime
+    embedding: Annotated[Vector | None, Dimension(2)] = None
+
+
+ITEM = contract_of(Item)
+ITEM_AT = "TIMESTAMPTZ '2018-08-01 12:00:00+00' AS at"
+
+
+@pytest.mark.parametrize("kind", ["FLOAT[2]", "FLOAT[]", "DOUBLE[]", "DECIMAL(5, 2)[]"])
+def test_lists_of_numbers_become_vectors(tmp_path: Path, kind: str) -> None:
+    write_parquet(
+        tmp_path / "items.parquet",
+        f"id, {ITEM_AT}, CASE id WHEN 1 THEN [0.25, 3] END::{kind} AS embedding "
+        "FROM range(1, 3) AS rows(id)",
+    )
+
+    [chunk] = read_parquet(tmp_path / "items.parquet", ITEM, Reading())
+
+    assert not chunk.refused
+    assert [one.embedding for one in events_of(ITEM, chunk.batch)] == [(0.25, 3.0), None]
+
+
+def test_a_list_that_is_no_such_vector_is_a_bad_row_that_can_be_replayed(tmp_path: Path) -> None:
+    write_parquet(
+        tmp_path / "items.parquet",
+        f"id, {ITEM_AT}, CASE id WHEN 1 THEN [0.25] ELSE [1.5, NULL] END AS embedding "
+        "FROM range(1, 3) AS rows(id)",
+    )
+
+    [chunk] = read_parquet(tmp_path / "items.parquet", ITEM, Reading())
+
+    assert [(one.row, one.violation.field, one.form) for one in chunk.refused] == [
+        (1, "embedding", "values"),
+        (2, "embedding[1]", "values"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR[]", "FLOAT[][]", "FLOAT"])
+def test_a_column_that_holds_no_lists_of_numbers_is_one_error(tmp_path: Path, kind: str) -> None:
+    write_parquet(tmp_path / "items.parquet", f"1 AS id, {ITEM_AT}, NULL::{kind} AS embedding")
+
+    with pytest.raises(SchemaMismatch, match="a list or an array of numbers"):
+        list(read_parquet(tmp_path / "items.parquet", ITEM, Reading()))

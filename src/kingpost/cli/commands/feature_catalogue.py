@@ -100,10 +100,10 @@ def show(settings: Settings, app: Path, name: str, tenant: str | None, as_json: 
     Also of one that APP declares no longer, as long as a bundle had it.
     """
     opened = _Opened(settings, app, tenant)
-    feature = opened.catalogue.features.get(name)
+    feature = opened.catalogue.named(name)
     if feature is None:
         raise NothingDeclared("feature", name, tuple(opened.catalogue.features))
-    document = feature_document(feature, opened.statistics(name))
+    document = feature_document(feature, opened.statistics(feature.name))
     if as_json:
         print_result(_built(document), as_json=True)
         return
