@@ -304,12 +304,14 @@ def random_stream(
         argument = random.choice(ARGUMENTS[op])
         outputs.append((op, column, far, near, default, argument, align))
     jitter = random.choice([0, 0, 20])
+    # opaque ones are any 64 bits, of which no few can be added up in 64 bits
+    limits = [largest if scale or largest <= 10 else ALWAYS for scale in scales]
     arrivals: list[Arrival] = []
     for s in range(events):
         now = s * span // events
         t = now - random.randrange(span) if random.random() < late else now
         a = s + random.randint(-jitter, jitter)
-        values = tuple(random.randint(-largest, largest) for _ in range(columns))
+        values = tuple(random.randint(-most - (most == ALWAYS), most) for most in limits)
         end = a + random.choice([0, 1, 9, events // 2]) if random.random() < retracted else ALWAYS
         arrivals.append(Arrival(apart * random.randrange(keys), t, s, a, values, end))
     reads: list[Ask] = []

@@ -11,7 +11,7 @@
    it, so that the window is the last one of a tumbling row that is complete at q.
 
    A column of scale 0 holds 64 opaque bits, such as those of a double: they can be counted,
-   compared for equality and given back, and nothing else.
+   compared for equality and given back, and nothing else; their sums would overflow.
 
    Some results look at every event of their window (distinct, top, quantile, decayed sums).
    They are functions of the events as a set, so that they too have the same bits everywhere.
@@ -54,6 +54,9 @@ typedef unsigned __int128 uwide;
 #define SIZES 6 /* block capacities 8, 16, ... 256 */
 #define PAGE 1024
 #define NEVER INT64_MAX /* where an event ends that was not retracted */
+
+/* For what is rare, so that the loops around it stay small. */
+#define APART __attribute__((noinline))
 
 /* ---------------------------------------------------------------- memory */
 
@@ -140,6 +143,8 @@ static int takes_opaque(int op)
 {
     return op == FIRST || op == LAST || op == DISTINCT || op == TOP;
 }
+
+static inline int is_common(int op) { return op <= MEAN; }
 
 /* Whether a result looks at every event of its window. */
 static int scans(int op) { return op >= DISTINCT && op <= DECAYED_COUNT; }
@@ -483,12 +488,11 @@ typedef struct {
 } Seen;
 
 /* The variance's numerator, n * squares - total * total, is exact; so no digits cancel. */
-static double variance(const Seen *seen, double scale)
+static double variance(int64_t n, wide sum, uwide squares, double scale)
 {
-    uwide total = seen->total < 0 ? -(uwide)seen->total : (uwide)seen->total;
-    Big over = big_add(big_product((uwide)seen->n, seen->squares),
-                       big_negated(big_product(total, total)));
-    return big_rounded(over) / ((double)(seen->n * (seen->n - 1)) * (scale * scale));
+    uwide total = sum < 0 ? -(uwide)sum : (uwide)sum;
+    Big over = big_add(big_product((uwide)n, squares), big_negated(big_product(total, total)));
+    return big_rounded(over) / ((double)(n * (n - 1)) * (scale * scale));
 }
 
 /* A value as a double: a multiple of the resolution, or the bits themselves. */
@@ -501,28 +505,38 @@ static inline double value_of(const Output *output, int64_t x)
     return bits;
 }
 
-/* The one place where a result becomes a double, but for those that scan. */
-static inline double finalise(const Output *output, const Seen *seen)
+/* What is asked for most, count, sum and mean: it needs little, and loops over it stay small. */
+static inline double finalise_common(const Output *output, int64_t n, wide total)
 {
-    if (seen->n == 0)
+    if (n == 0)
+        return output->empty;
+    if (output->op == COUNT)
+        return (double)n;
+    double below = output->op == SUM ? output->scale : (double)n * output->scale;
+    return rounded(total) / below;
+}
+
+/* The one place where a result becomes a double, but for those that scan. */
+static inline double finalise(const Output *output, Seen seen)
+{
+    if (is_common(output->op))
+        return finalise_common(output, seen.n, seen.total);
+    if (seen.n == 0)
         return output->empty;
     switch (output->op) {
-    case COUNT:
-        return (double)seen->n;
-    case SUM:
-        return rounded(seen->total) / output->scale;
-    case MEAN:
-        return rounded(seen->total) / ((double)seen->n * output->scale);
     case VAR:
-        return seen->n < 2 ? output->empty : variance(seen, output->scale);
-    case STD:
-        return seen->n < 2 ? output->empty : sqrt(variance(seen, output->scale));
+    case STD: {
+        if (seen.n < 2)
+            return output->empty;
+        double found = variance(seen.n, seen.total, seen.squares, output->scale);
+        return output->op == VAR ? found : sqrt(found);
+    }
     case SINCE:
-        return (double)seen->picked / (double)output->argument;
+        return (double)seen.picked / (double)output->argument;
     case SEQUENCE:
-        return (double)seen->picked;
+        return (double)seen.picked;
     default:
-        return value_of(output, seen->picked);
+        return value_of(output, seen.picked);
     }
 }
 
@@ -827,7 +841,8 @@ typedef struct Block {
     struct Block *next;
 } Block;
 
-/* What a slot knows of one column: its block's figures and the sum over all blocks before. */
+/* What a slot knows of one column: its block's figures and the sum over all blocks before.
+   Kept up are those that some output wants of the column; of opaque bits none can be. */
 typedef struct {
     wide before;
     uwide squares_before, squares; /* modulo 2**128: the difference of two edges is right */
@@ -849,6 +864,7 @@ typedef struct {
 /* Allocates blocks and keeps returned ones for reuse. */
 typedef struct {
     int columns;
+    const int *want; /* per column what its headers keep up */
     size_t bytes; /* of all blocks and slots, spare ones included */
     Block *spare[SIZES];
 } Pool;
@@ -943,27 +959,44 @@ static void key_free(Pool *pool, Key *key)
 
 static inline uwide squared(int64_t x) { return (uwide)((wide)x * x); }
 
-static inline void header_add(Header *header, int64_t x)
+static inline void header_add(Header *header, int want, int64_t x)
 {
-    header->total += x;
-    header->squares += squared(x);
-    if (x < header->min)
-        header->min = x;
-    if (x > header->max)
-        header->max = x;
+    if (want & WANT_SUM)
+        header->total += x;
+    if (want & WANT_SQUARES)
+        header->squares += squared(x);
+    if (want & WANT_RANGE) {
+        header->min = x < header->min ? x : header->min;
+        header->max = x > header->max ? x : header->max;
+    }
 }
 
 /* Set the slot's figures from its block. */
-static void slot_count(Slot *slot, int columns)
+static void slot_count(const Pool *pool, Slot *slot)
 {
     slot->t = times(slot->block)[0];
-    for (int c = 0; c < columns; c++) {
+    for (int c = 0; c < pool->columns; c++) {
         Header *header = &headers(slot)[c];
         const int64_t *x = values(slot->block, c);
         header->total = 0, header->squares = 0;
         header->min = INT64_MAX, header->max = INT64_MIN;
-        for (int i = 0; i < slot->n; i++)
-            header_add(header, x[i]);
+        for (int i = 0; i < slot->n && pool->want[c]; i++)
+            header_add(header, pool->want[c], x[i]);
+    }
+}
+
+/* Tell the slots from `first` on that an event before them came (by = 1) or went (by = -1). */
+static void count_before(const Pool *pool, Key *key, int first, Block *block, int at, int by)
+{
+    for (int i = first; i < key->n; i++)
+        slot_at(key, pool->columns, i)->before += by;
+    for (int c = 0; c < pool->columns; c++) {
+        int64_t x = values(block, c)[at];
+        for (int i = first; i < key->n && pool->want[c] & WANT_SUM; i++)
+            headers(slot_at(key, pool->columns, i))[c].before += by * x;
+        for (int i = first; i < key->n && pool->want[c] & WANT_SQUARES; i++)
+            headers(slot_at(key, pool->columns, i))[c].squares_before +=
+                by < 0 ? -squared(x) : squared(x);
     }
 }
 
@@ -1058,18 +1091,18 @@ static int make_room(Pool *pool, Key *key, Position *position)
     block_copy(more, full, columns, kept, BLOCK - kept);
     slot->n = kept;
     if (!appending)
-        slot_count(slot, columns);
+        slot_count(pool, slot);
     if (slot_open(pool, key, position->slot + 1, more)) {
         slot = slot_at(key, columns, position->slot);
         slot->n = BLOCK;
-        slot_count(slot, columns);
+        slot_count(pool, slot);
         block_return(pool, more);
         return -1;
     }
     if (!appending) {
         slot = slot_at(key, columns, position->slot + 1);
         slot->n = BLOCK - kept;
-        slot_count(slot, columns);
+        slot_count(pool, slot);
     }
     if (appending || position->at > kept)
         *position = (Position){position->slot + 1, position->at - kept};
@@ -1107,20 +1140,14 @@ static int key_insert(Pool *pool, Key *key, int64_t t, int64_t s, const int64_t 
         if (at < slot->n)
             memmove(column + 1, column, (size_t)(slot->n - at) * sizeof(int64_t));
         *column = c == -2 ? t : c == -1 ? s : x[c];
-        if (c >= 0)
-            header_add(&headers(slot)[c], x[c]);
+        if (c >= 0 && pool->want[c])
+            header_add(&headers(slot)[c], pool->want[c], x[c]);
     }
     slot->n++;
     if (at == 0)
         slot->t = t;
-    for (int i = position.slot + 1; i < key->n; i++) {
-        Slot *later = slot_at(key, columns, i);
-        later->before++;
-        for (int c = 0; c < columns; c++) {
-            headers(later)[c].before += x[c];
-            headers(later)[c].squares_before += squared(x[c]);
-        }
-    }
+    if (position.slot + 1 < key->n)
+        count_before(pool, key, position.slot + 1, slot->block, at, 1);
     return 0;
 }
 
@@ -1135,21 +1162,13 @@ static int key_retract(Pool *pool, Key *key, int64_t t, int64_t s)
     int at = position.at - 1;
     if (times(slot->block)[at] != t || sequences(slot->block)[at] != s)
         return 0;
-    for (int i = position.slot + 1; i < key->n; i++) {
-        Slot *later = slot_at(key, columns, i);
-        later->before--;
-        for (int c = 0; c < columns; c++) {
-            int64_t x = values(slot->block, c)[at];
-            headers(later)[c].before -= x;
-            headers(later)[c].squares_before -= squared(x);
-        }
-    }
+    count_before(pool, key, position.slot + 1, slot->block, at, -1);
     for (int c = -2; c < columns; c++) {
         int64_t *column = values(slot->block, c) + at;
         memmove(column, column + 1, (size_t)(slot->n - at - 1) * sizeof(int64_t));
     }
     if (--slot->n) {
-        slot_count(slot, columns);
+        slot_count(pool, slot);
         return 1;
     }
     block_return(pool, slot->block);
@@ -1349,7 +1368,7 @@ static int key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, As
                              output->op == MIN ? found->min : found->max};
                 if (n && output->op >= FIRST)
                     seen.picked = pick(key, columns, output, low, high, q);
-                line[output->place] = finalise(output, &seen);
+                line[output->place] = finalise(output, seen);
             }
         }
     }
@@ -1717,7 +1736,7 @@ static void bench_free(Bench *bench)
 static int bench_open(Bench *bench, const Plan *plan)
 {
     memset(bench, 0, sizeof *bench);
-    bench->pool.columns = plan->columns;
+    bench->pool = (Pool){.columns = plan->columns, .want = plan->want};
     bench->edges = calloc((size_t)(plan->groups + plan->windows), sizeof(Py_ssize_t));
     bench->tally = calloc((size_t)plan->columns + 1, sizeof(Tally));
     return bench->edges && bench->tally ? 0 : -1;
@@ -1897,7 +1916,7 @@ static int lay_out(const Job *job, Bench *bench, const int64_t *events)
         int64_t *x = bench->x + n * c;
         wide *sums = bench->sums + (n + 1) * c, total = 0;
         sums[0] = 0;
-        for (Py_ssize_t i = 0; i < n; i++) {
+        for (Py_ssize_t i = 0; i < n; i++) { /* sums cost nothing beside the fetching */
             x[i] = events[(ranks ? (Py_ssize_t)ranks[i].at : i) * width + skip + c];
             sums[i + 1] = total += x[i];
         }
@@ -1926,8 +1945,8 @@ static inline void expect(const Job *job, const int64_t *read)
 }
 
 /* One result over the laid out events [low, high), read at q. Returns 0, or -1 on no memory. */
-static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
-                         int64_t q, double *out)
+static APART int result_rare(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
+                             int64_t q, double *out)
 {
     Py_ssize_t column = output->column < 0 ? 0 : output->column, from = (bench->n + 1) * column;
     const int64_t *x = bench->x + bench->n * column;
@@ -1935,11 +1954,8 @@ static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_
     switch (low < high ? output->op : COUNT) {
     case VAR:
     case STD:
-        seen.squares = bench->squares[from + high] - bench->squares[from + low];
-        /* fall through */
-    case SUM:
-    case MEAN:
         seen.total = bench->sums[from + high] - bench->sums[from + low];
+        seen.squares = bench->squares[from + high] - bench->squares[from + low];
         break;
     case MIN:
         seen.picked = extreme(x, bench->low + bench->table * column, bench->runs, low, high, 0);
@@ -1964,7 +1980,21 @@ static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_
     default:
         return scan(output, bench->t + low, x + low, high - low, q, &bench->scratch, out);
     }
-    *out = finalise(output, &seen);
+    *out = finalise(output, seen);
+    return 0;
+}
+
+static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
+                         int64_t q, double *out)
+{
+    if (!is_common(output->op))
+        return result_rare(bench, output, low, high, q, out);
+    wide total = 0;
+    if (output->op != COUNT) {
+        const wide *sums = bench->sums + (bench->n + 1) * output->column;
+        total = sums[high] - sums[low];
+    }
+    *out = finalise_common(output, high - low, total);
     return 0;
 }
 
@@ -2413,7 +2443,7 @@ static PyObject *state_new(PyTypeObject *type, PyObject *args, PyObject *keyword
         Py_DECREF(self);
         return NULL;
     }
-    self->pool.columns = self->plan.columns;
+    self->pool = (Pool){.columns = self->plan.columns, .want = self->plan.want};
     self->tally = calloc((size_t)self->plan.columns + 1, sizeof(Tally));
     self->values = calloc((size_t)self->plan.columns + 1, sizeof(int64_t));
     if (!self->tally || !self->values) {
@@ -2525,7 +2555,7 @@ static int key_fill(Pool *pool, Key *key, const int64_t *records, const Rank *ra
         }
         Slot *slot = slot_at(key, pool->columns, key->n - 1);
         slot->n = size;
-        slot_count(slot, pool->columns);
+        slot_count(pool, slot);
     }
     return 0;
 }
