@@ -14,7 +14,6 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 from random import Random
@@ -293,13 +292,19 @@ def _decayed(values: list[tuple[int, int]], q: int, half_life: int, scale: int) 
 def _weight(t: int, half_life: int) -> tuple[int, int]:
     """Return the whole half-lives of a time and 2**rest in units of 2**-30, rounded down."""
     whole, rest = divmod(t, half_life)
-    return whole, _power(rest * 65_536 // half_life)
+    return whole, _powers()[rest * 65_536 // half_life]
 
 
 @cache
-def _power(part: int) -> int:
-    with localcontext(prec=45):
-        return int(Decimal(2) ** (30 + Decimal(part) / 65_536))
+def _powers() -> list[int]:
+    """Return 2**(30 + part / 65,536), rounded down, from 400 binary places."""
+    root, power, powers = 2 << 400, 1 << 400, list[int]()
+    for _ in range(16):
+        root = math.isqrt(root << 400)
+    for _ in range(65_536):
+        powers.append(power >> 370)
+        power = power * root >> 400
+    return powers
 
 
 def _unit(value: int, scale: int) -> float:

@@ -145,3 +145,29 @@ def test_windows_that_grow_and_shrink_past_the_bounds_of_exactness_give_those_bi
     for as_known in (False, True):
         found = stream.answers(kernel, as_known=as_known)
         assert as_bits(found) == as_bits(stream.defined(as_known=as_known))
+
+
+@pytest.mark.parametrize("edge", [60, 61, 100, 101])
+def test_late_events_at_the_very_edges_of_a_window_count_as_the_definition_has_it(
+    kernel: Kernel, edge: int
+) -> None:
+    steady = [Arrival(0, t, t, t, (t % 3,)) for t in range(1, 101)]
+    late = [Arrival(0, edge, 200 + s, 200 + s, (7 + s,)) for s in range(3)]
+    outputs: list[Output] = [("distinct", 0, 40, 0, 0.0, 9, 0), ("top", 0, 40, 0, 0.0, 4, 0)]
+    asks = [Ask(0, q, tie, known) for q, tie, known in (
+        (99, 201, 150), (100, 201, 150), (100, 201, 202), (100, ALWAYS, 203), (101, 201, 204),
+    )]  # fmt: skip
+    stream = Stream([1], outputs, [*steady, *late], asks)
+
+    found = stream.answers(kernel, as_known=True)
+    assert as_bits(found) == as_bits(stream.defined(as_known=True))
+
+
+def test_every_weight_of_decay_is_that_of_the_definition(kernel: Kernel) -> None:
+    """A sum of all 65,536 is exact in a double, so that one unit in one of them shows."""
+    parts = 65_536
+    events = [Arrival(0, t, t, t, ()) for t in range(parts)]
+    output: Output = ("decayed_count", -1, 2 * parts, 0, 0.0, parts, 0)
+    stream = Stream([], [output], events, [Ask(0, parts, ALWAYS, parts)])
+
+    assert stream.answers(kernel, as_known=False) == stream.defined(as_known=False)
