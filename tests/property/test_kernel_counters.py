@@ -152,6 +152,7 @@ def test_late_events_at_the_very_edges_of_a_window_count_as_the_definition_has_i
     kernel: Kernel, edge: int
 ) -> None:
     steady = [Arrival(0, t, t, t, (t % 3,)) for t in range(1, 101)]
+    steady.append(Arrival(0, 0, 120, 120, (1,)))  # late, so that the key is replayed
     late = [Arrival(0, edge, 200 + s, 200 + s, (7 + s,)) for s in range(3)]
     outputs: list[Output] = [("distinct", 0, 40, 0, 0.0, 9, 0), ("top", 0, 40, 0, 0.0, 4, 0)]
     asks = [Ask(0, q, tie, known) for q, tie, known in (
