@@ -1,7 +1,9 @@
 """Windows by the plain definition, and random streams to compare the kernels on.
 
-The definition looks at every event for every read and computes with fractions; it knows
-nothing of order, blocks or prefix sums.
+The definition looks at every event for every read and computes with integers and fractions;
+it knows nothing of order, blocks, prefix sums or counters that slide. A decayed sum and a
+quantile of many events are approximations, but of an exact definition too: weights are whole
+multiples of 2**-30, and buckets are exact.
 """
 
 import importlib
@@ -9,9 +11,11 @@ import math
 import os
 import struct
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from random import Random
 from types import ModuleType
 from typing import NamedTuple, Protocol, cast
@@ -40,7 +44,7 @@ Column = Sequence[int]
 ALWAYS = 2**63 - 1
 
 
-WITHOUT_COLUMN = ("count", "since", "sequence")
+WITHOUT_COLUMN = ("count", "decayed_count", "since", "sequence")
 OF_OPAQUE = ("first", "last", "distinct", "top")
 ARGUMENTS: dict[str, list[int]] = {
     **{op: [0] for op in ("count", "sum", "mean", "min", "max", "var", "std", "first", "last")},
@@ -48,9 +52,11 @@ ARGUMENTS: dict[str, list[int]] = {
     "distinct": [1, 3, 1000],
     "top": [1, 2, 5],
     "quantile": [0, 250_000, 500_000, 990_000, 1_000_000],
+    "decayed_sum": [1, 7, 60, 2**53],
+    "decayed_count": [1, 333],
     "since": [1, 86_400],
 }
-"""Arguments to draw for each operation; the decayed ones have tests of their own."""
+"""Arguments to draw for each operation."""
 
 
 class WindowState(Protocol):
@@ -215,6 +221,11 @@ def by_definition(stream: Stream, output: Output, ask: Ask, *, as_known: bool) -
             return float(ask.q - inside[-1].t) / float(argument)
         case "sequence":
             return float(inside[-1].s)
+        case "decayed_sum":
+            x = [(event.t, event.values[column]) for event in inside]
+            return _decayed(x, ask.q, argument, stream.scales[column])
+        case "decayed_count":
+            return _decayed([(event.t, 1) for event in inside], ask.q, argument, 1)
         case _:
             values = [event.values[column] for event in inside]
             return _of_values(op, values, stream.scales[column], default, argument)
@@ -239,15 +250,61 @@ def _of_values(op: str, values: list[int], scale: int, default: float, argument:
         found = len(set(values))
         return float(found) if found <= argument else _hyperloglog(values, argument)
     if op == "top":
-        ranked = sorted(set(values), key=lambda value: (-values.count(value), value))
+        ranked = sorted(Counter(values).items(), key=lambda one: (-one[1], one[0]))
         if len(ranked) < argument:
             return default
-        return _unit(ranked[argument - 1], scale)
+        return _unit(ranked[argument - 1][0], scale)
     if op == "quantile":
         rank = max(math.ceil(Fraction(argument, 1_000_000) * n), 1)
-        return _unit(sorted(values)[rank - 1], scale)
+        found = sorted(values)[rank - 1]
+        return _unit(found if n <= 4096 else _middle_of_its_bucket(found), scale)
     picked = {"min": min(values), "max": max(values), "first": values[0], "last": values[-1]}[op]
     return _unit(picked, scale)
+
+
+def _middle_of_its_bucket(value: int) -> int:
+    """Cut each power of two from 256 on in 128 buckets; below, every value is its own."""
+    size = abs(value)
+    if size < 256:
+        return value
+    power = 2 ** (size.bit_length() - 1)
+    width = Fraction(power, 128)
+    middle = power + (math.floor((size - power) / width) + Fraction(1, 2)) * width
+    assert middle.denominator == 1
+    return middle.numerator if value > 0 else -middle.numerator
+
+
+def _decayed(values: list[tuple[int, int]], q: int, half_life: int, scale: int) -> float:
+    """Halve each value for every half-life it is old, by weights with 30 binary places.
+
+    A weight is that of the last 65,536th of a half-life; after 64 half-lives nothing is left.
+    """
+    halvings, now = _weight(q, half_life)
+    total = Fraction(0)
+    for t, x in values:
+        whole, weight = _weight(t, half_life)
+        if halvings - whole < 64:
+            total += Fraction(weight * x, 2 ** (halvings - whole))
+    assert (total * 2**63).denominator == 1
+    return math.ldexp(float((total * 2**63).numerator), -63) / (float(now) * float(scale))
+
+
+def _weight(t: int, half_life: int) -> tuple[int, int]:
+    """Return the whole half-lives of a time and 2**rest in units of 2**-30, rounded down."""
+    whole, rest = divmod(t, half_life)
+    return whole, _powers()[rest * 65_536 // half_life]
+
+
+@cache
+def _powers() -> list[int]:
+    """Return 2**(30 + part / 65,536), rounded down, from 400 binary places."""
+    root, power, powers = 2 << 400, 1 << 400, list[int]()
+    for _ in range(16):
+        root = math.isqrt(root << 400)
+    for _ in range(65_536):
+        powers.append(power >> 370)
+        power = power * root >> 400
+    return powers
 
 
 def _unit(value: int, scale: int) -> float:
@@ -304,12 +361,14 @@ def random_stream(
         argument = random.choice(ARGUMENTS[op])
         outputs.append((op, column, far, near, default, argument, align))
     jitter = random.choice([0, 0, 20])
+    # opaque ones are any 64 bits, of which no few can be added up in 64 bits
+    limits = [largest if scale or largest <= 10 else ALWAYS for scale in scales]
     arrivals: list[Arrival] = []
     for s in range(events):
         now = s * span // events
         t = now - random.randrange(span) if random.random() < late else now
         a = s + random.randint(-jitter, jitter)
-        values = tuple(random.randint(-largest, largest) for _ in range(columns))
+        values = tuple(random.randint(-most - (most == ALWAYS), most) for most in limits)
         end = a + random.choice([0, 1, 9, events // 2]) if random.random() < retracted else ALWAYS
         arrivals.append(Arrival(apart * random.randrange(keys), t, s, a, values, end))
     reads: list[Ask] = []

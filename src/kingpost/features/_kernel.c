@@ -11,10 +11,13 @@
    it, so that the window is the last one of a tumbling row that is complete at q.
 
    A column of scale 0 holds 64 opaque bits, such as those of a double: they can be counted,
-   compared for equality and given back, and nothing else.
+   compared for equality and given back, and nothing else; their sums would overflow.
 
    Some results look at every event of their window (distinct, top, quantile, decayed sums).
-   They are functions of the events as a set, so that they too have the same bits everywhere.
+   They are functions of whole counters of its events (how often each value is there, the exact
+   sum of each half-life), so that they too have the same bits everywhere. Online the counters
+   are filled anew for each read; offline they slide from one read to the next: events that
+   enter are added and those that leave taken away, exactly.
 
    Online, a key is a list of blocks of at most 256 events with a header per column. Offline
    (`backfill`), events and reads are brought together by key with a radix sort; a key whose
@@ -54,6 +57,9 @@ typedef unsigned __int128 uwide;
 #define SIZES 6 /* block capacities 8, 16, ... 256 */
 #define PAGE 1024
 #define NEVER INT64_MAX /* where an event ends that was not retracted */
+
+/* For what is rare, so that the loops around it stay small. */
+#define APART __attribute__((noinline))
 
 /* ---------------------------------------------------------------- memory */
 
@@ -141,14 +147,25 @@ static int takes_opaque(int op)
     return op == FIRST || op == LAST || op == DISTINCT || op == TOP;
 }
 
+static inline int is_common(int op) { return op <= MEAN; }
+
 /* Whether a result looks at every event of its window. */
 static int scans(int op) { return op >= DISTINCT && op <= DECAYED_COUNT; }
 
 typedef struct {
     int op, column, place;
+    int slide; /* which counters it is read from, if it scans */
     int64_t far, near, argument, align;
     double scale, empty; /* the scale is 0 for opaque bits */
 } Output;
+
+/* Counters of a window that slide from read to read: how often each value is there, or where a
+   half-life is given the sum of each half-life. */
+typedef struct {
+    int column;
+    int64_t half_life, ranks; /* the greatest rank of a top, 0 without one */
+    int ordered;              /* whether there is a quantile */
+} Sliding;
 
 /* Outputs [first, end) share the window. */
 typedef struct {
@@ -174,8 +191,10 @@ typedef struct {
     Window *window;
     Group *group;
     Need *need;
-    int *want; /* per column, over all groups */
-    int squares, scanning; /* whether any output wants squares, or scans */
+    Sliding *sliding;
+    int slides;
+    int *want;   /* per column, over all groups */
+    int squares; /* whether any output wants them */
 } Plan;
 
 typedef struct {
@@ -191,6 +210,7 @@ static void plan_free(Plan *plan)
     free(plan->window);
     free(plan->group);
     free(plan->need);
+    free(plan->sliding);
     free(plan->want);
     memset(plan, 0, sizeof *plan);
 }
@@ -307,11 +327,29 @@ static int by_window(const void *left, const void *right)
     return a->place < b->place ? -1 : a->place > b->place;
 }
 
+/* Find the counters an output is read from among those of its window, from `first` on, or add
+   them. */
+static int sliding_of(Plan *plan, int first, const Output *output)
+{
+    int decays = output->op == DECAYED_SUM || output->op == DECAYED_COUNT;
+    int64_t half_life = decays ? output->argument : 0;
+    int at = first;
+    while (at < plan->slides && (plan->sliding[at].column != output->column ||
+                                 plan->sliding[at].half_life != half_life))
+        at++;
+    if (at == plan->slides)
+        plan->sliding[plan->slides++] = (Sliding){output->column, half_life, 0, 0};
+    if (output->op == TOP && plan->sliding[at].ranks < output->argument)
+        plan->sliding[at].ranks = output->argument;
+    plan->sliding[at].ordered |= output->op == QUANTILE;
+    return at;
+}
+
 /* Sort the outputs into groups of windows and note which columns each group looks at. */
 static void arrange(Plan *plan)
 {
     qsort(plan->output, (size_t)plan->outputs, sizeof(Output), by_window);
-    int needs = 0;
+    int needs = 0, slides = 0;
     for (int first = 0, end; first < plan->outputs; first = end) {
         Group *group = &plan->group[plan->groups++];
         group->near = plan->output[first].near;
@@ -325,9 +363,11 @@ static void arrange(Plan *plan)
             if (end == first || output[-1].far != output->far) {
                 plan->window[plan->windows].far = output->far;
                 plan->window[plan->windows++].first = end;
+                slides = plan->slides;
             }
             plan->window[plan->windows - 1].end = end + 1;
-            plan->scanning |= scans(output->op);
+            if (scans(output->op))
+                output->slide = sliding_of(plan, slides, output);
             if (!wanted_by(output->op))
                 continue;
             plan->squares |= wanted_by(output->op) & WANT_SQUARES;
@@ -368,8 +408,9 @@ static int plan_read(PyObject *scales, PyObject *outputs, Plan *plan)
     plan->window = calloc((size_t)count, sizeof(Window));
     plan->group = calloc((size_t)count, sizeof(Group));
     plan->need = calloc((size_t)count, sizeof(Need));
+    plan->sliding = calloc((size_t)count, sizeof(Sliding));
     if (!plan->scale || !plan->want || !plan->output || !plan->window || !plan->group ||
-        !plan->need) {
+        !plan->need || !plan->sliding) {
         PyErr_NoMemory();
         goto done;
     }
@@ -483,12 +524,11 @@ typedef struct {
 } Seen;
 
 /* The variance's numerator, n * squares - total * total, is exact; so no digits cancel. */
-static double variance(const Seen *seen, double scale)
+static double variance(int64_t n, wide sum, uwide squares, double scale)
 {
-    uwide total = seen->total < 0 ? -(uwide)seen->total : (uwide)seen->total;
-    Big over = big_add(big_product((uwide)seen->n, seen->squares),
-                       big_negated(big_product(total, total)));
-    return big_rounded(over) / ((double)(seen->n * (seen->n - 1)) * (scale * scale));
+    uwide total = sum < 0 ? -(uwide)sum : (uwide)sum;
+    Big over = big_add(big_product((uwide)n, squares), big_negated(big_product(total, total)));
+    return big_rounded(over) / ((double)(n * (n - 1)) * (scale * scale));
 }
 
 /* A value as a double: a multiple of the resolution, or the bits themselves. */
@@ -501,28 +541,38 @@ static inline double value_of(const Output *output, int64_t x)
     return bits;
 }
 
-/* The one place where a result becomes a double, but for those that scan. */
-static inline double finalise(const Output *output, const Seen *seen)
+/* What is asked for most, count, sum and mean: it needs little, and loops over it stay small. */
+static inline double finalise_common(const Output *output, int64_t n, wide total)
 {
-    if (seen->n == 0)
+    if (n == 0)
+        return output->empty;
+    if (output->op == COUNT)
+        return (double)n;
+    double below = output->op == SUM ? output->scale : (double)n * output->scale;
+    return rounded(total) / below;
+}
+
+/* The one place where a result becomes a double, but for those that scan. */
+static inline double finalise(const Output *output, Seen seen)
+{
+    if (is_common(output->op))
+        return finalise_common(output, seen.n, seen.total);
+    if (seen.n == 0)
         return output->empty;
     switch (output->op) {
-    case COUNT:
-        return (double)seen->n;
-    case SUM:
-        return rounded(seen->total) / output->scale;
-    case MEAN:
-        return rounded(seen->total) / ((double)seen->n * output->scale);
     case VAR:
-        return seen->n < 2 ? output->empty : variance(seen, output->scale);
-    case STD:
-        return seen->n < 2 ? output->empty : sqrt(variance(seen, output->scale));
+    case STD: {
+        if (seen.n < 2)
+            return output->empty;
+        double found = variance(seen.n, seen.total, seen.squares, output->scale);
+        return output->op == VAR ? found : sqrt(found);
+    }
     case SINCE:
-        return (double)seen->picked / (double)output->argument;
+        return (double)seen.picked / (double)output->argument;
     case SEQUENCE:
-        return (double)seen->picked;
+        return (double)seen.picked;
     default:
-        return value_of(output, seen->picked);
+        return value_of(output, seen.picked);
     }
 }
 
@@ -533,6 +583,7 @@ static inline double finalise(const Output *output, const Seen *seen)
 #define EXACT_RANKS 4096  /* a quantile of no more events is one of their values */
 #define SMALL 256         /* |x| below it has a bucket of its own */
 #define SIDE (256 + 56 * 128) /* buckets on each side of zero */
+#define BUCKETS (2 * SIDE + 1)
 #define HALF_LIVES 64     /* an event older than so many counts for nothing */
 
 static double hll_log[HLL_SIZE + 1];           /* ln(HLL_SIZE / v) */
@@ -626,14 +677,36 @@ static int64_t tally_values(const int64_t *x, int64_t n, int64_t most, Scratch *
     return found;
 }
 
-/* How many distinct values, by HyperLogLog (Flajolet et al. 2007). */
-static double estimated(const int64_t *x, int64_t n)
+/* In which register a value goes, and its rank there: 1 to 53. */
+static inline int register_of(int64_t x, int *rank)
 {
+    uint64_t hash = mixed((uint64_t)x);
+    *rank = __builtin_clzll(hash << HLL_BITS | (uint64_t)1 << (HLL_BITS - 1)) + 1;
+    return (int)(hash >> (64 - HLL_BITS));
+}
+
+/* How many distinct values there are, more than `most`, by HyperLogLog (Flajolet et al. 2007):
+   of registers that hold the greatest rank r, the sum of 2**(60 - r) and how many are empty. */
+static double estimated(uwide sum, int empty, int64_t most)
+{
+    double size = HLL_SIZE, alpha = 0.7213 / (1.0 + 1.079 / size);
+    double estimate = ldexp(alpha * size * size, 60) / (double)sum;
+    if (estimate <= 2.5 * size && empty)
+        estimate = size * hll_log[empty];
+    estimate = rint(estimate);
+    return estimate > (double)most ? estimate : (double)(most + 1);
+}
+
+static int distinct(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
+{
+    size_t size;
+    int64_t found = tally_values(x, n, output->argument, scratch, &size);
+    *out = (double)found;
+    if (found <= output->argument)
+        return found < 0 ? -1 : 0;
     uint8_t registers[HLL_SIZE] = {0};
     for (int64_t i = 0; i < n; i++) {
-        uint64_t hash = mixed((uint64_t)x[i]);
-        size_t at = (size_t)(hash >> (64 - HLL_BITS));
-        int rank = __builtin_clzll(hash << HLL_BITS | (uint64_t)1 << (HLL_BITS - 1)) + 1;
+        int rank, at = register_of(x[i], &rank);
         if (rank > registers[at])
             registers[at] = (uint8_t)rank;
     }
@@ -643,24 +716,8 @@ static double estimated(const int64_t *x, int64_t n)
         sum += (uwide)1 << (60 - registers[i]);
         empty += registers[i] == 0;
     }
-    double size = HLL_SIZE, alpha = 0.7213 / (1.0 + 1.079 / size);
-    double estimate = ldexp(alpha * size * size, 60) / (double)sum;
-    if (estimate <= 2.5 * size && empty)
-        estimate = size * hll_log[empty];
-    return rint(estimate);
-}
-
-static int distinct(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
-{
-    size_t size;
-    int64_t found = tally_values(x, n, output->argument, scratch, &size);
-    if (found > output->argument) {
-        double guess = estimated(x, n);
-        *out = guess > (double)output->argument ? guess : (double)(output->argument + 1);
-    } else {
-        *out = (double)found;
-    }
-    return found < 0 ? -1 : 0;
+    *out = estimated(sum, empty, output->argument);
+    return 0;
 }
 
 /* Whether a comes before b: more often, or as often and smaller. */
@@ -743,17 +800,23 @@ static inline int64_t middle_of(int bucket)
     return bucket < SIDE ? -value : value;
 }
 
-static int quantile(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
+/* Which of n values in order is the quantile, counted from 0. */
+static inline int64_t rank_of(const Output *output, int64_t n)
 {
     int64_t rank = (int64_t)(((wide)output->argument * n + 999999) / 1000000) - 1;
-    rank = rank < 0 ? 0 : rank;
+    return rank < 0 ? 0 : rank;
+}
+
+static int quantile(const Output *output, const int64_t *x, int64_t n, Scratch *scratch, double *out)
+{
+    int64_t rank = rank_of(output, n);
     if (n <= EXACT_RANKS) {
         int64_t copy[EXACT_RANKS];
         memcpy(copy, x, (size_t)n * sizeof *x);
         *out = value_of(output, selected(copy, n, rank));
         return 0;
     }
-    size_t buckets = 2 * SIDE + 1;
+    size_t buckets = BUCKETS;
     if (reserve(&scratch->buckets, &scratch->buckets_held, buckets, sizeof(int64_t)))
         return -1;
     memset(scratch->buckets, 0, buckets * sizeof(int64_t));
@@ -773,6 +836,12 @@ static inline int64_t half_life_of(int64_t t, int64_t length, uint64_t *weight)
     unsigned part = (unsigned)((uwide)rest * 65536 / (uwide)length);
     *weight = (uint64_t)((uwide)coarse[part >> 8] * fine[part & 255] >> 90);
     return whole;
+}
+
+/* The exact sum of weights times x, in 2**-(HALF_LIVES - 1) of a half-life's unit, as a double. */
+static inline double decayed_of(const Output *output, Big total, uint64_t now)
+{
+    return ldexp(big_rounded(total), 1 - HALF_LIVES) / ((double)now * output->scale);
 }
 
 /* The sum of x * 2**((t - q) / half-life), or of 1 for x: the integers are exact, the weights are
@@ -799,7 +868,7 @@ static double decayed(const Output *output, const int64_t *t, const int64_t *x, 
     }
     if (sum)
         total = big_add(total, big_shifted(big_of(sum), (int)(half - current) + HALF_LIVES - 1));
-    return ldexp(big_rounded(total), 1 - HALF_LIVES) / ((double)now * output->scale);
+    return decayed_of(output, total, now);
 }
 
 /* One result over n > 0 events in their order. Returns 0, or -1 on no memory. */
@@ -827,7 +896,8 @@ typedef struct Block {
     struct Block *next;
 } Block;
 
-/* What a slot knows of one column: its block's figures and the sum over all blocks before. */
+/* What a slot knows of one column: its block's figures and the sum over all blocks before.
+   Kept up are those that some output wants of the column; of opaque bits none can be. */
 typedef struct {
     wide before;
     uwide squares_before, squares; /* modulo 2**128: the difference of two edges is right */
@@ -849,6 +919,7 @@ typedef struct {
 /* Allocates blocks and keeps returned ones for reuse. */
 typedef struct {
     int columns;
+    const int *want; /* per column what its headers keep up */
     size_t bytes; /* of all blocks and slots, spare ones included */
     Block *spare[SIZES];
 } Pool;
@@ -943,27 +1014,44 @@ static void key_free(Pool *pool, Key *key)
 
 static inline uwide squared(int64_t x) { return (uwide)((wide)x * x); }
 
-static inline void header_add(Header *header, int64_t x)
+static inline void header_add(Header *header, int want, int64_t x)
 {
-    header->total += x;
-    header->squares += squared(x);
-    if (x < header->min)
-        header->min = x;
-    if (x > header->max)
-        header->max = x;
+    if (want & WANT_SUM)
+        header->total += x;
+    if (want & WANT_SQUARES)
+        header->squares += squared(x);
+    if (want & WANT_RANGE) {
+        header->min = x < header->min ? x : header->min;
+        header->max = x > header->max ? x : header->max;
+    }
 }
 
 /* Set the slot's figures from its block. */
-static void slot_count(Slot *slot, int columns)
+static void slot_count(const Pool *pool, Slot *slot)
 {
     slot->t = times(slot->block)[0];
-    for (int c = 0; c < columns; c++) {
+    for (int c = 0; c < pool->columns; c++) {
         Header *header = &headers(slot)[c];
         const int64_t *x = values(slot->block, c);
         header->total = 0, header->squares = 0;
         header->min = INT64_MAX, header->max = INT64_MIN;
-        for (int i = 0; i < slot->n; i++)
-            header_add(header, x[i]);
+        for (int i = 0; i < slot->n && pool->want[c]; i++)
+            header_add(header, pool->want[c], x[i]);
+    }
+}
+
+/* Tell the slots from `first` on that an event before them came (by = 1) or went (by = -1). */
+static void count_before(const Pool *pool, Key *key, int first, Block *block, int at, int by)
+{
+    for (int i = first; i < key->n; i++)
+        slot_at(key, pool->columns, i)->before += by;
+    for (int c = 0; c < pool->columns; c++) {
+        int64_t x = values(block, c)[at];
+        for (int i = first; i < key->n && pool->want[c] & WANT_SUM; i++)
+            headers(slot_at(key, pool->columns, i))[c].before += by * x;
+        for (int i = first; i < key->n && pool->want[c] & WANT_SQUARES; i++)
+            headers(slot_at(key, pool->columns, i))[c].squares_before +=
+                by < 0 ? -squared(x) : squared(x);
     }
 }
 
@@ -1036,6 +1124,12 @@ static Position key_after(const Key *key, int columns, int64_t t, int64_t s)
     return (Position){low - 1, first};
 }
 
+/* How many events lie before a position. */
+static inline int64_t place_of(const Key *key, int columns, Position position)
+{
+    return slot_at(key, columns, position.slot)->before + position.at;
+}
+
 /* Make room where the block of `position` is full: double it, open a new one behind it
    (appending) or split it. Moves the position along with the event it points at. */
 static int make_room(Pool *pool, Key *key, Position *position)
@@ -1058,18 +1152,18 @@ static int make_room(Pool *pool, Key *key, Position *position)
     block_copy(more, full, columns, kept, BLOCK - kept);
     slot->n = kept;
     if (!appending)
-        slot_count(slot, columns);
+        slot_count(pool, slot);
     if (slot_open(pool, key, position->slot + 1, more)) {
         slot = slot_at(key, columns, position->slot);
         slot->n = BLOCK;
-        slot_count(slot, columns);
+        slot_count(pool, slot);
         block_return(pool, more);
         return -1;
     }
     if (!appending) {
         slot = slot_at(key, columns, position->slot + 1);
         slot->n = BLOCK - kept;
-        slot_count(slot, columns);
+        slot_count(pool, slot);
     }
     if (appending || position->at > kept)
         *position = (Position){position->slot + 1, position->at - kept};
@@ -1107,56 +1201,46 @@ static int key_insert(Pool *pool, Key *key, int64_t t, int64_t s, const int64_t 
         if (at < slot->n)
             memmove(column + 1, column, (size_t)(slot->n - at) * sizeof(int64_t));
         *column = c == -2 ? t : c == -1 ? s : x[c];
-        if (c >= 0)
-            header_add(&headers(slot)[c], x[c]);
+        if (c >= 0 && pool->want[c])
+            header_add(&headers(slot)[c], pool->want[c], x[c]);
     }
     slot->n++;
     if (at == 0)
         slot->t = t;
-    for (int i = position.slot + 1; i < key->n; i++) {
-        Slot *later = slot_at(key, columns, i);
-        later->before++;
-        for (int c = 0; c < columns; c++) {
-            headers(later)[c].before += x[c];
-            headers(later)[c].squares_before += squared(x[c]);
-        }
-    }
+    if (position.slot + 1 < key->n)
+        count_before(pool, key, position.slot + 1, slot->block, at, 1);
     return 0;
 }
 
-/* Take the event (t, s) out. Returns whether there was one. */
-static int key_retract(Pool *pool, Key *key, int64_t t, int64_t s)
+/* Find the event (t, s), the last one of several. Returns whether there is one. */
+static int key_find(const Key *key, int columns, int64_t t, int64_t s, Position *position)
 {
-    int columns = pool->columns;
-    Position position = key_after(key, columns, t, s);
-    if (key->n == 0 || position.at == 0)
+    *position = key_after(key, columns, t, s);
+    if (key->n == 0 || position->at == 0)
         return 0;
+    Block *block = slot_at(key, columns, position->slot)->block;
+    position->at--;
+    return times(block)[position->at] == t && sequences(block)[position->at] == s;
+}
+
+/* Take an event out. */
+static void key_remove(Pool *pool, Key *key, Position position)
+{
+    int columns = pool->columns, at = position.at;
     Slot *slot = slot_at(key, columns, position.slot);
-    int at = position.at - 1;
-    if (times(slot->block)[at] != t || sequences(slot->block)[at] != s)
-        return 0;
-    for (int i = position.slot + 1; i < key->n; i++) {
-        Slot *later = slot_at(key, columns, i);
-        later->before--;
-        for (int c = 0; c < columns; c++) {
-            int64_t x = values(slot->block, c)[at];
-            headers(later)[c].before -= x;
-            headers(later)[c].squares_before -= squared(x);
-        }
-    }
+    count_before(pool, key, position.slot + 1, slot->block, at, -1);
     for (int c = -2; c < columns; c++) {
         int64_t *column = values(slot->block, c) + at;
         memmove(column, column + 1, (size_t)(slot->n - at - 1) * sizeof(int64_t));
     }
     if (--slot->n) {
-        slot_count(slot, columns);
-        return 1;
+        slot_count(pool, slot);
+        return;
     }
     block_return(pool, slot->block);
     memmove(slot, (char *)slot + slot_size(columns),
             (size_t)(key->n - position.slot - 1) * slot_size(columns));
     key->n--;
-    return 1;
 }
 
 /* The sum of a column over all events of the key before `position`. */
@@ -1249,28 +1333,577 @@ static void gather(const Key *key, int columns, int column, Position low, Positi
     }
 }
 
+/* ---------------------------------------------------------------- counters that slide */
+
+/* The distinct values of a column of a key, numbered in ascending order. */
+typedef struct {
+    int64_t *value; /* by number */
+    uint32_t *cell; /* open addressing: a number + 1, 0 where free */
+    size_t value_held, cell_held, cells;
+    int64_t n;
+} Numbers;
+
+#define RANKS 54 /* of a register: 1 to 53 */
+#define LEVELS 4 /* the counts, and of 64, 64 * 64 and 64 * 64 * 64 of them the sum */
+#define FEW 16   /* so few events are looked at one by one */
+
+/* Per register how many distinct values have each rank; one is the greatest that has any. */
+typedef struct {
+    uint32_t count[HLL_SIZE][RANKS];
+    uint64_t any[HLL_SIZE]; /* bit r: some value has rank r */
+    uwide sum;              /* of 2**(60 - greatest rank) */
+    int empty;
+} Registers;
+
+/* How often each value, by its number, is in the window. */
+typedef struct {
+    uint32_t *count[LEVELS]; /* those above the first only if there is a quantile */
+    size_t held[LEVELS];
+    int64_t n, found; /* how many events there are, and how many values */
+    Registers *registers;
+    /* A tournament for the most frequent value: node i wins over 2i and 2i + 1, the value 0 stands
+       at `leaves`; only if there is a top. */
+    uint32_t *winner;
+    size_t winner_held, leaves;
+    int64_t *top, tops; /* count << 32 | number of those that lead; none after a change */
+} Counts;
+
+/* Which events of a key lie before: those up to and with (t, s). `at` is how many they are,
+   `place` where the next one is, if the key is in blocks. */
+typedef struct {
+    int64_t t, s, at;
+    Position place;
+} Edge;
+
+typedef struct {
+    const Sliding *of;
+    Edge low, high;             /* the events that are counted */
+    int64_t seen_from, seen_to; /* how the last read's edges lay */
+    int64_t turn;
+    int serves; /* whether the counters are those of this turn's read */
+    Counts counts;
+    wide half[HALF_LIVES]; /* sums by half-life, modulo HALF_LIVES */
+} Slide;
+
+/* The counters of one key, offline. */
+typedef struct {
+    int n, columns;
+    Slide *slide;
+    Numbers *numbers; /* per column */
+    int64_t turn;
+    int on; /* whether the key has more than FEW events */
+} Slides;
+
+static void slides_free(Slides *slides)
+{
+    for (int i = 0; slides->slide && i < slides->n; i++) {
+        Counts *counts = &slides->slide[i].counts;
+        for (int level = 0; level < LEVELS; level++)
+            free(counts->count[level]);
+        free(counts->registers);
+        free(counts->winner);
+        free(counts->top);
+    }
+    for (int i = 0; slides->numbers && i < slides->columns; i++) {
+        free(slides->numbers[i].value);
+        free(slides->numbers[i].cell);
+    }
+    free(slides->slide);
+    free(slides->numbers);
+}
+
+/* Returns 0, or -1 on no memory; to be freed either way. */
+static int slides_open(Slides *slides, const Plan *plan)
+{
+    *slides = (Slides){.n = plan->slides, .columns = plan->columns};
+    if (!plan->slides)
+        return 0;
+    slides->slide = calloc((size_t)plan->slides, sizeof(Slide));
+    slides->numbers = calloc((size_t)plan->columns + 1, sizeof(Numbers));
+    if (!slides->slide || !slides->numbers)
+        return -1;
+    for (int i = 0; i < plan->slides; i++) {
+        Slide *slide = &slides->slide[i];
+        slide->of = &plan->sliding[i];
+        if (slide->of->ranks &&
+            !(slide->counts.top = malloc((size_t)slide->of->ranks * sizeof(int64_t))))
+            return -1;
+    }
+    return 0;
+}
+
+/* The cell of a value, or the free one where it belongs. */
+static inline size_t cell_of(const Numbers *numbers, int64_t x)
+{
+    size_t at = (size_t)mixed((uint64_t)x) & (numbers->cells - 1);
+    while (numbers->cell[at] && numbers->value[numbers->cell[at] - 1] != x)
+        at = (at + 1) & (numbers->cells - 1);
+    return at;
+}
+
+/* Give every value its cell anew, in a table of so many. Returns 0, or -1 on no memory. */
+static int numbers_place(Numbers *numbers, size_t cells)
+{
+    if (reserve(&numbers->cell, &numbers->cell_held, cells, sizeof(uint32_t)))
+        return -1;
+    memset(numbers->cell, 0, cells * sizeof(uint32_t));
+    numbers->cells = cells;
+    for (int64_t i = 0; i < numbers->n; i++)
+        numbers->cell[cell_of(numbers, numbers->value[i])] = (uint32_t)i + 1;
+    return 0;
+}
+
+static int by_value(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Number the values at one word of a key's records. Returns 0, or -1 on no memory. */
+static int numbers_fill(Numbers *numbers, const int64_t *records, Py_ssize_t n, int width, int word)
+{
+    numbers->n = 0;
+    if (numbers_place(numbers, 64))
+        return -1;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        int64_t x = records[i * width + word];
+        size_t at = cell_of(numbers, x);
+        if (numbers->cell[at])
+            continue;
+        if (reserve(&numbers->value, &numbers->value_held, (size_t)numbers->n + 1, sizeof x))
+            return -1;
+        numbers->value[numbers->n] = x;
+        numbers->cell[at] = (uint32_t)++numbers->n;
+        if (2 * (size_t)numbers->n > numbers->cells && numbers_place(numbers, 2 * numbers->cells))
+            return -1;
+    }
+    qsort(numbers->value, (size_t)numbers->n, sizeof(int64_t), by_value);
+    return numbers_place(numbers, numbers->cells);
+}
+
+static inline int greatest(uint64_t any) { return any ? 63 - __builtin_clzll(any) : 0; }
+
+/* Hear that a distinct value came (by = 1) or went (by = -1). */
+static void registers_change(Registers *registers, int64_t x, int by)
+{
+    int rank, at = register_of(x, &rank);
+    uint64_t *any = &registers->any[at];
+    int before = greatest(*any);
+    registers->count[at][rank] += (uint32_t)by;
+    if (registers->count[at][rank])
+        *any |= (uint64_t)1 << rank;
+    else
+        *any &= ~((uint64_t)1 << rank);
+    int after = greatest(*any);
+    registers->sum += ((uwide)1 << (60 - after)) - ((uwide)1 << (60 - before));
+    registers->empty += (after == 0) - (before == 0);
+}
+
+/* Tell the registers of all values that are there. */
+static void registers_change_all(Counts *counts, const Numbers *numbers, int by)
+{
+    for (int64_t i = 0; i < numbers->n; i++)
+        if (counts->count[0][i])
+            registers_change(counts->registers, numbers->value[i], by);
+}
+
+/* Make registers of the values that are there. Returns 0, or -1 on no memory. */
+static int registers_make(Counts *counts, const Numbers *numbers)
+{
+    if (!(counts->registers = calloc(1, sizeof(Registers))))
+        return -1;
+    counts->registers->sum = (uwide)HLL_SIZE << 60;
+    counts->registers->empty = HLL_SIZE;
+    registers_change_all(counts, numbers, 1);
+    return 0;
+}
+
+#define NOBODY UINT32_MAX
+
+/* Play again what a value takes part in; it does not while its count is 0. A greater count wins,
+   of equals the smaller value, which stands to the left. */
+static void replay(Counts *counts, uint32_t number)
+{
+    uint32_t *winner = counts->winner;
+    const uint32_t *count = counts->count[0];
+    size_t node = counts->leaves + number;
+    winner[node] = count[number] ? number : NOBODY;
+    for (node /= 2; node; node /= 2) {
+        uint32_t left = winner[2 * node], right = winner[2 * node + 1];
+        int second = right != NOBODY && (left == NOBODY || count[right] > count[left]);
+        winner[node] = second ? right : left;
+    }
+}
+
+/* Forget the counts of the key before, whose values were numbered as they still are. */
+static void counts_forget(Counts *counts, const Numbers *numbers)
+{
+    if (counts->registers && counts->n)
+        registers_change_all(counts, numbers, -1);
+    counts->n = counts->found = counts->tops = 0;
+}
+
+/* Begin with nothing of a key of these values. Returns 0, or -1 on no memory. */
+static int counts_begin(Counts *counts, const Sliding *of, const Numbers *numbers)
+{
+    size_t n = (size_t)numbers->n;
+    for (int level = 0; level < (of->ordered ? LEVELS : 1); level++) {
+        size_t size = (n >> (6 * level)) + 1;
+        if (reserve(&counts->count[level], &counts->held[level], size, sizeof(uint32_t)))
+            return -1;
+        memset(counts->count[level], 0, size * sizeof(uint32_t));
+    }
+    if (!of->ranks)
+        return 0;
+    counts->leaves = 1;
+    while (counts->leaves < n)
+        counts->leaves *= 2;
+    if (reserve(&counts->winner, &counts->winner_held, 2 * counts->leaves, sizeof(uint32_t)))
+        return -1;
+    memset(counts->winner, 0xff, 2 * counts->leaves * sizeof(uint32_t)); /* NOBODY */
+    return 0;
+}
+
+static void counts_change(Slide *slide, const Numbers *numbers, const int64_t *x, int64_t n, int by)
+{
+    Counts *counts = &slide->counts;
+    const int levels = slide->of->ordered ? LEVELS : 1;
+    counts->tops = 0;
+    counts->n += by * n;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t number = numbers->cell[cell_of(numbers, x[i])] - 1;
+        uint32_t before = counts->count[0][number];
+        for (int level = 0; level < levels; level++)
+            counts->count[level][number >> (6 * level)] += (uint32_t)by;
+        if (!before || !counts->count[0][number]) {
+            counts->found += by;
+            if (counts->registers)
+                registers_change(counts->registers, x[i], by);
+        }
+        if (slide->of->ranks)
+            replay(counts, number);
+    }
+}
+
+/* The number of the value of a rank, counted from 0. */
+static int64_t number_at(const Counts *counts, int64_t rank)
+{
+    int64_t at = 0;
+    for (int level = LEVELS - 1; level >= 0; level--) {
+        const uint32_t *count = counts->count[level];
+        for (at *= 64; count[at] <= rank; at++)
+            rank -= count[at];
+    }
+    return at;
+}
+
+/* Take the values that lead out of the tournament, one after the other, and put them back. */
+static void lead(Counts *counts, int64_t ranks)
+{
+    int64_t most = ranks < counts->found ? ranks : counts->found;
+    for (; counts->tops < most; counts->tops++) {
+        uint32_t best = counts->winner[1];
+        counts->top[counts->tops] = (int64_t)counts->count[0][best] << 32 | best;
+        counts->count[0][best] = 0;
+        replay(counts, best);
+    }
+    for (int64_t i = 0; i < most; i++) {
+        uint32_t best = (uint32_t)counts->top[i];
+        counts->count[0][best] = (uint32_t)(counts->top[i] >> 32);
+        replay(counts, best);
+    }
+}
+
+static void halves_change(Slide *slide, const int64_t *t, const int64_t *x, int64_t n, int by)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t weight;
+        int64_t its = half_life_of(t[i], slide->of->half_life, &weight);
+        wide value = (wide)weight * (slide->of->column < 0 ? 1 : x[i]);
+        slide->half[its & (HALF_LIVES - 1)] += by < 0 ? -value : value;
+    }
+}
+
+static double halves_sum(const Slide *slide, const Output *output, int64_t q)
+{
+    uint64_t now;
+    int64_t first = half_life_of(q, slide->of->half_life, &now) - (HALF_LIVES - 1);
+    Big total = {{0}};
+    for (int i = 0; i < HALF_LIVES; i++) {
+        wide sum = slide->half[(first + i) & (HALF_LIVES - 1)];
+        if (sum)
+            total = big_add(total, big_shifted(big_of(sum), i));
+    }
+    return decayed_of(output, total, now);
+}
+
+/* Add events to the counters (by = 1) or take them away (by = -1). */
+static void slide_change(Slides *slides, Slide *slide, const int64_t *t, const int64_t *x, int64_t n,
+                         int by)
+{
+    if (slide->of->half_life)
+        halves_change(slide, t, x, n, by);
+    else
+        counts_change(slide, &slides->numbers[slide->of->column], x, n, by);
+}
+
+/* Begin with a key: n records with the first value at a word. Returns 0, or -1 on no memory. */
+static int slides_begin(Slides *slides, const int64_t *records, Py_ssize_t n, int width, int word)
+{
+    slides->on = slides->n && n > FEW;
+    if (!slides->on)
+        return 0;
+    for (int i = 0; i < slides->n; i++)
+        if (!slides->slide[i].of->half_life)
+            counts_forget(&slides->slide[i].counts, &slides->numbers[slides->slide[i].of->column]);
+    for (int c = 0; c < slides->columns; c++)
+        slides->numbers[c].n = 0;
+    for (int i = 0; i < slides->n; i++) {
+        Slide *slide = &slides->slide[i];
+        int column = slide->of->column;
+        slide->low = slide->high = (Edge){.t = INT64_MIN, .s = INT64_MIN};
+        slide->seen_from = slide->seen_to = 0;
+        memset(slide->half, 0, sizeof slide->half);
+        if (slide->of->half_life)
+            continue;
+        if (!slides->numbers[column].n &&
+            numbers_fill(&slides->numbers[column], records, n, width, word + column))
+            return -1;
+        if (counts_begin(&slide->counts, slide->of, &slides->numbers[column]))
+            return -1;
+    }
+    return 0;
+}
+
+/* First of t[0..n) greater than T, looked for from `from` on. t[-1] and t[n] are sentinels. */
+static inline Py_ssize_t seek(const int64_t *t, Py_ssize_t n, Py_ssize_t from, int64_t T)
+{
+    Py_ssize_t low, high, step = 8;
+    if (t[from - 1] <= T) {
+        for (int i = 0; i < 8; i++, from++)
+            if (t[from] > T)
+                return from;
+        for (low = from, high = from; high < n && t[high] <= T; step *= 2) {
+            low = high + 1;
+            high = n - high > step ? high + step : n;
+        }
+    } else {
+        for (high = from - 1, low = high; low > 0 && t[low - 1] > T; step *= 2) {
+            high = low - 1;
+            low = low > step ? low - step : 0;
+        }
+    }
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (t[middle] <= T)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Where the events of a key are: side by side, or in blocks. */
+typedef struct {
+    Slides *slides;
+    const int64_t *t, *x; /* side by side, x of one column; t has a sentinel on each side */
+    Py_ssize_t n;
+    const Key *key;
+    int columns;
+    Scratch *scratch;
+} Source;
+
+/* Find the events between two edges side by side. Returns 0, or -1 on no memory. */
+static int bring(const Source *source, const Sliding *of, const Edge *low, const Edge *high,
+                 const int64_t **t, const int64_t **x)
+{
+    if (!source->key) {
+        *t = source->t + low->at;
+        *x = source->x + low->at;
+        return 0;
+    }
+    Scratch *scratch = source->scratch;
+    size_t n = (size_t)(high->at - low->at);
+    if (reserve(&scratch->x, &scratch->x_held, n, sizeof(int64_t)) ||
+        reserve(&scratch->t, &scratch->t_held, n, sizeof(int64_t)))
+        return -1;
+    if (of->column >= 0)
+        gather(source->key, source->columns, of->column, low->place, high->place, scratch->x);
+    if (of->half_life)
+        gather(source->key, source->columns, -2, low->place, high->place, scratch->t);
+    *t = scratch->t;
+    *x = scratch->x;
+    return 0;
+}
+
+/* Count the events between two edges. Returns 0, or -1 on no memory. */
+static int count_between(const Source *source, Slide *slide, const Edge *low, const Edge *high,
+                         int by)
+{
+    const int64_t *t, *x;
+    if (high->at <= low->at)
+        return 0;
+    if (bring(source, slide->of, low, high, &t, &x))
+        return -1;
+    slide_change(source->slides, slide, t, x, high->at - low->at, by);
+    return 0;
+}
+
+static inline int64_t apart(int64_t a, int64_t b) { return a < b ? b - a : a - b; }
+
+/* Bring the counters to the events between two edges: leaving ones first, as no more than
+   HALF_LIVES may be there at a time. Returns 0, or -1 on no memory. */
+static int slide_to(const Source *source, Slide *slide, Edge low, Edge high)
+{
+    Edge from = slide->low, to = slide->high;
+    int status;
+    slide->low = low;
+    slide->high = high;
+    if (to.at <= low.at || high.at <= from.at)
+        status = count_between(source, slide, &from, &to, -1) ||
+                 count_between(source, slide, &low, &high, 1);
+    else
+        status = count_between(source, slide, &from, &low, -1) ||
+                 count_between(source, slide, &high, &to, -1) ||
+                 count_between(source, slide, &low, &from, 1) ||
+                 count_between(source, slide, &to, &high, 1);
+    return status ? -1 : 0;
+}
+
+/* Find an edge by its time and sequence; side by side, from where it is said to be. */
+static void edge_find(const Source *source, Edge *edge)
+{
+    if (!source->key) {
+        edge->at = seek(source->t, source->n, edge->at, edge->t);
+        return;
+    }
+    edge->place = key_after(source->key, source->columns, edge->t, edge->s);
+    edge->at = place_of(source->key, source->columns, edge->place);
+}
+
+/* Bring the counters to a read's events where that is less work than looking at each of them, or
+   the read before was near; so reads all over the place cost what they cost one by one. Returns
+   whether the counters are there, or -1 on no memory. */
+static int slide_serves(const Source *source, Slide *slide, Edge low, Edge high)
+{
+    const int64_t n = high.at - low.at, dear = 4; /* there and back, and each a little more */
+    if (slide->turn == source->slides->turn)
+        return slide->serves;
+    slide->turn = source->slides->turn;
+    if (source->key) { /* it may have changed */
+        edge_find(source, &slide->low);
+        edge_find(source, &slide->high);
+    }
+    if (slide->low.at > slide->high.at)
+        slide->low = slide->high;
+    int64_t way = apart(slide->low.at, low.at) + apart(slide->high.at, high.at);
+    int64_t step = apart(slide->seen_from, low.at) + apart(slide->seen_to, high.at);
+    slide->seen_from = low.at;
+    slide->seen_to = high.at;
+    slide->serves = n > FEW && (dear * way <= n || dear * step <= n);
+    return slide->serves && slide_to(source, slide, low, high) ? -1 : slide->serves;
+}
+
+/* One result from the counters, which are those of its window. Returns 0, or -1 on no memory. */
+static int slide_result(const Source *source, Slide *slide, const Output *output, int64_t q,
+                        double *out)
+{
+    Counts *counts = &slide->counts;
+    const Numbers *numbers = &source->slides->numbers[output->column < 0 ? 0 : output->column];
+    switch (output->op) {
+    case DISTINCT:
+        *out = (double)counts->found;
+        if (counts->found <= output->argument)
+            return 0;
+        if (!counts->registers && registers_make(counts, numbers))
+            return -1;
+        *out = estimated(counts->registers->sum, counts->registers->empty, output->argument);
+        return 0;
+    case TOP:
+        *out = output->empty;
+        if (counts->found < output->argument)
+            return 0;
+        if (!counts->tops)
+            lead(counts, slide->of->ranks);
+        *out = value_of(output, numbers->value[(uint32_t)counts->top[output->argument - 1]]);
+        return 0;
+    case QUANTILE: {
+        int64_t x = numbers->value[number_at(counts, rank_of(output, counts->n))];
+        *out = value_of(output, counts->n > EXACT_RANKS ? middle_of(bucket_of(x)) : x);
+        return 0;
+    }
+    default:
+        *out = halves_sum(slide, output, q);
+        return 0;
+    }
+}
+
+/* One past the last time that counts for nothing in a decayed sum read at q. */
+static inline int64_t faded_until(const Sliding *of, int64_t q)
+{
+    uint64_t now;
+    return (half_life_of(q, of->half_life, &now) - (HALF_LIVES - 1)) * of->half_life - 1;
+}
+
+/* One result that scans, over the events between two edges, some at least in its window. The
+   faded ones are left out of a decayed sum: they count for nothing. Returns 0, or -1. */
+static int slid(const Source *source, const Output *output, Edge low, Edge high, int64_t q,
+                double *out)
+{
+    Slide *slide = &source->slides->slide[output->slide];
+    if (slide->of->half_life) {
+        Edge fresh = {.t = faded_until(slide->of, q), .s = INT64_MAX, .at = slide->low.at};
+        edge_find(source, &fresh);
+        low = fresh.at < low.at ? low : fresh.at < high.at ? fresh : high;
+    }
+    int serves = source->slides->on ? slide_serves(source, slide, low, high) : 0;
+    if (serves)
+        return serves < 0 ? -1 : slide_result(source, slide, output, q, out);
+    const int64_t *t, *x;
+    if (bring(source, slide->of, &low, &high, &t, &x))
+        return -1;
+    return scan(output, t, x, high.at - low.at, q, source->scratch, out);
+}
+
+/* An event of a key in blocks came (by = 1) or goes (by = -1): count it wherever it lies between
+   the edges. */
+static void slides_hear(Slides *slides, int64_t t, int64_t s, const int64_t *x, int by)
+{
+    for (int i = 0; slides->on && i < slides->n; i++) {
+        Slide *slide = &slides->slide[i];
+        const Edge *low = &slide->low, *high = &slide->high;
+        int behind = t > low->t || (t == low->t && s > low->s);
+        int within = t < high->t || (t == high->t && s <= high->s);
+        if (behind && within)
+            slide_change(slides, slide, &t, &x[slide->of->column < 0 ? 0 : slide->of->column], 1,
+                         by);
+    }
+}
+
 /* What a read writes on the side. */
 typedef struct {
     Tally *tally;
     Scratch *scratch;
+    Slides *slides; /* NULL online: there every read is by itself */
 } Aside;
 
-/* One result that looks at every event of [low, high) of a key. Returns 0, or -1 on no memory. */
-static int key_scan(const Key *key, int columns, const Output *output, Position low, Position high,
-                    int64_t n, int64_t q, Scratch *scratch, double *out)
+/* One result that looks at every event between two edges of a key. Returns 0, or -1 on no
+   memory. */
+static int key_scan(const Plan *plan, const Key *key, const Output *output, const Edge *low,
+                    const Edge *high, int64_t q, Aside aside, double *out)
 {
-    if (n == 0) {
+    Source source = {.slides = aside.slides, .key = key, .columns = plan->columns,
+                     .scratch = aside.scratch};
+    const int64_t *t, *x;
+    if (low->at >= high->at) {
         *out = output->empty;
         return 0;
     }
-    if (reserve(&scratch->x, &scratch->x_held, (size_t)n, sizeof(int64_t)) ||
-        reserve(&scratch->t, &scratch->t_held, (size_t)n, sizeof(int64_t)))
+    if (aside.slides)
+        return slid(&source, output, *low, *high, q, out);
+    if (bring(&source, &plan->sliding[output->slide], low, high, &t, &x))
         return -1;
-    if (output->column >= 0)
-        gather(key, columns, output->column, low, high, scratch->x);
-    if (output->op == DECAYED_SUM || output->op == DECAYED_COUNT)
-        gather(key, columns, -2, low, high, scratch->t);
-    return scan(output, scratch->t, scratch->x, n, q, scratch, out);
+    return scan(output, t, x, high->at - low->at, q, aside.scratch, out);
 }
 
 /* The value that is the first or the last, how long before q the last event was, or its
@@ -1307,12 +1940,14 @@ static int key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, As
         write_empty(plan, line);
         return 0;
     }
+    if (aside.slides)
+        aside.slides->turn++;
     for (int g = 0; g < plan->groups; g++) {
         const Group *group = &plan->group[g];
         int64_t from = aligned(q, group->align);
         Position high = key_after(key, columns, from - group->near, tie_of(group, tie));
         Position edge = high;
-        Slot *upper = slot_at(key, columns, high.slot);
+        Edge upper = {from - group->near, tie_of(group, tie), place_of(key, columns, high), high};
         for (int i = group->need; i < group->need_end; i++) {
             int column = plan->need[i].column;
             tally[column] = (Tally){.min = INT64_MAX, .max = INT64_MIN};
@@ -1324,7 +1959,8 @@ static int key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, As
         for (int w = group->first; w < group->end; w++) {
             const Window *window = &plan->window[w];
             Position low = key_after(key, columns, from - window->far, INT64_MAX);
-            int64_t n = upper->before + high.at - slot_at(key, columns, low.slot)->before - low.at;
+            Edge lower = {from - window->far, INT64_MAX, place_of(key, columns, low), low};
+            int64_t n = upper.at - lower.at;
             for (int i = group->need; i < group->need_end; i++) {
                 int column = plan->need[i].column;
                 if (plan->need[i].want & WANT_SUM)
@@ -1340,7 +1976,7 @@ static int key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, As
             for (int i = window->first; i < window->end; i++) {
                 const Output *output = &plan->output[i];
                 if (scans(output->op)) {
-                    status |= key_scan(key, columns, output, low, high, n, q, aside.scratch,
+                    status |= key_scan(plan, key, output, &lower, &upper, q, aside,
                                        &line[output->place]);
                     continue;
                 }
@@ -1349,7 +1985,7 @@ static int key_read(const Plan *plan, const Key *key, int64_t q, int64_t tie, As
                              output->op == MIN ? found->min : found->max};
                 if (n && output->op >= FIRST)
                     seen.picked = pick(key, columns, output, low, high, q);
-                line[output->place] = finalise(output, &seen);
+                line[output->place] = finalise(output, seen);
             }
         }
     }
@@ -1702,6 +2338,8 @@ typedef struct {
     Key key;
     Tally *tally;
     Scratch scratch;
+    Slides slides;
+    int64_t *leaving; /* the values of an event that ends */
 } Bench;
 
 static void bench_free(Bench *bench)
@@ -1709,6 +2347,8 @@ static void bench_free(Bench *bench)
     key_free(&bench->pool, &bench->key);
     pool_free(&bench->pool);
     scratch_free(&bench->scratch);
+    slides_free(&bench->slides);
+    free(bench->leaving);
     free(bench->arena);
     free(bench->edges);
     free(bench->tally);
@@ -1717,10 +2357,12 @@ static void bench_free(Bench *bench)
 static int bench_open(Bench *bench, const Plan *plan)
 {
     memset(bench, 0, sizeof *bench);
-    bench->pool.columns = plan->columns;
+    bench->pool = (Pool){.columns = plan->columns, .want = plan->want};
     bench->edges = calloc((size_t)(plan->groups + plan->windows), sizeof(Py_ssize_t));
     bench->tally = calloc((size_t)plan->columns + 1, sizeof(Tally));
-    return bench->edges && bench->tally ? 0 : -1;
+    bench->leaving = calloc((size_t)plan->columns + 1, sizeof(int64_t));
+    int slides = slides_open(&bench->slides, plan);
+    return bench->edges && bench->tally && bench->leaving ? slides : -1;
 }
 
 /* Extremes of any range from a sparse table over runs of 32 events: level l, entry i covers
@@ -1785,34 +2427,6 @@ static int64_t extreme(const int64_t *x, const int64_t *table, Py_ssize_t runs, 
             if (greatest ? x[i] > best : x[i] < best)
                 best = x[i];
     return best;
-}
-
-/* First of t[0..n) greater than T, looked for from `from` on. t[-1] and t[n] are sentinels. */
-static inline Py_ssize_t seek(const int64_t *t, Py_ssize_t n, Py_ssize_t from, int64_t T)
-{
-    Py_ssize_t low, high, step = 8;
-    if (t[from - 1] <= T) {
-        for (int i = 0; i < 8; i++, from++)
-            if (t[from] > T)
-                return from;
-        for (low = from, high = from; high < n && t[high] <= T; step *= 2) {
-            low = high + 1;
-            high = n - high > step ? high + step : n;
-        }
-    } else {
-        for (high = from - 1, low = high; low > 0 && t[low - 1] > T; step *= 2) {
-            high = low - 1;
-            low = low > step ? low - step : 0;
-        }
-    }
-    while (low < high) {
-        Py_ssize_t middle = low + (high - low) / 2;
-        if (t[middle] <= T)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 /* First of [0, high), all at or before q, that lies at q behind the sequence `tie`. */
@@ -1897,7 +2511,7 @@ static int lay_out(const Job *job, Bench *bench, const int64_t *events)
         int64_t *x = bench->x + n * c;
         wide *sums = bench->sums + (n + 1) * c, total = 0;
         sums[0] = 0;
-        for (Py_ssize_t i = 0; i < n; i++) {
+        for (Py_ssize_t i = 0; i < n; i++) { /* sums cost nothing beside the fetching */
             x[i] = events[(ranks ? (Py_ssize_t)ranks[i].at : i) * width + skip + c];
             sums[i + 1] = total += x[i];
         }
@@ -1926,8 +2540,8 @@ static inline void expect(const Job *job, const int64_t *read)
 }
 
 /* One result over the laid out events [low, high), read at q. Returns 0, or -1 on no memory. */
-static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
-                         int64_t q, double *out)
+static APART int result_rare(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
+                             int64_t q, double *out)
 {
     Py_ssize_t column = output->column < 0 ? 0 : output->column, from = (bench->n + 1) * column;
     const int64_t *x = bench->x + bench->n * column;
@@ -1935,11 +2549,8 @@ static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_
     switch (low < high ? output->op : COUNT) {
     case VAR:
     case STD:
-        seen.squares = bench->squares[from + high] - bench->squares[from + low];
-        /* fall through */
-    case SUM:
-    case MEAN:
         seen.total = bench->sums[from + high] - bench->sums[from + low];
+        seen.squares = bench->squares[from + high] - bench->squares[from + low];
         break;
     case MIN:
         seen.picked = extreme(x, bench->low + bench->table * column, bench->runs, low, high, 0);
@@ -1961,14 +2572,32 @@ static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_
         break;
     case COUNT:
         break;
-    default:
-        return scan(output, bench->t + low, x + low, high - low, q, &bench->scratch, out);
+    default: {
+        Source source = {.slides = &bench->slides, .t = bench->t, .x = x, .n = bench->n,
+                         .scratch = &bench->scratch};
+        return slid(&source, output, (Edge){.at = low}, (Edge){.at = high}, q, out);
     }
-    *out = finalise(output, &seen);
+    }
+    *out = finalise(output, seen);
     return 0;
 }
 
-/* Answer the reads of a key from what was laid out. */
+static inline int result(Bench *bench, const Output *output, Py_ssize_t low, Py_ssize_t high,
+                         int64_t q, double *out)
+{
+    if (!is_common(output->op))
+        return result_rare(bench, output, low, high, q, out);
+    wide total = 0;
+    if (output->op != COUNT) {
+        const wide *sums = bench->sums + (bench->n + 1) * output->column;
+        total = sums[high] - sums[low];
+    }
+    *out = finalise_common(output, high - low, total);
+    return 0;
+}
+
+/* Answer the reads of a key from what was laid out; those of counters that slide in order of
+   their moments. */
 static int answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, Py_ssize_t count)
 {
     int status = 0;
@@ -1977,14 +2606,18 @@ static int answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, P
     int width = job->reads.width;
     Py_ssize_t n = bench->n, known = 0;
     Py_ssize_t *group_edge = bench->edges, *window_edge = bench->edges + plan->groups;
+    const Rank *ranks = bench->slides.on ? bench->read_ranks : NULL;
+    if (ranks)
+        rank_records(reads, count, width, 1, 2, bench->read_ranks);
     memset(bench->edges, 0, (size_t)(plan->groups + plan->windows) * sizeof(Py_ssize_t));
     for (Py_ssize_t r = 0; r < count; r++) {
-        const int64_t *read = reads + r * width;
+        const int64_t *read = reads + (ranks ? (Py_ssize_t)ranks[r].at : r) * width;
         double *line = line_of(job, read);
         int64_t q = read[1], tie = read[2];
         Py_ssize_t limit = n;
+        bench->slides.turn++;
         if (r + 8 < count)
-            expect(job, read + 8 * width);
+            expect(job, ranks ? reads + (Py_ssize_t)ranks[r + 8].at * width : read + 8 * width);
         if (job->bounded)
             limit = known = read[3] == INT64_MAX ? n : seek(bench->a, n, known, read[3]);
         for (int g = 0; g < plan->groups; g++) {
@@ -2007,6 +2640,20 @@ static int answer_laid_out(const Job *job, Bench *bench, const int64_t *reads, P
     return status;
 }
 
+/* Take an event out of the key and the counters. */
+static void leave(Bench *bench, int64_t t, int64_t s)
+{
+    int columns = bench->pool.columns;
+    Position position;
+    if (!key_find(&bench->key, columns, t, s, &position))
+        return;
+    Block *block = slot_at(&bench->key, columns, position.slot)->block;
+    for (int c = 0; c < columns; c++)
+        bench->leaving[c] = values(block, c)[position.at];
+    slides_hear(&bench->slides, t, s, bench->leaving, -1);
+    key_remove(&bench->pool, &bench->key, position);
+}
+
 /* Replay the key: events and reads in order of arrival; an event is there for the reads from its
    arrival up to its end. */
 static int answer_replayed(const Job *job, Bench *bench, const int64_t *events,
@@ -2014,7 +2661,7 @@ static int answer_replayed(const Job *job, Bench *bench, const int64_t *events,
 {
     int width = job->events.width, read_width = job->reads.width, status = 0;
     const int skip = 4 + job->ending;
-    Aside aside = {bench->tally, &bench->scratch};
+    Aside aside = {bench->tally, &bench->scratch, &bench->slides};
     const Rank *ranks = bench->ranks, *ends = bench->end_ranks, *read_ranks = bench->read_ranks;
     Py_ssize_t ending = job->ending ? bench->n : 0;
     rank_records(events, bench->n, width, 3, -1, bench->ranks);
@@ -2025,13 +2672,16 @@ static int answer_replayed(const Job *job, Bench *bench, const int64_t *events,
         int64_t known = read_ranks[r].first;
         for (; next < bench->n && ranks[next].first <= known && !status; next++) {
             const int64_t *event = events + (Py_ssize_t)ranks[next].at * width;
-            if (!ending || event[4] > event[3])
-                status = key_insert(&bench->pool, &bench->key, event[1], event[2], event + skip);
+            if (ending && event[4] <= event[3])
+                continue;
+            status = key_insert(&bench->pool, &bench->key, event[1], event[2], event + skip);
+            if (!status)
+                slides_hear(&bench->slides, event[1], event[2], event + skip, 1);
         }
         for (; over < ending && ends[over].first <= known && ends[over].first != NEVER; over++) {
             const int64_t *event = events + (Py_ssize_t)ends[over].at * width;
             if (event[4] > event[3])
-                key_retract(&bench->pool, &bench->key, event[1], event[2]);
+                leave(bench, event[1], event[2]);
         }
         const int64_t *read = reads + (Py_ssize_t)read_ranks[r].at * read_width;
         if (r + 8 < count)
@@ -2079,6 +2729,9 @@ static int answer_key(const Job *job, Bench *bench, Py_ssize_t first, Py_ssize_t
         return 0;
     }
     if (bench_clear(bench, job->plan, last - first, next - at))
+        return -1;
+    if (slides_begin(&bench->slides, events, last - first, job->events.width,
+                     3 + job->bounded + job->ending))
         return -1;
     if (!lay_out(job, bench, events))
         return answer_replayed(job, bench, events, reads, next - at);
@@ -2413,7 +3066,7 @@ static PyObject *state_new(PyTypeObject *type, PyObject *args, PyObject *keyword
         Py_DECREF(self);
         return NULL;
     }
-    self->pool.columns = self->plan.columns;
+    self->pool = (Pool){.columns = self->plan.columns, .want = self->plan.want};
     self->tally = calloc((size_t)self->plan.columns + 1, sizeof(Tally));
     self->values = calloc((size_t)self->plan.columns + 1, sizeof(int64_t));
     if (!self->tally || !self->values) {
@@ -2525,7 +3178,7 @@ static int key_fill(Pool *pool, Key *key, const int64_t *records, const Rank *ra
         }
         Slot *slot = slot_at(key, pool->columns, key->n - 1);
         slot->n = size;
-        slot_count(slot, pool->columns);
+        slot_count(pool, slot);
     }
     return 0;
 }
@@ -2619,7 +3272,7 @@ static PyObject *state_read(PyObject *object, PyObject *const *args, Py_ssize_t 
         status = -1;
     }
     if (status == 0 && key_read(&self->plan, state_find(self, code), q, tie,
-                                (Aside){self->tally, &self->scratch},
+                                (Aside){.tally = self->tally, .scratch = &self->scratch},
                                 (double *)out.view.buf + start)) {
         PyErr_NoMemory();
         status = -1;
@@ -2641,8 +3294,11 @@ static PyObject *state_retract(PyObject *object, PyObject *const *args, Py_ssize
         integer(args[1], "t", -TIME_LIMIT, TIME_LIMIT, &t) ||
         integer(args[2], "s", INT64_MIN, INT64_MAX, &s))
         return NULL;
+    Position position;
     Key *key = (Key *)state_find(self, code);
-    int found = key && key_retract(&self->pool, key, t, s);
+    int found = key && key_find(key, self->pool.columns, t, s, &position);
+    if (found)
+        key_remove(&self->pool, key, position);
     self->events -= found;
     return PyBool_FromLong(found);
 }

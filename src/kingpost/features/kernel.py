@@ -9,8 +9,22 @@ and columns is the caller's work.
 
 An event is (key code, time t, sequence s, one whole number per column); a window
 (far, near) read at q is over the events with q - far < t <= q - near, and with near == 0
-an event at exactly q counts only if s <= tie. An output is
-(op, column, far_us, near_us, default), op one of count, sum, mean, min, max and last.
+an event at exactly q counts only if s <= tie. With an alignment, q stands for the last
+microsecond before the last whole multiple of it. An output is
+(op, column, far_us, near_us, default, argument, align_us), with these ops:
+
+- count, since, sequence: of the events; column -1. since is q less the last event's time,
+  over the argument; sequence is that of the last event.
+- sum, mean, min, max, var, std: of the column, in units of its scale.
+- first, last: the column's value of the earliest and the latest event.
+- distinct: how many values, exactly up to the argument, above it by HyperLogLog.
+- top: the value whose frequency has the rank of the argument; of equals the smaller first.
+- quantile: the value of a rank, the argument in millionths; of more than 4,096 events the
+  middle of its bucket.
+- decayed_sum, and decayed_count with column -1: the argument is the half-life.
+
+A column of scale 0 holds opaque bits: it has first, last, distinct and top only. A default
+stands for an empty window, and where a top or a variance has too few values or events.
 """
 
 import logging
