@@ -39,7 +39,7 @@ from kingpost.features.catalogue import (
     ValueType,
     catalogue_of,
 )
-from kingpost.features.catch_up import catch_up
+from kingpost.features.catch_up import catch_up, catch_up_all
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -59,6 +59,7 @@ from kingpost.features.errors import (
     FeaturesForgotten,
     LeakingLabel,
     SpillDamaged,
+    StoreAhead,
     StoreBehind,
     StoreFull,
     StoreNotResumed,
@@ -89,6 +90,7 @@ from kingpost.features.read_vectors import Partitions, ReadVectors, join_histori
 from kingpost.features.spill import BoundedState, MemoryRoom
 from kingpost.features.store import Change, Changes, FeatureStore, Readings, StoreReader
 from kingpost.features.store_memory import MemoryFeatures
+from kingpost.features.store_overlay import OverlaidFeatures, OverlaidReader
 from kingpost.features.store_redis import RedisFeatures, RedisSettings
 from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
 
@@ -131,6 +133,8 @@ __all__ = [
     "MemoryFeatures",
     "MemoryRoom",
     "OnlineFeatures",
+    "OverlaidFeatures",
+    "OverlaidReader",
     "ParityReport",
     "Partitions",
     "Ratio",
@@ -144,6 +148,7 @@ __all__ = [
     "SketchedAggregate",
     "Source",
     "SpillDamaged",
+    "StoreAhead",
     "StoreBehind",
     "StoreFull",
     "StoreNotResumed",
@@ -165,6 +170,7 @@ __all__ = [
     "as_recorded",
     "catalogue_of",
     "catch_up",
+    "catch_up_all",
     "check_parity",
     "count",
     "days_since",

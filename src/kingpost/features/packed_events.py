@@ -137,6 +137,10 @@ class EventGroup:
             rows = rows[~(ends | np.isin(rows[:, 0], gone))]
         return KeyEvents(rows, low, held[: self.record_bytes], len(held))
 
+    def head(self, held: bytes) -> KeyEvents:
+        """Read what a store holds of a key but for its events: the mark, the size."""
+        return self.unpack(held[: self.record_bytes])._replace(size_bytes=len(held))
+
     def compacted(self, held: KeyEvents, grace_us: int, now_us: int) -> bytes | None:
         """Return shorter records for a key, when many of them no read looks back on any more.
 
@@ -253,25 +257,54 @@ class LayoutRead:
         Returns:
             For each request the names of features that could not be computed.
         """
-        width = len(self._features)
-        states = [_Loaded(read.group, keys[read.number], times) for read in self._reads]
-        rooms = {
-            read.number: array("d", bytes(8 * len(read.group.outputs))) for read in self._reads
+        prepared, width = self.prepare(times, keys), len(self._features)
+        return [prepared.read(row, event, out, row * width) for row, event in enumerate(requests)]
+
+    def prepare(
+        self, times: Sequence[int], keys: Mapping[int, Sequence[Integers | None]]
+    ) -> "PreparedRead":
+        """Load the events of some requests' keys, so that each request can be read by itself.
+
+        Args:
+            times, keys: As in `fill`.
+        """
+        states = [(read, _Loaded(read.group, keys[read.number], times)) for read in self._reads]
+        return PreparedRead(self._features, times, states, self._divisions)
+
+
+class PreparedRead:
+    """The events of some requests' keys, loaded; made by `LayoutRead.prepare`."""
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        times: Sequence[int],
+        states: Sequence[tuple[_GroupRead, "_Loaded"]],
+        divisions: Sequence[tuple[int, Division, int, int]],
+    ) -> None:
+        self._features, self._times, self._states = features, times, states
+        self._divisions = divisions
+        self._rooms = {
+            read.number: array("d", bytes(8 * len(read.group.outputs))) for read, _ in states
         }
-        failed: list[tuple[str, ...]] = []
-        for row, (event, time) in enumerate(zip(requests, times, strict=True)):
-            start = row * width
-            for read, state in zip(self._reads, states, strict=True):
-                room = rooms[read.number]
-                state.read(row, time, room)
-                for first, end, at in read.moves:
-                    out[start + at : start + at + end - first] = room[first:end]
-            for at, one, above, below in self._divisions:
-                divisor = rooms[below][one.denominator.output]
-                dividend = rooms[above][one.numerator.output]
-                out[start + at] = dividend / divisor if divisor else one.default
-            failed.append(self._features.complete(event, out, start))
-        return failed
+
+    def read(self, row: int, event: Event, out: "array[float]", start: int) -> tuple[str, ...]:
+        """Write the features of one of the requests into `out[start:]`.
+
+        Returns:
+            The names of features that could not be computed.
+        """
+        rooms = self._rooms
+        for read, state in self._states:
+            room = rooms[read.number]
+            state.read(row, self._times[row], room)
+            for first, end, at in read.moves:
+                out[start + at : start + at + end - first] = room[first:end]
+        for at, one, above, below in self._divisions:
+            divisor = rooms[below][one.denominator.output]
+            dividend = rooms[above][one.numerator.output]
+            out[start + at] = dividend / divisor if divisor else one.default
+        return self._features.complete(event, out, start)
 
 
 class _Loaded:
