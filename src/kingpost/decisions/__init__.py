@@ -50,6 +50,8 @@ from kingpost.decisions.errors import (
     NoModel,
     NotApproved,
     NotExplainable,
+    PartitionNotHere,
+    PartitionRenamed,
     SnapshotInProgress,
     WrongDecision,
 )
@@ -71,11 +73,20 @@ from kingpost.decisions.replay import (
     verify_records,
 )
 from kingpost.decisions.served import Scorer, ServedDecision
+from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import latest_offset
-from kingpost.decisions.train import Trained, read_histories, train_decision
+from kingpost.decisions.train import (
+    TenantHistories,
+    Trained,
+    read_all_histories,
+    read_histories,
+    train_decision,
+)
 from kingpost.decisions.training import Learned, MistakeCosts, TrainingPlan, learn, training_set
+from kingpost.decisions.windows import ProcessWindows, Windows
 
 __all__ = [
+    "STORE_REASONS",
     "Application",
     "ApplicationError",
     "Ask",
@@ -109,21 +120,27 @@ __all__ = [
     "NotApproved",
     "NotExplainable",
     "Otherwise",
+    "PartitionNotHere",
+    "PartitionRenamed",
     "PlacedRule",
+    "ProcessWindows",
     "ReplayReport",
     "Reply",
     "Rule",
     "Scorer",
     "ServedDecision",
+    "SharedWindows",
     "SnapshotInProgress",
     "Snapshotted",
     "Spread",
+    "TenantHistories",
     "Trained",
     "TrainedWith",
     "Trainer",
     "TrainingPlan",
     "Verdict",
     "Verification",
+    "Windows",
     "WrongDecision",
     "approved_bundle",
     "budget",
@@ -145,6 +162,7 @@ __all__ = [
     "otherwise_of",
     "placed_rules",
     "profile_of",
+    "read_all_histories",
     "read_bundle",
     "read_catalogue",
     "read_histories",

@@ -24,7 +24,6 @@ from kingpost.features.aggregates import (
     top_k,
     var,
 )
-from kingpost.features.as_recorded import as_recorded
 from kingpost.features.asof import (
     KeyedTimes,
     TableColumns,
@@ -87,6 +86,7 @@ from kingpost.features.parity import (
     different_bits,
 )
 from kingpost.features.read_vectors import Partitions, ReadVectors, join_histories
+from kingpost.features.recorded_values import as_recorded
 from kingpost.features.spill import BoundedState, MemoryRoom
 from kingpost.features.store import Change, Changes, FeatureStore, Readings, StoreReader
 from kingpost.features.store_memory import MemoryFeatures

@@ -13,9 +13,10 @@ from kingpost.cli.commands.feature_catalogue import list_features, show
 from kingpost.cli.commands.import_feast import import_feast
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk, duration_us
-from kingpost.decisions import DataDirectory, Decision, load_application, read_histories
+from kingpost.decisions import Decision, load_application, read_all_histories
 from kingpost.features import (
     History,
     Requests,
@@ -195,9 +196,7 @@ def hindsight(
 
 
 def _histories(settings: Settings, decision: Decision, tenant: str | None) -> Mapping[str, History]:
-    held, _ = read_histories(
-        DataDirectory(settings.data_dir).data, decision.streams, disk=SystemDisk()
-    )
+    held, _ = read_all_histories(data_directory(settings), decision.streams, disk=SystemDisk())
     return held.of(tenant or settings.tenant)
 
 
