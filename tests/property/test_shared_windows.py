@@ -2,6 +2,7 @@
 computed again from the journals, to the bit.
 """
 
+import copy
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from kingpost.features import (
     OverlaidFeatures,
     Partitions,
     ReadVectors,
+    StoreAhead,
+    StoreUnfit,
     as_recorded,
 )
 from kingpost.journal import Landed, Position, scan
@@ -242,3 +245,50 @@ def test_a_server_sees_what_another_one_has_written() -> None:
         assert count == 2
         assert Position.parse(seen.record.position).partitions == ("b", "data")
         assert check_records(both.disk, TWO.names) == 2
+
+
+def test_two_servers_cannot_write_one_partition() -> None:
+    with house(["data"]) as one:
+        one.do(Step("data", "ingest", "acme", [1], 10.0, "c1", 0))
+        other = SimulatedDisk()
+        done(open_engine(PLACES["data"], disk=other, clock=later()), "acme")
+
+        with pytest.raises(StoreUnfit, match="another journal"):
+            open_engine(
+                PLACES["data"],
+                disk=other,
+                clock=FakeClock(),
+                windows=shared_windows(one.prefix, other, partitions=TWO),
+            )
+
+
+def later() -> FakeClock:
+    clock = FakeClock()
+    clock.advance(60)
+    return clock
+
+
+def done(engine: Engine, tenant: str) -> None:
+    """Let a tenant have an event, and close."""
+    do(engine, Step("data", "ingest", tenant, [1], 10.0, "c1", 0))
+    engine.close()
+
+
+def test_a_journal_that_is_behind_the_store_is_refused() -> None:
+    with house(["data"]) as one:
+        older = copy.deepcopy(one.disk)
+        one.do(Step("data", "ingest", "acme", [1], 10.0, "c1", 0))
+        one.close()
+        before = older.after_kill()
+        done(open_engine(PLACES["data"], disk=before, clock=FakeClock()), "acme")
+        one.engines["data"] = one.open("data")
+        one.do(Step("data", "ingest", "acme", [2, 3], 10.0, "c1", 0))
+        one.close()
+
+        with pytest.raises(StoreAhead, match="older copy"):
+            open_engine(
+                PLACES["data"],
+                disk=before,
+                clock=FakeClock(),
+                windows=shared_windows(one.prefix, before, partitions=TWO),
+            )

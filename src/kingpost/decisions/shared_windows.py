@@ -17,6 +17,7 @@ from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.drafts import Draft
 from kingpost.decisions.lane import Lane
+from kingpost.decisions.snapshot import Mark
 from kingpost.decisions.tenant_state import TenantState
 from kingpost.decisions.windows import BatchRead, fill_row
 from kingpost.features import (
@@ -32,7 +33,7 @@ from kingpost.features import (
     StoreUnreachable,
     catch_up_all,
 )
-from kingpost.journal import Journal, Landed
+from kingpost.journal import Journal, Landed, scan
 
 __all__ = ["STORE_REASONS", "SharedWindows"]
 
@@ -75,6 +76,7 @@ class SharedWindows:
         self._tenants: dict[str, OverlaidFeatures] = {}
         self._readers: dict[tuple[str, str], OverlaidReader] = {}
         self._journal: Journal | None = None
+        self._identity = ""
         self._problem: KingpostError | None = None
         self._wake, self._end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="kingpost-windows", daemon=True)
@@ -93,6 +95,8 @@ class SharedWindows:
         """
         since, begins = journal.next_offset - 1, self._journal is None
         self._journal = journal
+        first = next(scan(journal.directory, disk=self._disk, stop=1), None)
+        self._identity = "" if first is None else Mark.of(first).digest
         for tenant in {*tenants, *self._tenants}:
             if tenant in self._tenants:
                 self._tenants[tenant].begin_anew(since)
@@ -164,7 +168,9 @@ class SharedWindows:
         return found
 
     def _overlaid(self, tenant: str, since: int) -> OverlaidFeatures:
-        return OverlaidFeatures(self._store.of_tenant(tenant), self._partition, since)
+        return OverlaidFeatures(
+            self._store.of_tenant(tenant), self._partition, since, self._identity
+        )
 
     def _run(self) -> None:
         while not self._end.is_set():
@@ -220,6 +226,8 @@ class SharedWindows:
 
     def _catch_up(self, journal: Journal, tenants: Mapping[str, OverlaidFeatures]) -> None:
         durable = journal.durable_offset
+        for one in tenants.values():
+            one.claim()
         stores = {tenant: one.store for tenant, one in tenants.items()}
         done = catch_up_all(
             stores, journal.directory, self._contracts, disk=self._disk, stop=durable

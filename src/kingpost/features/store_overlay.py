@@ -43,10 +43,12 @@ class OverlaidFeatures:
 
     Args:
         since: The last offset of the partition whose changes are not given to `add`.
+        journal: What tells the partition's journal from all others; "" when nobody else can
+            take its name.
     """
 
-    def __init__(self, store: RedisFeatures, partition: str, since: int) -> None:
-        self.store, self.partition = store, partition
+    def __init__(self, store: RedisFeatures, partition: str, since: int, journal: str = "") -> None:
+        self.store, self.partition, self._journal = store, partition, journal
         self._since = self._latest = since
         self._kept: deque[PackedChange] = deque()
         self._by_key: dict[str, list[PackedChange]] = {}
@@ -99,13 +101,24 @@ class OverlaidFeatures:
 
         Raises:
             StoreBehind: It has not.
-            StoreUnreachable: It does not answer.
+            StoreUnreachable, StoreUnfit: See `claim`.
         """
         if not self._is_resumed:
+            self.claim()
             found = self.store.resume(self.partition)
             if found < self._since:
                 raise StoreBehind(self.partition, found, self._since)
             self._is_resumed = True
+
+    def claim(self) -> None:
+        """See that Redis holds no other journal under the partition's name.
+
+        Raises:
+            StoreUnfit: It does.
+            StoreUnreachable: It does not answer.
+        """
+        if self._journal:
+            self.store.claim(self.partition, self._journal)
 
     def caught_up(self, through: int) -> None:
         """Take note that Redis has all of the partition up to an offset."""

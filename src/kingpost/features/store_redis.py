@@ -298,6 +298,25 @@ class RedisFeatures:
         if len(noted) < len(self._partitions):
             self._link.note(about, "partitions", names)
 
+    def claim(self, partition: str, journal: str) -> None:
+        """Note which journal a partition is; the first one counts.
+
+        Args:
+            journal: What tells it from all others.
+
+        Raises:
+            StoreUnfit: Another journal's events are held under that name.
+        """
+        fact = f"journal:{partition}"
+        found = self._link.agree(f"{self.prefix}about", {fact: journal})[fact]
+        if found != journal:
+            raise StoreUnfit(
+                self._link.where,
+                f"holds partition {partition!r} of another journal",
+                "give each server a partition of its own; where the journal was begun anew, "
+                "empty the store's database, which every server then fills again",
+            )
+
     def _note(self, done: Applied) -> None:
         latest = self._seen
         self._seen = latest | {
