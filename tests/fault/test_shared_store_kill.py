@@ -102,6 +102,9 @@ def test_kills_of_a_server_and_of_redis_leave_no_record_that_differs(
         assert verified["records"] == len(records)
         assert isinstance(verified["reads"], int)
         assert verified["reads"] > 1000
+        told = kingpost(tmp_path / name, "features", "hindsight", "shop_app.py", "--json")
+        assert told["requests"] == sum(bool(record.features) for record in records)
+
     assert outcomes["online_store_unreachable"] > 0
     assert outcomes["feature_error"] == 0
 

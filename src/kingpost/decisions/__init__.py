@@ -64,6 +64,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
 from kingpost.decisions.replay import (
@@ -124,6 +125,7 @@ __all__ = [
     "PartitionRenamed",
     "PlacedRule",
     "ProcessWindows",
+    "RecordedRequests",
     "ReplayReport",
     "Reply",
     "Rule",
@@ -167,6 +169,7 @@ __all__ = [
     "read_catalogue",
     "read_histories",
     "record_features",
+    "recorded_requests",
     "refuse",
     "replay_record",
     "review",

@@ -34,7 +34,7 @@ from kingpost.journal import BadPosition, Commit, Entry, Position, scan
 from kingpost.models import model_input
 from kingpost.records import DecisionRecord, Outcome, decode_record
 
-__all__ = ["Comparison", "Difference", "Past", "Stored", "compare", "read_past"]
+__all__ = ["Comparison", "Difference", "Past", "Stored", "compare", "entry_at", "read_past"]
 
 _NO_ANSWER = b"null"
 _ROWS_PER_CALL = 8192
@@ -125,7 +125,7 @@ def read_past(
             if entry.kind == "record" and entry.topic == decision.name:
                 record = decode_record(entry.body)
                 if record.bundle == bundle and only in (None, record.id):
-                    stored.append(Stored(record, _entry_at(commit, record.event_offset)))
+                    stored.append(Stored(record, entry_at(commit, record.event_offset)))
     own = directory.name
     others = _others(stored, own)
     if not others:
@@ -154,7 +154,8 @@ def _others(stored: Sequence[Stored], own: str) -> set[str]:
     return found - {own}
 
 
-def _entry_at(commit: Commit, wanted: int) -> Entry | None:
+def entry_at(commit: Commit, wanted: int) -> Entry | None:
+    """Return the request that a commit holds at an offset; None when there is none."""
     offset = commit.offset
     for entry in commit.entries:
         if offset == wanted and entry.kind in ("event", "request"):

@@ -233,6 +233,7 @@ class OverlaidRead:
         """Put together what each request sees of a group."""
         group = self._store.layout.groups[index]
         seen: dict[tuple[str, int], NDArray[np.int64]] = {}
+        heads = {name: group.head(held[name]) for name in dict.fromkeys(names) if name is not None}
         rows = self._rows[index] = []
         for row, (name, (_, offset)) in enumerate(zip(names, self._asked, strict=True)):
             if name is None:
@@ -244,7 +245,7 @@ class OverlaidRead:
                 found = seen[name, len(own)] = group.unpack(b"".join([held[name], *own])).rows
             rows.append(found)
             try:
-                self._store.check_held(group, group.head(held[name]), self._times[row])
+                self._store.check_held(group, heads[name], self._times[row])
             except KingpostError as error:
                 self._refused[row] = error
 
