@@ -47,6 +47,9 @@ _ALL_HELD = 2**63 - 1
 _FEW = 64
 """A key with no more obsolete records than this is left as it is."""
 
+_HEAD = struct.Struct("<2q")
+_NO_ROWS = np.empty((0, 2), np.int64)
+
 Integers = NDArray[np.int64]
 
 
@@ -139,7 +142,16 @@ class EventGroup:
 
     def head(self, held: bytes) -> KeyEvents:
         """Read what a store holds of a key but for its events: the mark, the size."""
-        return self.unpack(held[: self.record_bytes])._replace(size_bytes=len(held))
+        first = held[: self.record_bytes]
+        low = None
+        if first:
+            sequence, time_us = _HEAD.unpack_from(first)
+            low = time_us if sequence == _MARK else None
+        return KeyEvents(_NO_ROWS, low, first, len(held))
+
+    def mark(self, low_us: int) -> bytes:
+        """Return the record that says that events up to a time may be gone."""
+        return self._record.pack(_MARK, low_us, *[0] * len(self._columns))
 
     def compacted(self, held: KeyEvents, grace_us: int, now_us: int) -> bytes | None:
         """Return shorter records for a key, when many of them no read looks back on any more.
@@ -157,8 +169,7 @@ class EventGroup:
         dropped = held.size_bytes // self.record_bytes - len(kept)
         if dropped <= max(_FEW, len(kept) // 3) or (held.low_us is not None and low <= held.low_us):
             return None
-        mark = self._record.pack(_MARK, low, *[0] * len(self._columns))
-        return mark + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
+        return self.mark(low) + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
 
 
 def _reach_us(output: KernelOutput) -> int:

@@ -67,12 +67,17 @@ class RedisSettings:
 
 
 class PackedChange(NamedTuple):
-    """A record that goes to one key, and how long the key is kept then; 0 for ever."""
+    """A record that goes to one key, and how long the key is kept then; 0 for ever.
+
+    Attributes:
+        mark: What comes first in a key that is new, since an older one may have expired.
+    """
 
     offset: int
     key: str
     record: bytes
     ttl_ms: int
+    mark: bytes
 
 
 @dataclass
@@ -202,11 +207,15 @@ class RedisFeatures:
             else:
                 at = self._partitions.sequence(partition, change.came_at)
                 record = group.pack_end(change.event, at)
-            ttl_ms = 0
+            ttl_ms, mark = 0, b""
             if group.reach_us < ALL_TIME_US:
                 ahead = max(0, group.time_of(change.event) - now)
-                ttl_ms = (group.reach_us + self._grace_us + ahead) // 1000 + 1
-            packed.append(PackedChange(change.offset, self.key_name(index, key), record, ttl_ms))
+                kept_us = group.reach_us + self._grace_us
+                ttl_ms = (kept_us + ahead) // 1000 + 1
+                if now - self._began_us > kept_us:
+                    mark = group.mark(now - kept_us)
+            name = self.key_name(index, key)
+            packed.append(PackedChange(change.offset, name, record, ttl_ms, mark))
         return packed
 
     def key_name(self, index: int, key: str) -> str:
@@ -368,12 +377,18 @@ class RedisFeatures:
 
 def _growths(records: Sequence[PackedChange]) -> list[Growth]:
     """Put the records of each key together."""
-    by_key: dict[str, list[bytes]] = defaultdict(list)
-    ttls: dict[str, int] = {}
-    for _, key, record, ttl_ms in records:
-        by_key[key].append(record)
-        ttls[key] = max(ttls.get(key, 0), ttl_ms)
-    return [Growth(key, b"".join(parts), ttls[key]) for key, parts in by_key.items()]
+    by_key: dict[str, list[PackedChange]] = defaultdict(list)
+    for one in records:
+        by_key[one.key].append(one)
+    return [
+        Growth(
+            key,
+            b"".join([one.record for one in parts]),
+            max(one.ttl_ms for one in parts),
+            parts[0].mark,
+        )
+        for key, parts in by_key.items()
+    ]
 
 
 class RedisReader:
