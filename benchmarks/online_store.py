@@ -16,8 +16,10 @@ import argparse
 import multiprocessing
 import os
 import sys
+import threading
 import time
 import uuid
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, NamedTuple
@@ -34,6 +36,7 @@ from kingpost.features import (
     FeatureSet,
     FeatureStore,
     MemoryFeatures,
+    OverlaidFeatures,
     Partitions,
     RedisFeatures,
     RedisSettings,
@@ -188,6 +191,50 @@ def timed(
     return Percentiles.of(taken), values
 
 
+def served(
+    store: RedisFeatures,
+    features: FeatureSet,
+    made: Sequence[tuple[Transaction, Verdict | None]],
+    first: int,
+    at_once: int,
+) -> tuple[Percentiles, list[bytes]]:
+    """Read as `kingpost run` does: events are laid over, and handed on by a thread beside."""
+    overlaid = OverlaidFeatures(store, "one", first - 1)
+    reader, durable, ends = overlaid.reader(features), [first], threading.Event()
+    landed = threading.Event()
+
+    def hand_on() -> None:
+        while not ends.is_set():
+            landed.wait(1)
+            landed.clear()
+            overlaid.hand_on(durable[0])
+
+    thread = threading.Thread(target=hand_on)
+    thread.start()
+    taken: list[int] = []
+    values: list[bytes] = []
+    for start in range(0, len(made), at_once):
+        batch = [
+            (paid, first + at) for at, (paid, _) in enumerate(made[start : start + at_once], start)
+        ]
+        out = array("d", bytes(8 * len(features) * len(batch)))
+        began = time.perf_counter_ns()
+        for paid, offset in batch:
+            overlaid.add(Change("transaction", paid, offset))
+        read = reader.read(batch)
+        for row in range(len(batch)):
+            read.fill(row, out, row * len(features))
+            read.position(row)
+        taken.append(time.perf_counter_ns() - began)
+        values.append(out.tobytes())
+        durable[0] = batch[-1][1] + 1
+        landed.set()
+    ends.set()
+    landed.set()
+    thread.join()
+    return Percentiles.of(taken), values
+
+
 def beside(url: str, prefix: str, partition: str, count: int) -> None:
     """Write and read as another server process would, until killed."""
     features = declared()
@@ -231,6 +278,13 @@ def measure(url: str = URL, *, timed_events: int = TIMED) -> Percentiles:
             alone, values = timed(store, features, now, "one", 2 * len(past))
             assert values == expected, "the bits differ from those computed in process"
             say(f"{len(now):,} transactions, alone: {alone}; in this process: {in_process}")
+            for at_once in (1, 32):
+                with opened(features, url, f"{prefix}-{at_once}") as beside_it:
+                    fill(beside_it, past)
+                    found, values = served(beside_it, features, now, 2 * len(past), at_once)
+                    assert b"".join(values) == b"".join(expected), "the bits differ when laid over"
+                    say(f"as served, {at_once} requests together: {found}")
+                clear(url, f"{prefix}-{at_once}")
             context = multiprocessing.get_context("spawn")
             others = [
                 context.Process(target=beside, args=(url, prefix, name, 10**9), daemon=True)

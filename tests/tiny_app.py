@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import kingpost as kp
 from kingpost.contracts import contract_of
 from kingpost.core import Clock, Disk, SystemClock, SystemDisk
-from kingpost.decisions import Application, Engine, Scorer, ServedDecision
+from kingpost.decisions import Application, Engine, Scorer, ServedDecision, Windows
 from kingpost.features import MemoryRoom
 
 __all__ = [
@@ -135,6 +135,7 @@ def open_engine(
     bundle: bytes = BUNDLE,
     snapshots: Path | None = None,
     room: MemoryRoom | None = None,
+    windows: Windows | None = None,
 ) -> Engine:
     """Open the application's engine on a partition."""
     return Engine.open(
@@ -145,6 +146,7 @@ def open_engine(
         clock=clock or SystemClock(),
         snapshots=snapshots,
         room=room,
+        windows=windows,
     )
 
 

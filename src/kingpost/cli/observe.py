@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kingpost.cli.place import data_directory
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import Application, DataDirectory, load_application, profile_of
 from kingpost.monitoring import (
@@ -70,7 +71,7 @@ def open_observer(
             `open_database` and `migrate`.
     """
     application = load_application(path)
-    where, disk, clock = DataDirectory(settings.data_dir), SystemDisk(), SystemClock()
+    where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
     notifier = Notifier(alert_settings(settings))
     with _alone(where, disk, wait), _observed(where) as observed, _inbox(where) as inbox:
         monitors = SqliteMonitors(observed)

@@ -14,9 +14,10 @@ from typing import cast
 import msgspec
 
 from kingpost.cli.api_client import ApiClient
+from kingpost.cli.place import data_directory
 from kingpost.contracts import Contract, Event, Instant, events_of
 from kingpost.core import Clock, KingpostError, Settings, SystemClock, SystemDisk
-from kingpost.decisions import Application, DataDirectory
+from kingpost.decisions import Application
 from kingpost.integrations import (
     PIPELINE_MIGRATIONS,
     Chunk,
@@ -98,7 +99,7 @@ def pipelines_of(application: Application) -> dict[str, Pipeline]:
 @contextmanager
 def open_runs(settings: Settings) -> Generator[RunStore]:
     """Open the runs of an installation, and make the file when there is none."""
-    connection = open_database(DataDirectory(settings.data_dir).pipelines)
+    connection = open_database(data_directory(settings).pipelines)
     try:
         migrate(connection, "pipelines", PIPELINE_MIGRATIONS)
         yield SqliteRuns(connection)
@@ -274,7 +275,7 @@ def runner_of(
             return
         contracts = {one.contract.name: one.contract for one in declared.values()}
         contracts |= application.streams
-        where = DataDirectory(settings.data_dir).data
+        where = data_directory(settings).data
         with Intake.open(
             where, contracts.values(), disk=SystemDisk(), clock=SystemClock()
         ) as intake:

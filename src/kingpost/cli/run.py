@@ -11,6 +11,7 @@ from pathlib import Path
 from kingpost.access import MIGRATIONS, KeyRing, SqliteKeys
 from kingpost.cli.observer_process import ObserverProcess
 from kingpost.cli.pages import open_pages
+from kingpost.cli.place import data_directory
 from kingpost.cli.snapshot_process import SnapshotProcess
 from kingpost.cli.stores import open_review_sources
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
@@ -19,14 +20,16 @@ from kingpost.decisions import (
     DataDirectory,
     Engine,
     ServedDecision,
+    SharedWindows,
     SnapshotInProgress,
+    Windows,
     approved_bundle,
     check_bundle,
     latest_offset,
     load_application,
     read_bundle,
 )
-from kingpost.features import MemoryRoom
+from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
 from kingpost.models import OnnxScorer
 from kingpost.serving import ServingApp, ServingSettings, build_app, serve
 from kingpost.storage import migrate, open_database
@@ -35,6 +38,9 @@ __all__ = ["build_server", "memory_room", "open_keys", "run_server"]
 
 _SNAPSHOT_AT_END = 10
 """A server that ends takes a snapshot when so small a part of the usual number is new."""
+
+_STORE_TIMEOUT_S = 0.5
+"""How long requests wait, once, for an online store that has stopped answering."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,17 +72,43 @@ def memory_room(settings: Settings, path: Path, *, disk: Disk) -> MemoryRoom | N
     return MemoryRoom(settings.features_memory_mb << 20, path, disk=disk)
 
 
+def open_windows(
+    settings: Settings, where: DataDirectory, application: Application
+) -> Windows | None:
+    """Open the online store that is configured; None when features are kept in process.
+
+    Raises:
+        ExtraMissing: The extra `redis` is not installed.
+        StoreUnreachable, StoreUnfit: It does not answer, or cannot keep them.
+    """
+    if not settings.online_store:
+        return None
+    decisions = application.decisions
+    views = [view for decision in decisions.values() for view in decision.views]
+    store = RedisFeatures.open(
+        settings.online_store,
+        views,
+        Partitions(tuple(where.partitions)),
+        tenant=settings.tenant,
+        clock=SystemClock(),
+        settings=RedisSettings(timeout_s=_STORE_TIMEOUT_S),
+    )
+    contracts = {view.stream.contract.name: view.stream.contract for view in views}
+    return SharedWindows(store, where.partition, decisions, contracts, disk=SystemDisk())
+
+
 def build_server(settings: Settings, path: Path) -> ServingApp:
     """Load an application, check its bundles, rebuild its state, and build the API.
 
     Raises:
         NoModel, NotApproved: A decision has no bundle, or none that was approved.
         BundleMismatch: What would run is not what was approved.
-        KingpostError: The application, the journal or the keys cannot be opened.
+        KingpostError: The application, the journal, the keys or the online store cannot be
+            opened.
     """
     disk, clock = SystemDisk(), SystemClock()
     application = load_application(path)
-    where = DataDirectory(settings.data_dir)
+    where = data_directory(settings)
     served = _served(application, where)
     keys = KeyRing(open_keys(settings), clock)
     sources = open_review_sources(where, application.decisions)
@@ -88,6 +120,7 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
         clock=clock,
         snapshots=where.snapshots if settings.snapshot_every else None,
         room=memory_room(settings, where.spill, disk=disk),
+        windows=open_windows(settings, where, application),
     )
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
     app = build_app(
@@ -125,7 +158,7 @@ def run_server(
     """
     app = build_server(settings, path)
     beside: list[ObserverProcess | SnapshotProcess] = []
-    snapshots = DataDirectory(settings.data_dir).snapshots
+    snapshots = data_directory(settings).snapshots
 
     def is_new(number: int) -> bool:
         latest = latest_offset(snapshots, disk=SystemDisk())

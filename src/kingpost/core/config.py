@@ -5,6 +5,7 @@ so that a misspelt setting is never silently the default. A secret is never part
 message or of a `repr`.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -54,6 +55,13 @@ class Settings:
         threads: Threads for backfills and training.
         features_memory_mb: Memory for the events of windowed features, in MiB; keys that
             were not touched for longest lie in a file beyond it. 0 sets no limit.
+        online_store: Where windowed features are kept when several servers share them, as
+            `redis://user:password@host:6379/0`; in the server's own process when empty.
+        partition: The name of this server's part of the journal, `<data_dir>/journal/<name>`.
+            Each server of an installation has one of its own.
+        partitions: All of them with their data directories, as
+            `data=/srv/a/.kingpost;b=/srv/b/.kingpost`, in the same order everywhere, new ones
+            at the end. Empty where there is one.
         snapshot_every: After so many more events and records `kingpost run` takes a
             snapshot, so that the next start is quick. 0 takes none.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
@@ -82,6 +90,9 @@ class Settings:
     drain: str = "10s"
     threads: int = 2
     features_memory_mb: int = 0
+    online_store: str = field(default="", repr=False)
+    partition: str = "data"
+    partitions: str = ""
     snapshot_every: int = 500_000
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
@@ -102,6 +113,11 @@ class Settings:
     def drain_s(self) -> float:
         """The drain time in seconds."""
         return duration_us(self.drain) / 1e6
+
+    @property
+    def partition_directories(self) -> tuple[tuple[str, Path], ...]:
+        """The partitions and their data directories, in order; none where they are not listed."""
+        return _partitions(self.partitions)
 
 
 class CheckedSettings(NamedTuple):
@@ -129,7 +145,9 @@ _NUMBERS = {
     "features_memory_mb": (0, 1 << 30),
     "snapshot_every": (0, 1 << 40),
 }
-_REQUIRED = ("data_dir", "tenant", "host", "drain")
+_REQUIRED = ("data_dir", "tenant", "host", "drain", "partition")
+_STORES = ("redis", "rediss", "unix")
+_PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _URLS = ("public_url", "alert_webhook", "oidc_issuer")
 _NEEDS = (
     ("alert_smtp", ("alert_from", "alert_to")),
@@ -212,7 +230,33 @@ def _parsed(source: str, key: str, value: object) -> str | int | Path:
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):
         raise BadSetting(source, key, f"expected a host and a port, as mail:587, found {shown}")
+    problem = _partition_problem(key, value)
+    if problem:
+        raise BadSetting(source, key, f"{problem}, found {shown}")
     return Path(value) if key in _PATHS else value
+
+
+def _partition_problem(key: str, value: str) -> str:
+    """Say what is wrong with a setting of shared features; nothing when it is sound."""
+    if key == "online_store" and value and not _is_url(value, _STORES):
+        return "expected a URL, as redis://host:6379/0"
+    if key == "partition" and (_PARTITION.fullmatch(value) is None or value == "control"):
+        return "expected a name of 1 to 64 lower-case letters, digits, - and _, and not 'control'"
+    if key == "partitions" and value:
+        found = _partitions(value)
+        names = [name for name, _ in found]
+        if not all(map(_PARTITION.fullmatch, names)) or not all(
+            directory.name for _, directory in found
+        ):
+            return "expected name=directory, more of them after ;"
+        if len(set(names)) < len(names):
+            return "expected each partition once"
+    return ""
+
+
+def _partitions(text: str) -> tuple[tuple[str, Path], ...]:
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
+    return tuple((name.strip(), Path(directory.strip())) for name, _, directory in pairs)
 
 
 def _number(source: str, key: str, value: object, shown: str) -> int:
@@ -226,13 +270,14 @@ def _number(source: str, key: str, value: object, shown: str) -> int:
     return value
 
 
-def _is_url(text: str) -> bool:
+def _is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
     try:
         parts = urlsplit(text)
         _ = parts.port  # reading it checks it
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+    where = parts.path if parts.scheme == "unix" else parts.hostname
+    return parts.scheme in schemes and bool(where) and " " not in text
 
 
 def _is_host_and_port(text: str) -> bool:
@@ -245,3 +290,7 @@ def _missing(settings: Settings, sources: Mapping[str, str]) -> Iterator[BadSett
         for other in others:
             if getattr(settings, key) and not getattr(settings, other):
                 yield BadSetting(sources[key], key, f"needs {other}, which is not set")
+    listed = [name for name, _ in settings.partition_directories]
+    if listed and settings.partition not in listed:
+        expected = f"lists {', '.join(listed)} and not {settings.partition!r}, this server's own"
+        yield BadSetting(sources["partitions"], "partitions", expected)

@@ -51,6 +51,8 @@ from kingpost.decisions.errors import (
     NoModel,
     NotApproved,
     NotExplainable,
+    PartitionNotHere,
+    PartitionRenamed,
     SnapshotInProgress,
     WrongDecision,
 )
@@ -63,6 +65,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
 from kingpost.decisions.replay import (
@@ -72,11 +75,20 @@ from kingpost.decisions.replay import (
     verify_records,
 )
 from kingpost.decisions.served import Scorer, ServedDecision
+from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import latest_offset
-from kingpost.decisions.train import Trained, read_histories, train_decision
+from kingpost.decisions.train import (
+    TenantHistories,
+    Trained,
+    read_all_histories,
+    read_histories,
+    train_decision,
+)
 from kingpost.decisions.training import Learned, MistakeCosts, TrainingPlan, learn, training_set
+from kingpost.decisions.windows import ProcessWindows, Windows
 
 __all__ = [
+    "STORE_REASONS",
     "Application",
     "ApplicationError",
     "Ask",
@@ -111,21 +123,28 @@ __all__ = [
     "NotApproved",
     "NotExplainable",
     "Otherwise",
+    "PartitionNotHere",
+    "PartitionRenamed",
     "PlacedRule",
+    "ProcessWindows",
+    "RecordedRequests",
     "ReplayReport",
     "Reply",
     "Rule",
     "Scorer",
     "ServedDecision",
+    "SharedWindows",
     "SnapshotInProgress",
     "Snapshotted",
     "Spread",
+    "TenantHistories",
     "Trained",
     "TrainedWith",
     "Trainer",
     "TrainingPlan",
     "Verdict",
     "Verification",
+    "Windows",
     "WrongDecision",
     "approved_bundle",
     "budget",
@@ -147,10 +166,12 @@ __all__ = [
     "otherwise_of",
     "placed_rules",
     "profile_of",
+    "read_all_histories",
     "read_bundle",
     "read_catalogue",
     "read_histories",
     "record_features",
+    "recorded_requests",
     "refuse",
     "replay_record",
     "review",

@@ -8,6 +8,7 @@ by the bundle, its features by recomputing them.
 Many records are recomputed at once, by the column; one record is many records of one.
 """
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -20,18 +21,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts import Contract, ContractViolation, Event, batch_of
+from kingpost.contracts import ColumnBatch, Contract, ContractViolation, Event, batch_of
 from kingpost.core import Disk, KingpostError, id_text
 from kingpost.decisions.answer import judge, matching_rule, placed_rules
 from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.declare import Decision, Rule
+from kingpost.decisions.errors import PartitionNotHere
+from kingpost.decisions.joined import JoinedHistories
 from kingpost.decisions.served import Scorer
-from kingpost.features import Erased, Histories, History, Requests, feature_matrix
-from kingpost.journal import Commit, Entry, Position, scan
+from kingpost.features import (
+    Erased,
+    Histories,
+    ReadVectors,
+    Requests,
+    as_recorded,
+    feature_matrix,
+)
+from kingpost.journal import BadPosition, Commit, Entry, Position, scan
 from kingpost.models import model_input
 from kingpost.records import DecisionRecord, Outcome, decode_record
 
-__all__ = ["Comparison", "Difference", "Past", "Stored", "compare", "read_past"]
+__all__ = ["Comparison", "Difference", "Past", "Stored", "compare", "entry_at", "read_past"]
 
 _NO_ANSWER = b"null"
 _ROWS_PER_CALL = 8192
@@ -55,10 +65,15 @@ class Stored(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What the journal held: events by tenant and stream, and the records to compare."""
+    """What the journal held: events by tenant and stream, and the records to compare.
+
+    Attributes:
+        joined: The events of all partitions; None when no record speaks of another one.
+    """
 
     histories: Histories
     stored: Sequence[Stored]
+    joined: JoinedHistories | None = None
 
 
 @dataclass
@@ -95,6 +110,7 @@ def read_past(
     disk: Disk,
     only: bytes | None = None,
     stop: int | None = None,
+    partitions: Mapping[str, Path] | None = None,
 ) -> Past:
     """Read the events a decision's features need and the records of one bundle.
 
@@ -104,8 +120,11 @@ def read_past(
         only: The id of the one record wanted.
         stop: Of commits from this offset on only erasures are read: all else that they
             hold changed nothing before it.
+        partitions: The journal of every partition by its name, in the order that numbers
+            them; None where this is the only one.
 
     Raises:
+        PartitionNotHere: A record was read as of a partition whose journal is not here.
         JournalCorrupt, JournalNewer: See `scan`.
         NewerRecord: A later version of Kingpost wrote a record.
     """
@@ -120,11 +139,37 @@ def read_past(
             if entry.kind == "record" and entry.topic == decision.name:
                 record = decode_record(entry.body)
                 if record.bundle == bundle and only in (None, record.id):
-                    stored.append(Stored(record, _entry_at(commit, record.event_offset)))
-    return Past(histories, stored)
+                    stored.append(Stored(record, entry_at(commit, record.event_offset)))
+    own = directory.name
+    others = _others(stored, own)
+    if not others:
+        return Past(histories, stored)
+    listed = {own: directory} if partitions is None else partitions
+    for name in others:
+        if name not in listed or not disk.list(listed[name]):
+            raise PartitionNotHere(name, listed.get(name))
+    parts: dict[str, Histories] = {}
+    contracts = decision.features.streams
+    for name, place in listed.items():
+        part = parts[name] = histories if name == own else Histories(contracts)
+        for commit in scan(place, disk=disk) if name in others else ():
+            part.add(commit)
+    return Past(histories, stored, JoinedHistories(parts, contracts))
 
 
-def _entry_at(commit: Commit, wanted: int) -> Entry | None:
+def _others(stored: Sequence[Stored], own: str) -> set[str]:
+    """Return the other partitions that records were read as of."""
+    found: set[str] = set()
+    for record, _ in stored:
+        if record.position != f"{own}:{record.event_offset}":
+            with contextlib.suppress(BadPosition):  # compared, it is a difference
+                read = Position.parse(record.position).partitions
+                found.update(read if own in read else ())
+    return found - {own}
+
+
+def entry_at(commit: Commit, wanted: int) -> Entry | None:
+    """Return the request that a commit holds at an offset; None when there is none."""
     offset = commit.offset
     for entry in commit.entries:
         if offset == wanted and entry.kind in ("event", "request"):
@@ -139,6 +184,8 @@ class _Again(NamedTuple):
     record: DecisionRecord
     event: Event
     read_at: int
+    position: Position | None
+    """What it was read as of, when that is more than the own partition."""
 
 
 def compare(
@@ -161,7 +208,8 @@ def compare(
         erased = Erased(past.histories.erasures(tenant))
         rows = [one for one in every if not erased.find(one.event, one.record.event_offset)]
         found.comparison.erased += len(every) - len(rows)
-        _compare_rows(decision, bundle, scorer, past.histories.of(tenant), rows, found)
+        features = _Features(decision, past, tenant)
+        _compare_rows(decision, bundle, scorer, features, rows, found)
     found.comparison.different = len(found.records)
     return found.comparison
 
@@ -201,7 +249,8 @@ def _checked(
             return None
     try:
         event = contract.decode(asked.body)
-        read_at = _read_at(record, partition)
+        position = _position(record, partition)
+        read_at = record.event_offset if position is None else position.offset(partition)
     except ContractViolation as violation:
         found.differs(record, "request", "a request that keeps its contract", violation)
         return None
@@ -211,20 +260,57 @@ def _checked(
     key = str(attrgetter(contract.key.name)(event))
     if key != record.event_key:
         found.differs(record, "event_key", record.event_key, key)
-    return _Again(record, event, read_at)
+    is_own = position is None or position.partitions == (partition,)
+    return _Again(record, event, read_at, None if is_own else position)
 
 
-def _read_at(record: DecisionRecord, partition: str) -> int:
+def _position(record: DecisionRecord, partition: str) -> Position | None:
+    """Return what a record was read as of; None when that is its own offset alone."""
     if record.position == f"{partition}:{record.event_offset}":
-        return record.event_offset  # as a rule; parsing is far slower
-    return Position.parse(record.position).offset(partition)
+        return None  # as a rule; parsing is far slower
+    return Position.parse(record.position)
+
+
+class _Features:
+    """Computes the features of records of one tenant, each as of what it was read as of."""
+
+    def __init__(self, decision: Decision, past: Past, tenant: str) -> None:
+        self._decision, self._past, self._tenant = decision, past, tenant
+
+    def of(self, rows: Sequence[_Again]) -> NDArray[np.float64]:
+        """Return values as float64, shape (rows, features)."""
+        features = self._decision.features
+        values = np.empty((len(rows), len(features)), np.float64)
+        alone = np.array([row.position is None for row in rows], np.bool_)
+        if alone.any():
+            own = [row for row in rows if row.position is None]
+            requests = Requests(
+                self._events(own),
+                np.array([row.record.event_offset for row in own], np.int64),
+                np.array([row.read_at for row in own], np.int64),
+            )
+            values[alone] = feature_matrix(
+                features, requests, self._past.histories.of(self._tenant)
+            )
+        if not alone.all():
+            joined = self._past.joined
+            assert joined is not None  # made when a record speaks of another partition
+            shared = [row for row in rows if row.position is not None]
+            vectors = ReadVectors.of(joined.partitions, [row.position for row in shared])
+            values[~alone] = as_recorded(
+                features, self._events(shared), vectors, joined.of(self._tenant)
+            )
+        return values
+
+    def _events(self, rows: Sequence[_Again]) -> ColumnBatch:
+        return batch_of(self._decision.request, [row.event for row in rows])
 
 
 def _compare_rows(
     decision: Decision,
     bundle: Bundle,
     scorer: Scorer,
-    histories: Mapping[str, History],
+    features: "_Features",
     rows: list[_Again],
     found: _Findings,
 ) -> None:
@@ -244,7 +330,7 @@ def _compare_rows(
             found.differs(row.record, "features", f"{len(row.record.features)} bytes", size)
     if not whole:
         return
-    values = _compare_features(decision, histories, whole, found)
+    values = _compare_features(decision, features, whole, found)
     answered = np.array([not _is_failed(row.record) for row in whole], np.bool_)
     scores = _scores(scorer, model_input(values[answered]))
     matched = _matched_rules(decision, values[answered])
@@ -259,15 +345,9 @@ def _is_failed(record: DecisionRecord) -> bool:
 
 
 def _compare_features(
-    decision: Decision, histories: Mapping[str, History], rows: list[_Again], found: _Findings
+    decision: Decision, computed: "_Features", rows: list[_Again], found: _Findings
 ) -> NDArray[np.float64]:
-    features = decision.features
-    requests = Requests(
-        batch_of(decision.request, [row.event for row in rows]),
-        np.array([row.record.event_offset for row in rows], np.int64),
-        np.array([row.read_at for row in rows], np.int64),
-    )
-    values = feature_matrix(features, requests, histories)
+    features, values = decision.features, computed.of(rows)
     joined = b"".join([row.record.features for row in rows])
     recorded = np.frombuffer(joined, "<f8").reshape(values.shape)
     differ = recorded.astype(np.float64).view(np.int64) != values.view(np.int64)

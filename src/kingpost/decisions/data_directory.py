@@ -1,6 +1,7 @@
 """Where things lie in a data directory.
 
-journal/data      events, requests and decision records
+journal/data      events, requests and decision records; another name where several servers
+                  each have a partition of their own
 journal/control   models, bundles and approvals
 snapshots/        what the server holds in memory; may be deleted, and is made anew
 artefacts/        models, cards and sources, by digest
@@ -11,10 +12,12 @@ pipelines.sqlite  when sources were read, and what came of it
 features.spill    windows that memory has no room for; made anew at every start
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kingpost.core import Clock, Disk
+from kingpost.decisions.errors import PartitionNotHere, PartitionRenamed
 from kingpost.registry import ArtefactStore, ControlLog
 
 __all__ = ["DataDirectory"]
@@ -22,18 +25,49 @@ __all__ = ["DataDirectory"]
 
 @dataclass(frozen=True)
 class DataDirectory:
-    """The data directory of one installation.
+    """The data directory of one server.
 
     Attributes:
         root: As in the setting `data_dir`.
+        partition: The one of its events, requests and decision records.
+        listed: All partitions of the installation with their data directories, in the order
+            that numbers them; none where this one is alone.
     """
 
     root: Path
+    partition: str = "data"
+    listed: tuple[tuple[str, Path], ...] = ()
 
     @property
     def data(self) -> Path:
         """The partition of events, requests and decision records."""
-        return self.root / "journal" / "data"
+        return self.root / "journal" / self.partition
+
+    @property
+    def partitions(self) -> Mapping[str, Path]:
+        """The journal of every partition by its name, in the order that numbers them."""
+        found = {name: root / "journal" / name for name, root in self.listed}
+        return {**found, self.partition: self.data}
+
+    def check_partition(self, *, disk: Disk) -> None:
+        """See that the journal lies under the name of the partition.
+
+        Raises:
+            PartitionRenamed: It lies under another name, and would be taken for empty.
+        """
+        held = set(disk.list(self.root / "journal")) - {"control", self.partition}
+        if held and self.partition not in disk.list(self.root / "journal"):
+            raise PartitionRenamed(self.root, self.partition, tuple(sorted(held)))
+
+    def check_readable(self, *, disk: Disk) -> None:
+        """See that the journal of every partition can be read here.
+
+        Raises:
+            PartitionNotHere: One cannot.
+        """
+        for name, directory in self.partitions.items():
+            if name != self.partition and not disk.list(directory):
+                raise PartitionNotHere(name, directory)
 
     @property
     def control(self) -> Path:

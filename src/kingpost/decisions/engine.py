@@ -15,40 +15,33 @@ passes, such as a full disk, `recover` reads memory back from the journal.
 import contextlib
 import hashlib
 import threading
-from array import array
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
 from kingpost.contracts import Event, EventKey, batch_of
 from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
-from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.application import Application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
 from kingpost.decisions.complaints import Complaints
+from kingpost.decisions.drafts import Draft, Scored, commit_of, record_of, verdict_of
 from kingpost.decisions.errors import (
     EngineStopped,
     ErasureFailed,
     EventConflict,
     IdempotencyKeyReused,
 )
-from kingpost.decisions.lane import Lane, lane_scores
+from kingpost.decisions.lane import lane_scores
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.recovery import read_back
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.snapshot import Mark, remove_snapshots, write_snapshot
-from kingpost.decisions.tenant_state import Answered, TenantState
-from kingpost.features import (
-    WITHHELD,
-    Arrival,
-    Erasure,
-    MemoryRoom,
-    Unavailable,
-    encode_erasure,
-)
+from kingpost.decisions.tenant_state import Answered
+from kingpost.decisions.windows import ProcessWindows, Windows
+from kingpost.features import WITHHELD, Arrival, Erasure, MemoryRoom, encode_erasure
+from kingpost.features import Change as WindowChange
 from kingpost.journal import (
     GROUP_BYTES,
     Entry,
@@ -59,38 +52,9 @@ from kingpost.journal import (
     is_passing,
     last_commit,
 )
-from kingpost.records import (
-    RECORD_FORMAT,
-    DecisionRecord,
-    Outcome,
-    Stages,
-    StoredRecord,
-    decode_record,
-    encode_record,
-)
+from kingpost.records import DecisionRecord, Outcome, StoredRecord, decode_record
 
 __all__ = ["Engine"]
-
-_AVAILABLE = Unavailable()
-_NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A record in the making."""
-
-    ask: Ask
-    served: ServedDecision
-    state: TenantState
-    keys: tuple[str, ...]
-    """What a retry of it is recognised by."""
-    event_key: str
-    digest: bytes
-    offset: int
-    is_event: bool
-    lane_row: int = -1
-    unavailable: Unavailable = _AVAILABLE
-    reason: str = ""
 
 
 class Engine:
@@ -109,10 +73,12 @@ class Engine:
         application: Application,
         served: Mapping[str, ServedDecision],
         memory: Memory,
+        windows: Windows,
         snapshots: Path | None = None,
     ) -> None:
         self.application = application
         self.served = served
+        self._windows = windows
         self._journal, self._disk, self._clock = journal, disk, clock
         self._lookup = Lookup(journal.directory, disk=disk)
         self._past = PastEvents(self._lookup)
@@ -141,6 +107,7 @@ class Engine:
         clock: Clock,
         snapshots: Path | None = None,
         room: MemoryRoom | None = None,
+        windows: Windows | None = None,
     ) -> "Engine":
         """Open a data partition for writing and rebuild from it what serving needs.
 
@@ -149,24 +116,28 @@ class Engine:
             served: The decisions to answer, by name.
             snapshots: Where snapshots lie; None reads the whole journal.
             room: Where windows go that memory has no room for; None keeps all of them.
+            windows: Where they are; None keeps them in this process. Closed with the engine.
 
         Raises:
             ColumnsNewer: A later version of Kingpost wrote the newest snapshot.
             IncompatibleContract: Stored events do not fit the contracts declared now.
             JournalInUse, JournalCorrupt, JournalFull, JournalReadOnly, JournalFailed: See
                 `Journal.open`.
+            KingpostError: The windows cannot be brought up to date, see `Windows.follow`.
         """
+        windows = windows or ProcessWindows({name: one.decision for name, one in served.items()})
         journal = Journal.open(directory, disk=disk, clock=clock)
         try:
             memory = read_back(
                 journal,
                 application,
-                {name: one.decision for name, one in served.items()},
+                windows.in_memory,
                 disk=disk,
                 snapshots=snapshots,
                 room=room,
             )
-            return Engine(journal, disk, clock, application, served, memory, snapshots)
+            windows.follow(journal, memory.tenants)
+            return Engine(journal, disk, clock, application, served, memory, windows, snapshots)
         except BaseException:
             journal.close()
             raise
@@ -177,6 +148,12 @@ class Engine:
         with self._reopening:
             self._journal.close()
             self._lookup.close()
+            self._windows.close()
+
+    @property
+    def features_problem(self) -> KingpostError | None:
+        """Why features cannot be read now; None while they can."""
+        return self._windows.problem
 
     @property
     def partition(self) -> str:
@@ -243,6 +220,7 @@ class Engine:
             except BaseException:
                 journal.close()
                 raise
+            self._windows.follow(journal, self._memory.tenants)
             self._journal = journal
             self._failure = None
 
@@ -318,9 +296,10 @@ class Engine:
         with self._writing():
             state.keys[stream].retract(key)
             if at is not None and old is not None:
-                state.online.retract(stream, old, at)
+                offset = self._journal.next_offset
+                self._windows.retract(tenant, state, WindowChange(stream, old, offset, at))
             entry = Entry("retraction", tenant, stream, contract.key_body(key))
-            self._journal.submit([[entry]], landed)
+            self._submit([[entry]], landed)
         return Change.HELD if at is None else Change.RETRACTED, True
 
     def correct(
@@ -353,8 +332,8 @@ class Engine:
         with self._writing():
             offset = self._journal.next_offset
             state.keys[stream].correct(key, offset)
-            state.online.correct(stream, old, at, event, offset)
-            self._journal.submit([[Entry("correction", tenant, stream, body)]], landed)
+            self._windows.correct(tenant, state, WindowChange(stream, old, offset, at), event)
+            self._submit([[Entry("correction", tenant, stream, body)]], landed)
         return Change.CORRECTED, True
 
     def erase(
@@ -375,11 +354,14 @@ class Engine:
             The erasure as recorded, and how many keys of windows were dropped.
 
         Raises:
-            ErasureFailed: A snapshot cannot be removed; nothing was erased.
+            ErasureFailed: A snapshot cannot be removed, or the windows are shared; nothing
+                was erased.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
         offset = self._journal.next_offset
+        if not self._windows.may_forget:
+            raise ErasureFailed("features are in a store that several servers share")
         try:
             self._remove_snapshots(offset)
         except OSError as error:
@@ -398,7 +380,7 @@ class Engine:
             entry = encode_erasure(tenant, erasure)
             forgotten = self._memory.tenant(tenant).online.forget(entity, key)
             self._memory.note(entry, offset)
-            self._journal.submit([[entry]], recorded)
+            self._submit([[entry]], recorded)
         return erasure, forgotten
 
     def erasures(self, tenant: str) -> Sequence[Erasure]:
@@ -471,11 +453,14 @@ class Engine:
             return None
         return self._lookup.read(offset).entry_at(offset)
 
+    def _submit(self, commits: Sequence[Sequence[Entry]], landed: Landed) -> None:
+        self._journal.submit(commits, self._windows.landing(landed))
+
     def _decide(self, asks: Sequence[Ask], landed: Landed) -> tuple[list[Reply], bool]:
         started_ns = self._clock.monotonic_ns()
         replies: list[Reply | None] = []
-        drafts: list[_Draft] = []
-        lanes: dict[str, Lane] = {}
+        drafts: list[Draft] = []
+        reading = self._windows.batch(self._complaints)
         offset = self._journal.next_offset
         for ask in asks:
             made = self._draft(ask, offset)
@@ -484,27 +469,29 @@ class Engine:
                 continue
             replies.append(None)
             drafts.append(made)
-            self._read_features(made, lanes, started_ns)
+            if _is_late(made, started_ns):
+                made.reason = "deadline_exceeded"
+            else:
+                reading.add(made)
             offset += 2
         if not drafts:
             return [reply for reply in replies if reply is not None], False
+        lanes = reading.lanes()
         read_ns = self._clock.monotonic_ns()
         scores = {name: lane_scores(lane, self._complaints) for name, lane in lanes.items()}
         scored_ns = self._clock.monotonic_ns()
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
-        now_us = self._clock.now_us()
-        records = [
-            self._record(draft, lanes, scores, now_us, started_ns, stages) for draft in drafts
-        ]
-        self._journal.submit(
-            [_commit(draft, record) for draft, record in zip(drafts, records, strict=True)],
+        scored = Scored(lanes, scores, started_ns, self._clock.now_us(), stages)
+        records = [self._record(draft, scored) for draft in drafts]
+        self._submit(
+            [commit_of(draft, record) for draft, record in zip(drafts, records, strict=True)],
             landed,
         )
         waiting = iter(records)
         return [Reply(next(waiting)) if reply is None else reply for reply in replies], True
 
-    def _draft(self, ask: Ask, offset: int) -> _Draft | Reply:
+    def _draft(self, ask: Ask, offset: int) -> Draft | Reply:
         """Begin a record, or find that the request was answered before."""
         served = self.served[ask.decision]
         contract = served.decision.request
@@ -529,95 +516,29 @@ class Engine:
         arrival = state.keys[contract.name].arrive(key, offset)
         is_event = arrival is not Arrival.DUPLICATE
         if arrival is Arrival.COUNTS:
-            state.online.apply(contract.name, ask.event, offset)
+            self._windows.adding(ask.tenant, state)(contract.name, ask.event, offset)
         # noted now, so that a retry in the same batch finds it; a failure takes it back
         answered.remember(keys, digest, offset + 1)
-        return _Draft(ask, served, state, keys, event_key, digest, offset, is_event)
+        return Draft(
+            ask,
+            served,
+            state,
+            keys,
+            event_key,
+            digest,
+            offset,
+            is_event,
+            f"{self._journal.partition}:{offset}",
+            self._event_time_of[contract.name](ask.event),
+        )
 
-    def _read_features(self, draft: _Draft, lanes: dict[str, Lane], started_ns: int) -> None:
-        ask, served = draft.ask, draft.served
-        total_us = served.decision.budget.total_us
-        if total_us is not None and started_ns - ask.arrived_ns > total_us * 1000:
-            draft.reason = "deadline_exceeded"
-            return
-        lane = lanes.get(ask.decision)
-        if lane is None:
-            lane = lanes[ask.decision] = Lane(served, array("d"))
-        width = len(served.decision.features)
-        values = lane.values
-        start = len(values)
-        values.frombytes(bytes(8 * width))
-        try:
-            draft.unavailable = draft.state.readers[ask.decision].read(
-                ask.event, draft.offset, values, start
-            )
-        except Exception as error:  # noqa: BLE001  a function of the user's: the others go on
-            self._complaints.log("feature_failed", ask.decision, error)
-            del values[start:]
-            draft.reason = "feature_error"
-            return
-        draft.lane_row = start // width
-
-    def _record(
-        self,
-        draft: _Draft,
-        lanes: Mapping[str, Lane],
-        scores: Mapping[str, Sequence[float | None]],
-        now_us: int,
-        started_ns: int,
-        stages: tuple[int, int],
-    ) -> DecisionRecord:
-        ask, served = draft.ask, draft.served
-        features = b""
-        verdict, reason = _NO_VERDICT, draft.reason
-        row = draft.lane_row
-        if row >= 0:
-            width = len(served.decision.features)
-            values = lanes[ask.decision].values
-            features = values[row * width : (row + 1) * width].tobytes()
-            rules = served.rules
-            score = scores[ask.decision][row]
-            if score is None:
-                reason = "model_error"
-            else:
-                verdict = judge(
-                    score,
-                    label=served.decision.model.label.field,
-                    threshold=served.threshold,
-                    gate=served.decision.gate,
-                    rule=matching_rule(rules, values, row * width) if rules else None,
-                )
-                reason = verdict.reason
+    def _record(self, draft: Draft, scored: Scored) -> DecisionRecord:
+        verdict = verdict_of(draft, scored)
         if verdict.outcome is Outcome.FAILED:
             draft.state.answered.remember(draft.keys, draft.digest, 0)
         identifier = self._ids.next()
         self._memory.index.add(identifier, draft.offset + 1)
-        return DecisionRecord(
-            format=RECORD_FORMAT,
-            id=identifier,
-            at_us=now_us,
-            decision=ask.decision,
-            bundle=served.bundle,
-            model=served.model,
-            principal=ask.principal,
-            tenant=ask.tenant,
-            trace_id=ask.trace_id,
-            session=ask.session,
-            idempotency_key=ask.idempotency_key,
-            request_digest=draft.digest,
-            event_key=draft.event_key,
-            event_offset=draft.offset,
-            position=f"{self._journal.partition}:{draft.offset}",
-            features=features,
-            unavailable=draft.unavailable.names,
-            no_consent=draft.unavailable.no_consent,
-            answer=verdict.answer,
-            confidence=verdict.confidence,
-            outcome=verdict.outcome,
-            reason=reason,
-            stages=Stages((started_ns - ask.arrived_ns) // 1000, *stages, 0),
-            event_time_us=self._event_time_of[served.decision.request.name](ask.event),
-        )
+        return record_of(draft, scored, verdict, identifier)
 
     def _ingest(
         self,
@@ -629,7 +550,7 @@ class Engine:
     ) -> tuple[Ingested, bool]:
         contract, key_of = self.application.streams[stream], self._key_of[stream]
         state = self._memory.tenant(tenant)
-        arrive = state.keys[stream].arrive
+        arrive, add = state.keys[stream].arrive, self._windows.adding(tenant, state)
         fresh: list[tuple[Event, bytes]] = []
         offset = self._journal.next_offset
         for event, body in events:
@@ -637,7 +558,7 @@ class Engine:
             if arrival is Arrival.DUPLICATE:
                 continue
             if arrival is Arrival.COUNTS:
-                state.online.apply(stream, event, offset)
+                add(stream, event, offset)
             fresh.append((event, body))
             offset += 1
         entries: list[Entry] = []
@@ -648,14 +569,10 @@ class Engine:
             entries.append(Entry("events", tenant, stream, batch.encode(), len(fresh)))
         entries.extend(beside)
         if entries:
-            self._journal.submit([entries], landed)
+            self._submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
 
 
-def _commit(draft: _Draft, record: DecisionRecord) -> Sequence[Entry]:
-    ask = draft.ask
-    kind = "event" if draft.is_event else "request"
-    return (
-        Entry(kind, ask.tenant, draft.served.decision.request.name, ask.body),
-        Entry("record", ask.tenant, ask.decision, encode_record(record)),
-    )
+def _is_late(draft: Draft, started_ns: int) -> bool:
+    total_us = draft.served.decision.budget.total_us
+    return total_us is not None and started_ns - draft.ask.arrived_ns > total_us * 1000

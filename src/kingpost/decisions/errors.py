@@ -16,6 +16,8 @@ __all__ = [
     "NotApproved",
     "NotExplainable",
     "NothingToLearn",
+    "PartitionNotHere",
+    "PartitionRenamed",
     "RecordNotFound",
     "ReplayFailed",
     "SnapshotInProgress",
@@ -189,6 +191,41 @@ class NothingToLearn(KingpostError):
 
     def __str__(self) -> str:
         return f"decision {self.decision!r}: {self.problem}; {self.mend}"
+
+
+class PartitionNotHere(KingpostError):
+    """Events of another server that are needed and cannot be read here."""
+
+    code = "partition_not_here"
+
+    def __init__(self, partition: str, directory: Path | None) -> None:
+        super().__init__(partition, directory)
+        self.partition, self.directory = partition, directory
+
+    def __str__(self) -> str:
+        found = "it is not listed" if self.directory is None else f"{self.directory} has none"
+        return (
+            f"the journal of partition {self.partition!r} cannot be read here ({found}): its events "
+            "are part of what was read; list it in the setting `partitions` with its data "
+            "directory, mounted or copied here"
+        )
+
+
+class PartitionRenamed(KingpostError):
+    """A data directory whose journal lies under another partition's name."""
+
+    code = "partition_renamed"
+
+    def __init__(self, directory: Path, partition: str, held: tuple[str, ...]) -> None:
+        super().__init__(directory, partition, held)
+        self.directory, self.partition, self.held = directory, partition, held
+
+    def __str__(self) -> str:
+        return (
+            f"{self.directory} holds the journal of partition {', '.join(self.held)} and none of "
+            f"{self.partition!r}: set `partition` to the name that is there; a partition keeps its "
+            "name for good, records speak of it"
+        )
 
 
 class RecordNotFound(KingpostError):

@@ -256,6 +256,8 @@ def _run(
         unpack_sources(source, root)
         job = Job(
             data_dir=str(where.root.resolve()),
+            partition=where.partition,
+            listed=tuple((name, str(place.resolve())) for name, place in where.listed),
             decision=bundle.decision,
             bundle=bundle.digest,
             application=str(root / bundle.application),

@@ -16,9 +16,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         application: The unpacked application's file.
         only: The id of the one record wanted, in hex; None compares all of the bundle.
         stop: The data partition is read up to this offset.
+        partition: Its name.
+        listed: All partitions with their data directories; none where it is alone.
     """
 
     data_dir: str
+    partition: str
+    listed: tuple[tuple[str, str], ...]
     decision: str
     bundle: str
     application: str

@@ -30,7 +30,8 @@ def run(job: Job) -> Comparison:
         KingpostError: Something on the way is not what it was.
     """
     disk = SystemDisk()
-    where = DataDirectory(Path(job.data_dir))
+    listed = tuple((name, Path(root)) for name, root in job.listed)
+    where = DataDirectory(Path(job.data_dir), job.partition, listed)
     store = where.artefacts(disk=disk)
     control = where.control_log(disk=disk, clock=SystemClock())
     bundle = read_bundle(control.bundle(job.decision, job.bundle))
@@ -47,6 +48,7 @@ def run(job: Job) -> Comparison:
         disk=disk,
         only=None if job.only is None else bytes.fromhex(job.only),
         stop=job.stop,
+        partitions=where.partitions,
     )
     return compare(decision, bundle, scorer, past, partition=where.data.name)
 

@@ -7,9 +7,9 @@ approved.
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from kingpost.contracts import Contract, Event, check_evolution
 from kingpost.core import Clock, Disk
@@ -19,15 +19,16 @@ from kingpost.decisions.catalogue import record_features
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.environment import present_environment
+from kingpost.decisions.joined import JoinedHistories
 from kingpost.decisions.sources import code_digest
 from kingpost.decisions.training import Learned, TrainingPlan, learn
-from kingpost.features import Histories
+from kingpost.features import Histories, History
 from kingpost.journal import Position, Scan
 from kingpost.models import Progress, quiet
 from kingpost.monitoring import encode_profile
 from kingpost.registry import DataVersion, ModelArtefacts, ModelDraft, ModelVersion
 
-__all__ = ["Trained", "read_histories", "train_decision"]
+__all__ = ["TenantHistories", "Trained", "read_all_histories", "read_histories", "train_decision"]
 
 _MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
 
@@ -38,6 +39,14 @@ class Trained(NamedTuple):
     version: ModelVersion
     bundle: Bundle
     learned: Learned
+
+
+class TenantHistories(Protocol):
+    """Events of some streams by tenant."""
+
+    def of(self, tenant: str) -> Mapping[str, History]:
+        """Return a tenant's history per stream; empty where it has no events."""
+        ...
 
 
 def read_histories(
@@ -63,6 +72,26 @@ def read_histories(
         scan.close()
 
 
+def read_all_histories(
+    where: DataDirectory, contracts: Sequence[Contract[Event]], *, disk: Disk
+) -> tuple[TenantHistories, Position]:
+    """Read the same of every partition of an installation.
+
+    Raises:
+        PartitionNotHere: The journal of one cannot be read here.
+        KingpostError: See `read_histories`.
+    """
+    if not where.listed:
+        return read_histories(where.data, contracts, disk=disk)
+    where.check_readable(disk=disk)
+    parts: dict[str, Histories] = {}
+    offsets: dict[str, int] = {}
+    for name, directory in where.partitions.items():
+        parts[name], position = read_histories(directory, contracts, disk=disk)
+        offsets[name] = position.offset(name)
+    return JoinedHistories(parts, contracts), Position.of(offsets)
+
+
 def train_decision(
     application: Application,
     decision: Decision,
@@ -83,11 +112,12 @@ def train_decision(
 
     Raises:
         NothingToLearn, OneClassOnly, BadTrainingSet, BadModel: See `learn`.
+        PartitionNotHere: The journal of a partition cannot be read here.
         IncompatibleContract: Stored events do not fit the contracts declared now.
         JournalInUse, JournalFull, JournalFailed: The control log could not be written.
     """
     progress("read", 0, 1)
-    histories, position = read_histories(where.data, decision.streams, disk=disk)
+    histories, position = read_all_histories(where, decision.streams, disk=disk)
     progress("read", 1, 1)
     code = code_digest(application.sources)
     environment = present_environment()

@@ -24,7 +24,6 @@ from kingpost.features.aggregates import (
     top_k,
     var,
 )
-from kingpost.features.as_recorded import as_recorded
 from kingpost.features.asof import (
     KeyedTimes,
     TableColumns,
@@ -39,7 +38,7 @@ from kingpost.features.catalogue import (
     ValueType,
     catalogue_of,
 )
-from kingpost.features.catch_up import catch_up
+from kingpost.features.catch_up import catch_up, catch_up_all
 from kingpost.features.consent import Consent, consented
 from kingpost.features.declare import (
     Feature,
@@ -62,6 +61,7 @@ from kingpost.features.errors import (
     FeaturesForgotten,
     LeakingLabel,
     SpillDamaged,
+    StoreAhead,
     StoreBehind,
     StoreFull,
     StoreNotResumed,
@@ -89,9 +89,11 @@ from kingpost.features.parity import (
     different_bits,
 )
 from kingpost.features.read_vectors import Partitions, ReadVectors, join_histories
+from kingpost.features.recorded_values import as_recorded
 from kingpost.features.spill import BoundedState, MemoryRoom
 from kingpost.features.store import Change, Changes, FeatureStore, Readings, StoreReader
 from kingpost.features.store_memory import MemoryFeatures
+from kingpost.features.store_overlay import OverlaidFeatures, OverlaidReader
 from kingpost.features.store_redis import RedisFeatures, RedisSettings
 from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
 
@@ -138,6 +140,8 @@ __all__ = [
     "MemoryFeatures",
     "MemoryRoom",
     "OnlineFeatures",
+    "OverlaidFeatures",
+    "OverlaidReader",
     "ParityReport",
     "Partitions",
     "Ratio",
@@ -151,6 +155,7 @@ __all__ = [
     "SketchedAggregate",
     "Source",
     "SpillDamaged",
+    "StoreAhead",
     "StoreBehind",
     "StoreFull",
     "StoreNotResumed",
@@ -173,6 +178,7 @@ __all__ = [
     "as_recorded",
     "catalogue_of",
     "catch_up",
+    "catch_up_all",
     "check_parity",
     "consented",
     "count",

@@ -16,13 +16,15 @@ import numpy as np
 
 from kingpost.contracts import Contract, Event, events_of
 from kingpost.core import Disk
+from kingpost.features.errors import StoreAhead
 from kingpost.features.history import NEVER, Histories, History
 from kingpost.features.store import Change, Changes, FeatureStore
-from kingpost.journal import scan
+from kingpost.journal import last_commit, scan
 
-__all__ = ["catch_up"]
+__all__ = ["catch_up", "catch_up_all"]
 
 _AT_ONCE = 1000
+_KINDS = frozenset(["event", "events", "correction", "retraction"])
 
 
 def catch_up(
@@ -44,20 +46,66 @@ def catch_up(
 
     Raises:
         UnlistedPartition: The store does not know the partition.
+        StoreAhead: The store holds more than the journal.
         StoreUnreachable, StoreFull, StoreUnfit: As `FeatureStore.apply`.
         JournalCorrupt: The journal cannot be read.
     """
+    return catch_up_all({tenant: store}, directory, contracts, disk=disk)
+
+
+def catch_up_all(
+    stores: Mapping[str, FeatureStore],
+    directory: Path,
+    contracts: Mapping[str, Contract[Event]],
+    *,
+    disk: Disk,
+    stop: int | None = None,
+) -> int:
+    """Do the same for the stores of several tenants, reading the journal once.
+
+    Args:
+        stores: By tenant.
+        stop: Commits from this offset on are left out, as what is not durable yet.
+
+    Raises:
+        KingpostError: See `catch_up`.
+    """
     partition = directory.name
-    done = store.resume(partition)
-    if next(scan(directory, disk=disk, start=done + 1), None) is None:
-        return 0
-    histories, through = Histories(contracts.values()), done
-    for commit in scan(directory, disk=disk):
-        histories.add(commit)
-        through = commit.offset + sum(entry.count for entry in commit.entries) - 1
+    done = {tenant: store.resume(partition) for tenant, store in stores.items()}
+    if stop is None:
+        last = last_commit(directory, disk=disk)
+        stop = 0 if last is None else last.next_offset
+    through = stop - 1
+    for found in done.values():
+        if found > through:
+            raise StoreAhead(partition, found, through)
+    first = min(done.values(), default=through) + 1
+    is_new = any(
+        entry.kind in _KINDS and entry.tenant in stores and entry.topic in contracts
+        for commit in scan(directory, disk=disk, start=first, stop=stop)
+        for entry in commit.entries
+    )
+    histories = Histories(contracts.values())
+    if is_new:
+        for commit in scan(directory, disk=disk, stop=stop):
+            histories.add(commit)
+    return sum(
+        _bring_up(store, partition, histories.of(tenant), contracts, done[tenant], through)
+        for tenant, store in stores.items()
+    )
+
+
+def _bring_up(
+    store: FeatureStore,
+    partition: str,
+    held: Mapping[str, History],
+    contracts: Mapping[str, Contract[Event]],
+    done: int,
+    through: int,
+) -> int:
     changes = [
         change
-        for name, history in histories.of(tenant).items()
+        for name, history in held.items()
         for change in _changes(contracts[name], history.counted(), done)
     ]
     changes.sort(key=lambda change: (change.offset, change.came_at is None))
@@ -67,7 +115,8 @@ def catch_up(
             store.apply(Changes(partition, waiting, offset - 1))
             waiting = []
         waiting += of_one
-    store.apply(Changes(partition, waiting, through))
+    if through > done:
+        store.apply(Changes(partition, waiting, through))
     return len(changes)
 
 

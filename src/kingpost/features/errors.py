@@ -8,6 +8,7 @@ __all__ = [
     "FeaturesForgotten",
     "LeakingLabel",
     "SpillDamaged",
+    "StoreAhead",
     "StoreBehind",
     "StoreFull",
     "StoreNotResumed",
@@ -171,6 +172,24 @@ class StoreBehind(KingpostError):
             f"the online store holds {found} of partition {self.partition!r}, which had been "
             f"applied up to {self.expected}: it was emptied, or fell back to an older copy; "
             "`catch_up` with the partition's journal brings it up to date again"
+        )
+
+
+class StoreAhead(KingpostError):
+    """The online store holds more of a partition than its journal: not the same events."""
+
+    code = "online_store_ahead"
+
+    def __init__(self, partition: str, found: int, ends_at: int) -> None:
+        super().__init__(partition, found, ends_at)
+        self.partition, self.found, self.ends_at = partition, found, ends_at
+
+    def __str__(self) -> str:
+        return (
+            f"the online store holds partition {self.partition!r} up to offset {self.found}, and "
+            f"its journal here ends at {self.ends_at}: the journal is an older copy, or another "
+            "server writes under that name; give each server a partition of its own, or empty the "
+            "store's database, which every server then fills again from its journal"
         )
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.history import History
 from kingpost.features.offline import Requests, feature_matrix
+from kingpost.features.read_vectors import ReadVectors
+from kingpost.features.recorded_values import as_recorded
 
 __all__ = ["hindsight"]
 
@@ -22,6 +24,7 @@ def hindsight(
     requests: Requests,
     histories: Mapping[str, History],
     *,
+    vectors: ReadVectors | None = None,
     threads: int = 1,
 ) -> dict[str, float]:
     """Compare features as recorded with the classical backfill of the same requests.
@@ -29,18 +32,22 @@ def hindsight(
     Args:
         requests: With the position each row was read at; without, each row's own position.
         histories: The events of each stream that the features window over, by its name.
+        vectors: What each row was read as of, where several partitions were.
 
     Returns:
         By feature, the share of rows whose bits differ; 0 where there are no rows.
     """
-    read_at = requests.positions if requests.read_at is None else requests.read_at
-    as_recorded = feature_matrix(
-        features, replace(requests, read_at=read_at), histories, threads=threads
-    )
+    if vectors is None:
+        read_at = requests.positions if requests.read_at is None else requests.read_at
+        recorded = feature_matrix(
+            features, replace(requests, read_at=read_at), histories, threads=threads
+        )
+    else:
+        recorded = as_recorded(features, requests.events, vectors, histories, threads=threads)
     classical = feature_matrix(
         features, replace(requests, read_at=None), histories, threads=threads
     )
-    differ = as_recorded.view(np.int64) != classical.view(np.int64)
-    differ &= ~(np.isnan(as_recorded) & np.isnan(classical))
+    differ = recorded.view(np.int64) != classical.view(np.int64)
+    differ &= ~(np.isnan(recorded) & np.isnan(classical))
     shares = differ.mean(axis=0) if len(requests) else np.zeros(len(features))
     return dict(zip(features.names, shares.tolist(), strict=True))

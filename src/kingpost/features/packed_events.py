@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from kingpost.contracts import Event
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.errors import ConsentNotShared
-from kingpost.features.feature_set import FeatureSet
+from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.filters import matcher
 from kingpost.features.kernel import State
 from kingpost.features.kernel_columns import row_encoder, unpack_into
@@ -51,6 +51,9 @@ _MARK = -(2**63)
 _ALL_HELD = 2**63 - 1
 _FEW = 64
 """A key with no more obsolete records than this is left as it is."""
+
+_HEAD = struct.Struct("<2q")
+_NO_ROWS = np.empty((0, 2), np.int64)
 
 Integers = NDArray[np.int64]
 
@@ -139,6 +142,19 @@ class EventGroup:
             rows = rows[~(ends | np.isin(rows[:, 0], gone))]
         return KeyEvents(rows, low, held[: self.record_bytes], len(held))
 
+    def head(self, held: bytes) -> KeyEvents:
+        """Read what a store holds of a key but for its events: the mark, the size."""
+        first = held[: self.record_bytes]
+        low = None
+        if first:
+            sequence, time_us = _HEAD.unpack_from(first)
+            low = time_us if sequence == _MARK else None
+        return KeyEvents(_NO_ROWS, low, first, len(held))
+
+    def mark(self, low_us: int) -> bytes:
+        """Return the record that says that events up to a time may be gone."""
+        return self._record.pack(_MARK, low_us, *[0] * self._width)
+
     def compacted(self, held: KeyEvents, grace_us: int, now_us: int) -> bytes | None:
         """Return shorter records for a key, when many of them no read looks back on any more.
 
@@ -155,8 +171,7 @@ class EventGroup:
         dropped = held.size_bytes // self.record_bytes - len(kept)
         if dropped <= max(_FEW, len(kept) // 3) or (held.low_us is not None and low <= held.low_us):
             return None
-        mark = self._record.pack(_MARK, low, *[0] * self._width)
-        return mark + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
+        return self.mark(low) + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
 
 
 def _reach_us(output: KernelOutput) -> int:
@@ -262,27 +277,58 @@ class LayoutRead:
         Returns:
             For each request the names of features that could not be computed.
         """
-        width = len(self._features)
-        states = [_Loaded(read.group, keys[read.number], times) for read in self._reads]
-        rooms = {
-            read.number: array("d", bytes(8 * len(read.group.outputs))) for read in self._reads
+        prepared, width = self.prepare(times, keys), len(self._features)
+        return [
+            prepared.read(row, event, out, row * width).names for row, event in enumerate(requests)
+        ]
+
+    def prepare(
+        self, times: Sequence[int], keys: Mapping[int, Sequence[Integers | None]]
+    ) -> "PreparedRead":
+        """Load the events of some requests' keys, so that each request can be read by itself.
+
+        Args:
+            times, keys: As in `fill`.
+        """
+        states = [(read, _Loaded(read.group, keys[read.number], times)) for read in self._reads]
+        return PreparedRead(self._features, times, states, self._divisions)
+
+
+class PreparedRead:
+    """The events of some requests' keys, loaded; made by `LayoutRead.prepare`."""
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        times: Sequence[int],
+        states: Sequence[tuple[_GroupRead, "_Loaded"]],
+        divisions: Sequence[tuple[int, Division, int, int]],
+    ) -> None:
+        self._features, self._times, self._states = features, times, states
+        self._divisions = divisions
+        self._rooms = {
+            read.number: array("d", bytes(8 * len(read.group.outputs))) for read, _ in states
         }
-        failed: list[tuple[str, ...]] = []
-        for row, (event, time) in enumerate(zip(requests, times, strict=True)):
-            start = row * width
-            for read, state in zip(self._reads, states, strict=True):
-                room = rooms[read.number]
-                state.read(row, time, room)
-                for first, end, at in read.moves:
-                    out[start + at : start + at + end - first] = room[first:end]
-                for at, one in read.vectors:
-                    unpack_into(room[one.first : one.end], out, start + at, one.width)
-            for at, one, above, below in self._divisions:
-                divisor = rooms[below][one.denominator.output]
-                dividend = rooms[above][one.numerator.output]
-                out[start + at] = dividend / divisor if divisor else one.default
-            failed.append(self._features.complete(event, out, start).names)
-        return failed
+
+    def read(self, row: int, event: Event, out: "array[float]", start: int) -> Unavailable:
+        """Write the features of one of the requests into `out[start:]`.
+
+        Returns:
+            The features that have no value; they are NaN.
+        """
+        rooms = self._rooms
+        for read, state in self._states:
+            room = rooms[read.number]
+            state.read(row, self._times[row], room)
+            for first, end, at in read.moves:
+                out[start + at : start + at + end - first] = room[first:end]
+            for at, one in read.vectors:
+                unpack_into(room[one.first : one.end], out, start + at, one.width)
+        for at, one, above, below in self._divisions:
+            divisor = rooms[below][one.denominator.output]
+            dividend = rooms[above][one.numerator.output]
+            out[start + at] = dividend / divisor if divisor else one.default
+        return self._features.complete(event, out, start)
 
 
 class _Loaded:

@@ -90,10 +90,18 @@ def join_histories(
         positions.append(partitions.sequences(name, one.positions))
         ended = np.full(len(one), NEVER, np.int64) if one.ends is None else one.ends
         ends.append(np.where(ended == NEVER, NEVER, partitions.sequences(name, ended)))
+    fields = {field for name in ordered for field in histories[name].erased}
+    nobody = {name: np.zeros(len(histories[name]), np.bool_) for name in ordered}
     return History(
         join_batches(contract, [histories[name].events for name in ordered]),
         np.concatenate(positions),
         None if all(one.ends is None for one in histories.values()) else np.concatenate(ends),
+        {
+            field: np.concatenate(
+                [histories[name].erased.get(field, nobody[name]) for name in ordered]
+            )
+            for field in fields
+        },
     )
 
 

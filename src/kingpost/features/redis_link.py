@@ -24,18 +24,23 @@ if held ~= ARGV[2] then return {0, held} end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 local told = {1}
 for i = 2, #KEYS do
-    local size = redis.call('APPEND', KEYS[i], ARGV[2 * i])
-    local ttl = ARGV[2 * i + 1]
+    local records, ttl, mark = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
+    local size = redis.call('APPEND', KEYS[i], records)
+    local is_new = size == #records
+    if is_new and mark ~= '' then
+        redis.call('SET', KEYS[i], mark .. records)
+        size = size + #mark
+    end
     if ttl ~= '0' then
-        if size == #ARGV[2 * i] then redis.call('PEXPIRE', KEYS[i], ttl)
+        if is_new then redis.call('PEXPIRE', KEYS[i], ttl)
         else redis.call('PEXPIRE', KEYS[i], ttl, 'GT') end
     end
     told[i] = size
 end
 return told
 """
-"""KEYS: applied offsets, then keys. ARGV: partition, after, through, then records and a time
-to live per key. A key's time to live is never shortened."""
+"""KEYS: applied offsets, then keys. ARGV: partition, after, through, then per key records, a
+time to live and a mark for a key that is new. A key's time to live is never shortened."""
 
 _COMPACT = """
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
@@ -57,11 +62,16 @@ that only read; this it answers."""
 
 
 class Growth(NamedTuple):
-    """Records for one key, and how long it is kept without more of them; 0 for ever."""
+    """Records for one key, and how long it is kept without more of them; 0 for ever.
+
+    Attributes:
+        mark: Put first when the key is new: it may have been there before, and have expired.
+    """
 
     key: str
     records: bytes
     ttl_ms: int
+    mark: bytes = b""
 
 
 class Applying(NamedTuple):
@@ -210,7 +220,7 @@ class RedisLink:
                 applying.partition, applying.after, applying.through,
             ]  # fmt: skip
             for one in applying.growths:
-                arguments += (one.records, one.ttl_ms)
+                arguments += (one.records, one.ttl_ms, one.mark)
             pipe.evalsha(self._loaded()[0], len(names), *names, *arguments)
         pipe.hgetall(meta)
         if keys:

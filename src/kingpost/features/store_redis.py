@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from operator import attrgetter
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,11 @@ from kingpost.features.feature_set import FeatureSet
 from kingpost.features.packed_events import EventGroup, KeyEvents, Layout
 from kingpost.features.read_vectors import Partitions
 from kingpost.features.redis_link import Applied, Applying, Growth, RedisLink
-from kingpost.features.store import Changes, Readings
+from kingpost.features.store import Change, Changes, Readings
 from kingpost.features.windows import ALL_TIME_US
 from kingpost.journal import Position
 
-__all__ = ["RedisFeatures", "RedisReader", "RedisSettings"]
+__all__ = ["PackedChange", "RedisFeatures", "RedisReader", "RedisSettings"]
 
 WAITING_AT_MOST = 100_000
 """Records that wait for a server that is away; with more, `catch_up` is asked for."""
@@ -66,13 +66,26 @@ class RedisSettings:
     timeout_s: float = 1.0
 
 
+class PackedChange(NamedTuple):
+    """A record that goes to one key, and how long the key is kept then; 0 for ever.
+
+    Attributes:
+        mark: What comes first in a key that is new, since an older one may have expired.
+    """
+
+    offset: int
+    key: str
+    record: bytes
+    ttl_ms: int
+    mark: bytes
+
+
 @dataclass
 class _Waiting:
     """Records of one partition that the server does not surely have."""
 
     through: int = -1
-    records: list[tuple[int, str, bytes, int]] = field(default_factory=list)
-    """(offset, key, record, time to live in ms)"""
+    records: list[PackedChange] = field(default_factory=list[PackedChange])
 
 
 class RedisFeatures:
@@ -87,8 +100,8 @@ class RedisFeatures:
         settings: RedisSettings,
         clock: Clock,
     ) -> None:
-        self._link, self._layout, self._partitions = link, layout, partitions
-        self._settings, self._now_us = settings, clock.now_us
+        self._link, self.layout, self._partitions = link, layout, partitions
+        self._settings, self._clock, self._now_us = settings, clock, clock.now_us
         self._grace_us = settings.grace // timedelta(microseconds=1)
         # braces keep a tenant's keys on one server of a cluster
         self._tenant_prefix = f"{settings.prefix}:{{{tenant}}}:"
@@ -126,8 +139,14 @@ class RedisFeatures:
         link = RedisLink(url, timeout_s=settings.timeout_s)
         link.check()
         store = cls(link, Layout(views), partitions, tenant, settings, clock)
-        store._agree()
+        store.agree()
         return store
+
+    def of_tenant(self, tenant: str) -> "RedisFeatures":
+        """Give another tenant's windows over the same connections; nothing is asked yet."""
+        return RedisFeatures(
+            self._link, self.layout, self._partitions, tenant, self._settings, self._clock
+        )
 
     def close(self) -> None:
         """Close the connections; what the server holds stays."""
@@ -146,12 +165,13 @@ class RedisFeatures:
             self._waiting.clear()
             self._seen = {}
             dropped = self._link.drop(self.prefix)
-        self._agree()
+        self.agree()
         return dropped
 
     def resume(self, partition: str) -> int:
         """Say which offset of a partition was applied last, -1 for none."""
         self._partitions.number(partition)
+        self.agree()  # it may have been emptied, and its facts with it
         with self._at_once:
             offsets = self._link.exchange(self._meta, None, ()).offsets
             self._applied[partition] = offsets.get(partition, -1)
@@ -163,13 +183,62 @@ class RedisFeatures:
         """Apply changes, all at one moment; those applied before are passed over."""
         self.exchange(changes, ())
 
+    def apply_packed(self, partition: str, packed: Sequence[PackedChange], through: int) -> None:
+        """Apply what `pack` gave of the changes up to `through`, as `apply` does."""
+        with self._at_once:
+            done = self._apply(self._wait_for(partition, packed, through), partition, ())
+        self._note(done)
+
     def reader(self, features: FeatureSet) -> "RedisReader":
         """Prepare reads of one decision's features."""
-        return RedisReader(self, features, self._layout)
+        return RedisReader(self, features, self.layout)
+
+    def pack(self, partition: str, change: Change) -> list[PackedChange]:
+        """Return the records that a change adds, one per group that takes its event."""
+        packed: list[PackedChange] = []
+        now = self._now_us()
+        for index, group in self.layout.groups_of(change.stream):
+            key = group.key_of(change.event)
+            if key is None or not group.takes(change.event):
+                continue
+            if change.came_at is None:
+                at = self._partitions.sequence(partition, change.offset)
+                record = group.pack(change.event, at)
+            else:
+                at = self._partitions.sequence(partition, change.came_at)
+                record = group.pack_end(change.event, at)
+            ttl_ms, mark = 0, b""
+            if group.reach_us < ALL_TIME_US:
+                ahead = max(0, group.time_of(change.event) - now)
+                kept_us = group.reach_us + self._grace_us
+                ttl_ms = (kept_us + ahead) // 1000 + 1
+                if now - self._began_us > kept_us:
+                    mark = group.mark(now - kept_us)
+            name = self.key_name(index, key)
+            packed.append(PackedChange(change.offset, name, record, ttl_ms, mark))
+        return packed
 
     def key_name(self, index: int, key: str) -> str:
         """Return the name under which a group's key is kept."""
         return f"{self.prefix}{index}:{key}"
+
+    def keys_of(
+        self, groups: Iterable[tuple[int, EventGroup]], requests: Sequence[Event]
+    ) -> tuple[dict[str, int], dict[int, list[str | None]]]:
+        """Return the names of all keys that requests need, with their groups' numbers, and the
+        name of each request's key by group; None for a request without one.
+        """
+        wanted: dict[str, int] = {}
+        asked: dict[int, list[str | None]] = {}
+        for index, group in groups:
+            names = asked[index] = []
+            for event in requests:
+                key = group.key_of(event)
+                name = None if key is None else self.key_name(index, key)
+                if name is not None:
+                    wanted[name] = index
+                names.append(name)
+        return wanted, asked
 
     def exchange(self, changes: Changes | None, keys: Sequence[str]) -> Applied:
         """Apply changes and read keys, with nothing in between."""
@@ -177,16 +246,18 @@ class RedisFeatures:
         if changes is None:
             done = self._link.exchange(self._meta, None, keys)
         else:
+            partition = changes.partition
+            packed = [one for change in changes.changes for one in self.pack(partition, change)]
             with self._at_once:
-                done = self._apply(self._wait_for(changes), changes.partition, keys)
-        for partition, before in seen.items():
-            found = done.offsets.get(partition, -1)
-            if found < before:
-                raise StoreBehind(partition, found, before)
-        latest = self._seen
-        self._seen = latest | {
-            name: max(offset, latest.get(name, -1)) for name, offset in done.offsets.items()
-        }
+                waiting = self._wait_for(partition, packed, changes.through)
+                done = self._apply(waiting, partition, keys)
+        if changes is None or keys:
+            # who only writes its own partition can do so while others still bring theirs back
+            for name, before in seen.items():
+                found = done.offsets.get(name, -1)
+                if found < before:
+                    raise StoreBehind(name, found, before)
+        self._note(done)
         return done
 
     def check_held(self, group: EventGroup, held: KeyEvents, time_us: int) -> None:
@@ -209,12 +280,18 @@ class RedisFeatures:
 
     def compact(self, index: int, key: str, held: KeyEvents) -> None:
         """Drop a key's old records when they are many; next time when the server is away."""
-        shorter = self._layout.groups[index].compacted(held, self._grace_us, self._now_us())
+        shorter = self.layout.groups[index].compacted(held, self._grace_us, self._now_us())
         if shorter is not None:
             with contextlib.suppress(StoreUnreachable, StoreFull):
                 self._link.compact(key, held.first, held.size_bytes, shorter)
 
-    def _agree(self) -> None:
+    def agree(self) -> None:
+        """Agree with other processes on what is kept, and since when.
+
+        Raises:
+            StoreUnreachable: The server does not answer.
+            StoreUnfit: It numbers partitions otherwise.
+        """
         names = ",".join(self._partitions.names)
         about = f"{self.prefix}about"
         agreed = self._link.agree(about, {"partitions": names, "began_us": str(self._now_us())})
@@ -230,35 +307,40 @@ class RedisFeatures:
         if len(noted) < len(self._partitions):
             self._link.note(about, "partitions", names)
 
-    def _wait_for(self, changes: Changes) -> _Waiting:
+    def claim(self, partition: str, journal: str) -> None:
+        """Note which journal a partition is; the first one counts.
+
+        Args:
+            journal: What tells it from all others.
+
+        Raises:
+            StoreUnfit: Another journal's events are held under that name.
+        """
+        fact = f"journal:{partition}"
+        found = self._link.agree(f"{self.prefix}about", {fact: journal})[fact]
+        if found != journal:
+            raise StoreUnfit(
+                self._link.where,
+                f"holds partition {partition!r} of another journal",
+                "give each server a partition of its own; where the journal was begun anew, "
+                "empty the store's database, which every server then fills again",
+            )
+
+    def _note(self, done: Applied) -> None:
+        latest = self._seen
+        self._seen = latest | {
+            name: max(offset, latest.get(name, -1)) for name, offset in done.offsets.items()
+        }
+
+    def _wait_for(self, partition: str, packed: Sequence[PackedChange], through: int) -> _Waiting:
         """Put changes behind those that wait already."""
-        partition = changes.partition
         waiting = self._waiting.get(partition)
         if waiting is None or len(waiting.records) >= WAITING_AT_MOST:
             self._waiting.pop(partition, None)
             raise StoreNotResumed(partition)
         done = max(waiting.through, self._applied[partition])
-        now = self._now_us()
-        for change in changes.changes:
-            if change.offset <= done:
-                continue
-            for index, group in self._layout.groups_of(change.stream):
-                key = group.key_of(change.event)
-                if key is None or not group.takes(change.event):
-                    continue
-                if change.came_at is None:
-                    at = self._partitions.sequence(partition, change.offset)
-                    record = group.pack(change.event, at)
-                else:
-                    at = self._partitions.sequence(partition, change.came_at)
-                    record = group.pack_end(change.event, at)
-                name = self.key_name(index, key)
-                ttl_ms = 0
-                if group.reach_us < ALL_TIME_US:
-                    ahead = max(0, group.time_of(change.event) - now)
-                    ttl_ms = (group.reach_us + self._grace_us + ahead) // 1000 + 1
-                waiting.records.append((change.offset, name, record, ttl_ms))
-        waiting.through = max(done, changes.through)
+        waiting.records += [one for one in packed if one.offset > done]
+        waiting.through = max(done, through)
         return waiting
 
     def _apply(self, waiting: _Waiting, partition: str, keys: Sequence[str]) -> Applied:
@@ -273,7 +355,7 @@ class RedisFeatures:
                 break
             if done.refused_at < after:
                 raise StoreBehind(partition, done.refused_at, after)
-            waiting.records = [one for one in waiting.records if one[0] > done.refused_at]
+            waiting.records = [one for one in waiting.records if one.offset > done.refused_at]
             self._applied[partition] = done.refused_at
         if applying is not None:
             self._applied[partition] = waiting.through
@@ -285,7 +367,7 @@ class RedisFeatures:
         """Look at keys that have doubled: nobody may ever read them."""
         for one, size in zip(applying.growths, sizes, strict=True):
             index = int(one.key[len(self.prefix) :].partition(":")[0])
-            group = self._layout.groups[index]
+            group = self.layout.groups[index]
             now = size // group.record_bytes
             before = now - len(one.records) // group.record_bytes
             if now >= _GROWN and now.bit_length() > before.bit_length():
@@ -293,14 +375,20 @@ class RedisFeatures:
                     self.compact(index, one.key, group.unpack(self._link.fetch(one.key)))
 
 
-def _growths(records: Sequence[tuple[int, str, bytes, int]]) -> list[Growth]:
+def _growths(records: Sequence[PackedChange]) -> list[Growth]:
     """Put the records of each key together."""
-    by_key: dict[str, list[bytes]] = defaultdict(list)
-    ttls: dict[str, int] = {}
-    for _, key, record, ttl_ms in records:
-        by_key[key].append(record)
-        ttls[key] = max(ttls.get(key, 0), ttl_ms)
-    return [Growth(key, b"".join(parts), ttls[key]) for key, parts in by_key.items()]
+    by_key: dict[str, list[PackedChange]] = defaultdict(list)
+    for one in records:
+        by_key[one.key].append(one)
+    return [
+        Growth(
+            key,
+            b"".join([one.record for one in parts]),
+            max(one.ttl_ms for one in parts),
+            parts[0].mark,
+        )
+        for key, parts in by_key.items()
+    ]
 
 
 class RedisReader:
@@ -315,17 +403,7 @@ class RedisReader:
     def read(self, requests: Sequence[Event], *, after: Changes | None = None) -> Readings:
         """Read the features of some requests at one moment."""
         times = [self._time(event) for event in requests]
-        wanted: dict[str, int] = {}
-        asked: dict[int, list[str | None]] = {}
-        for index, group in self._reading.groups:
-            names: list[str | None] = []
-            for event in requests:
-                key = group.key_of(event)
-                name = None if key is None else self._store.key_name(index, key)
-                if name is not None:
-                    wanted[name] = index
-                names.append(name)
-            asked[index] = names
+        wanted, asked = self._store.keys_of(self._reading.groups, requests)
         done = self._store.exchange(after, list(wanted))
         held = {
             name: self._layout.groups[index].unpack(records)

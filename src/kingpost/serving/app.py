@@ -52,7 +52,9 @@ class ServingApp:
         self.metrics = Metrics(engine.served)
         self.engine = engine
         self._shell = Shell(engine, clock, self.metrics, max_batch=settings.max_batch)
-        self.metrics.watch(engine.events_held, lambda: self._shell.failure)
+        self.metrics.watch(
+            engine.events_held, lambda: self._shell.failure, lambda: engine.features_problem
+        )
         bodies = BodyReader(clock, settings.body_timeout_s)
         self._health = Health(self._shell)
         events = EventsRoute(

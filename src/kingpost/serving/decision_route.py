@@ -8,10 +8,15 @@ what a framework would do, in a third of its time; the control plane describes t
 import re
 
 from kingpost.access import KeyRing, MissingScope
-from kingpost.core import Clock, id_text
-from kingpost.decisions import Ask, ServedDecision
-from kingpost.records import Outcome
-from kingpost.serving.errors import BadHeader, DecisionFailed, Overloaded
+from kingpost.core import Clock, KingpostError, id_text
+from kingpost.decisions import STORE_REASONS, Ask, ServedDecision
+from kingpost.records import DecisionRecord, Outcome
+from kingpost.serving.errors import (
+    BadHeader,
+    DecisionFailed,
+    FeaturesUnavailable,
+    Overloaded,
+)
 from kingpost.serving.http import (
     BodyReader,
     Disconnected,
@@ -68,8 +73,11 @@ class DecisionRoute:
         try:
             settled = await self._decide(headers, receive, trace_id, arrived_ns)
             outcome = settled.record.outcome
-            answer = _answer(settled)
-            code = "ok" if answer.status == 200 else DecisionFailed.code
+            if settled.record.outcome is Outcome.FAILED:
+                failure = _failure(settled.record)
+                answer, code = problem_answer(failure, trace_id), failure.code
+            else:
+                answer, code = _answer(settled), "ok"
         except Disconnected:
             self._counts.count("", "disconnected")
             return
@@ -119,13 +127,15 @@ def _visible(headers: dict[bytes, bytes], name: bytes) -> str | None:
 
 def _answer(settled: Settled) -> HttpAnswer:
     record = settled.record
-    identifier = id_text(record.id)
-    if record.outcome is Outcome.FAILED:
-        return problem_answer(DecisionFailed(identifier, record.reason), record.trace_id)
-    headers = (_JSON, (b"kingpost-record", identifier.encode()))
+    headers = (_JSON, (b"kingpost-record", id_text(record.id).encode()))
     if settled.is_repeat:
         headers += (_REPLAYED,)
     return HttpAnswer(200, headers, render_answer(record))
+
+
+def _failure(record: DecisionRecord) -> KingpostError:
+    kind = FeaturesUnavailable if record.reason in STORE_REASONS else DecisionFailed
+    return kind(id_text(record.id), record.reason)
 
 
 def _code(error: Exception) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "EventNotFound",
     "EventRetracted",
     "FeatureNotFound",
+    "FeaturesUnavailable",
     "IncidentNotFound",
     "InternalError",
     "MalformedRequest",
@@ -328,6 +329,26 @@ class DecisionFailed(KingpostError):
 
     def __str__(self) -> str:
         return f"the decision failed ({self.reason}) and is on record; send the request again"
+
+
+class FeaturesUnavailable(KingpostError):
+    """No answer could be given, because the online store could not give its features.
+
+    Safe to retry: a failed request is decided again.
+    """
+
+    code = "features_unavailable"
+    retry_safe = True
+
+    def __init__(self, record: str, reason: str) -> None:
+        super().__init__(record, reason)
+        self.record, self.reason = record, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the features could not be read ({self.reason}), so nothing was decided, and that is "
+            "on record; send the request again"
+        )
 
 
 class NotReady(KingpostError):

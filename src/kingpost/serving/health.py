@@ -33,7 +33,7 @@ class Health:
 
         Raises:
             NotReady: They should go elsewhere: it is shutting down, or nothing can be
-                recorded, for now or until it is started again.
+                recorded, for now or until it is started again, or features cannot be read.
         """
         if self._shell.is_recovering:
             raise NotReady("the journal cannot be written; it goes on by itself once it can")
@@ -41,6 +41,11 @@ class Health:
             raise NotReady("a failure has ended all work; start it again")
         if self.is_draining:
             raise NotReady("it is shutting down")
+        problem = self._shell.engine.features_problem
+        if problem is not None:
+            raise NotReady(
+                f"features cannot be read ({problem.code}); it goes on by itself once they can"
+            )
         return _answer("ready")
 
 

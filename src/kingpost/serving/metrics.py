@@ -111,6 +111,7 @@ class Metrics(Collector):
         self._events: dict[tuple[str, str], int] = {}
         self._events_held: Callable[[], Mapping[str, int]] = dict
         self._failure: Callable[[], KingpostError | None] = lambda: None
+        self._features_problem: Callable[[], KingpostError | None] = lambda: None
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -120,9 +121,11 @@ class Metrics(Collector):
         self,
         events_held: Callable[[], Mapping[str, int]],
         failure: Callable[[], KingpostError | None],
+        features_problem: Callable[[], KingpostError | None],
     ) -> None:
         """Say where to ask for what is known elsewhere, at each scrape."""
         self._events_held, self._failure = events_held, failure
+        self._features_problem = features_problem
 
     def count_events(self, stream: str, verdict: str, number: int) -> None:
         """Count events that came without a request for a decision."""
@@ -203,6 +206,11 @@ class Metrics(Collector):
         yield from (batches, groups, events, held)
         yield GaugeMetricFamily("kingpost_waiting_requests", "Requests in the house", self.waiting)
         yield GaugeMetricFamily("kingpost_stopped", "1 after a failure that ends all work", failed)
+        yield GaugeMetricFamily(
+            "kingpost_features_unavailable",
+            "1 while the online store cannot give features",
+            0 if self._features_problem() is None else 1,
+        )
 
 
 def _add(family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram) -> None:

@@ -17,6 +17,7 @@ from kingpost.core import KingpostError
 from kingpost.journal import JournalFull, JournalReadOnly
 from kingpost.serving.errors import (
     DecisionFailed,
+    FeaturesUnavailable,
     InternalError,
     MethodNotAllowed,
     NotReady,
@@ -95,6 +96,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "engine_stopped": Problem(503, "The server has stopped deciding", _STOPPED),
     "erasure_failed": Problem(503, "Nothing was erased"),
     "event_unreadable": Problem(503, "The event cannot be read back"),
+    "features_unavailable": Problem(503, "The features cannot be read"),
     "journal_closed": Problem(503, "The server is shutting down", "retry on another server"),
     "journal_failed": Problem(503, "The journal failed", _STOPPED),
     "journal_full": Problem(503, "The journal is full", _WAITS),
@@ -150,7 +152,7 @@ def problem_answer(error: Exception, trace_id: str) -> HttpAnswer:
         document.field = error.field[:_LONGEST_FIELD]
         document.expected, document.found = error.expected, error.found
         document.detail = f"{document.field or 'body'}: {_difference(error)}"
-    elif isinstance(error, DecisionFailed):
+    elif isinstance(error, DecisionFailed | FeaturesUnavailable):
         document.record = error.record
     return HttpAnswer(problem.status, _headers(error, problem.status), _encode(document))
 
@@ -170,6 +172,11 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
             headers += ((b"retry-after", b"%d" % _RETRY_AFTER_S),)
         case DecisionFailed():
             headers += ((b"kingpost-record", error.record.encode()),)
+        case FeaturesUnavailable():
+            headers += (
+                (b"kingpost-record", error.record.encode()),
+                (b"retry-after", b"%d" % _RETRY_AFTER_S),
+            )
         case _:
             pass
     if status == 401:

@@ -71,7 +71,8 @@ def test_a_secret_is_never_shown(key: str, tmp_path: Path) -> None:
     file.write_text(f'{key} = ["hunter2"]\n')
 
     problems = check_settings(file, {f"KINGPOST_{key.upper()}": "hunter2\n"}).problems
-    settings = read_settings(None, {f"KINGPOST_{key.upper()}": "https://hunter2.example"})
+    scheme = "redis" if key == "online_store" else "https"
+    settings = read_settings(None, {f"KINGPOST_{key.upper()}": f"{scheme}://hunter2.example"})
 
     assert len(problems) == 2
     assert "hunter2" not in "".join(map(str, problems))
@@ -90,6 +91,12 @@ def test_a_secret_is_never_shown(key: str, tmp_path: Path) -> None:
         (b'public_url = "http://[::1"', "expected a URL"),
         (b'alert_smtp = "mail"', "host and a port"),
         (b"threads = 0", "from 1"),
+        (b'online_store = "localhost:6379"', "redis://"),
+        (b'partition = "North"', "lower-case"),
+        (b'partition = "control"', "control"),
+        (b'partitions = "a;b=/srv/b"', "name=directory"),
+        (b'partitions = "data=/srv/a;data=/srv/b"', "once"),
+        (b'partitions = "a=/srv/a;b=/srv/b"', "this server's own"),
         (b'oidc_issuer = "https://login.example"', "needs oidc_client_id"),
     ],
 )

@@ -280,3 +280,24 @@ def test_no_error_tells_the_password(url: str) -> None:
     while error is not None:
         assert "hunter2" not in f"{error} {error!r}"
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@needs_redis
+def test_a_key_that_expired_and_came_again_does_not_answer_for_what_it_lost() -> None:
+    clock = StoppedClock(START)
+    with redis_features(short("again"), clock=clock) as store:
+        fill(store, 3)
+        names = [
+            key_name(store, VIEWS, by, key) for by, key in (("customer", "ann"), ("shop", "1"))
+        ]
+        clock.time_us += 400 * HOUR
+        link = RedisLink(REDIS, timeout_s=1.0)
+        assert [link.drop(name) for name in names] == [1, 1]  # as if their time had come
+        link.close()
+        back = payment(3, at=START + 400 * HOUR)
+        store.apply(Changes("north", [Change("card_payment", back, 3)], 3))
+        reader = store.reader(FEATURES)
+
+        assert reader.read([back]).values[0, FEATURES.names.index("customer_n_30h")] == 1.0
+        with pytest.raises(FeaturesForgotten):
+            reader.read([payment(4, at=START + 3 * HOUR)])

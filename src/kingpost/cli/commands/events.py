@@ -9,8 +9,9 @@ import click
 
 from kingpost.cli.declared import chosen_stream
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import DataDirectory, load_application
+from kingpost.decisions import load_application
 from kingpost.integrations import (
     CorrectionReport,
     IngestReport,
@@ -81,7 +82,7 @@ def ingest(
     of = tenant or settings.tenant
     with (
         Intake.open(
-            DataDirectory(settings.data_dir).data,
+            data_directory(settings).data,
             application.streams.values(),
             disk=SystemDisk(),
             clock=SystemClock(),
@@ -163,7 +164,7 @@ def list_rows(
     """List the rows of APP's STREAM in quarantine, with the reason for each."""
     chosen_stream(load_application(app), stream)
     rows = quarantined(
-        DataDirectory(settings.data_dir).data,
+        data_directory(settings).data,
         disk=SystemDisk(),
         tenant=tenant or settings.tenant,
         stream=stream,
@@ -205,7 +206,7 @@ def replay_rows(
     contract = chosen_stream(application, stream)
     with (
         Intake.open(
-            DataDirectory(settings.data_dir).data,
+            data_directory(settings).data,
             application.streams.values(),
             disk=SystemDisk(),
             clock=SystemClock(),

@@ -4,9 +4,10 @@ import click
 import msgspec
 
 from kingpost.cli.output import print_result
+from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk, id_text
-from kingpost.decisions import DataDirectory, Explainer, ExplanationLine, find_record
+from kingpost.decisions import Explainer, ExplanationLine, find_record
 
 __all__ = ["explain"]
 
@@ -29,7 +30,7 @@ def explain(
 
     The contributions add up from the usual score, the mean of those rows, to the record's.
     """
-    where = DataDirectory(settings.data_dir)
+    where = data_directory(settings)
     record = find_record(identifier, where, tenant=tenant).record
     control = where.control_log(disk=SystemDisk(), clock=SystemClock())
     explainer = Explainer(control, where.artefacts(disk=SystemDisk()))

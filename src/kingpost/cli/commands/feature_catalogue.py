@@ -8,12 +8,12 @@ import msgspec
 
 from kingpost.cli.declared import NothingDeclared
 from kingpost.cli.output import print_result, printable
+from kingpost.cli.place import data_directory
 from kingpost.cli.stores import open_review_sources
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
     Catalogue,
-    DataDirectory,
     DriftState,
     FeatureStatistics,
     load_application,
@@ -115,7 +115,7 @@ class _Opened:
 
     def __init__(self, settings: Settings, app: Path, tenant: str | None) -> None:
         application = load_application(app)
-        where = DataDirectory(settings.data_dir)
+        where = data_directory(settings)
         control = where.control_log(disk=SystemDisk(), clock=SystemClock())
         self.catalogue: Catalogue = read_catalogue(application.decisions, control)
         self._tenant = tenant or settings.tenant

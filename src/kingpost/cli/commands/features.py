@@ -13,9 +13,10 @@ from kingpost.cli.commands.feature_catalogue import list_features, show
 from kingpost.cli.commands.import_feast import import_feast
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk, duration_us
-from kingpost.decisions import DataDirectory, Decision, load_application, read_histories
+from kingpost.decisions import Decision, load_application, read_all_histories, recorded_requests
 from kingpost.features import (
     History,
     Requests,
@@ -169,22 +170,27 @@ def hindsight(
     """Say how much a backfill knows that serving did not, feature by feature.
 
     Every request of APP's DECISION is computed twice: as of its own position in the journal,
-    as serving saw it, and as the classical backfill. A share is that of requests whose value
+    as serving saw it (the recorded ones of this server where several share an online store),
+    and as the classical backfill. A share is that of requests whose value
     differs in a bit.
     """
     chosen = chosen_decision(load_application(app), decision)
     histories = _histories(settings, chosen, tenant)
-    asked = histories[chosen.request.name].counted()
+    where, vectors = data_directory(settings), None
+    if where.listed:  # serving saw other partitions too, as the records say
+        requests, vectors = recorded_requests(
+            where, chosen, tenant or settings.tenant, disk=SystemDisk()
+        )
+    else:
+        asked = histories[chosen.request.name].counted()
+        requests = Requests(asked.events, asked.positions)
     shares = hindsight_of(
-        chosen.features,
-        Requests(asked.events, asked.positions),
-        histories,
-        threads=settings.threads,
+        chosen.features, requests, histories, vectors=vectors, threads=settings.threads
     )
     print_result(
         {
             "decision": chosen.name,
-            "requests": len(asked),
+            "requests": len(requests),
             "features": [
                 {"feature": name, "share": round(share, 6)}
                 for name, share in sorted(shares.items(), key=lambda one: -one[1])
@@ -195,9 +201,7 @@ def hindsight(
 
 
 def _histories(settings: Settings, decision: Decision, tenant: str | None) -> Mapping[str, History]:
-    held, _ = read_histories(
-        DataDirectory(settings.data_dir).data, decision.streams, disk=SystemDisk()
-    )
+    held, _ = read_all_histories(data_directory(settings), decision.streams, disk=SystemDisk())
     return held.of(tenant or settings.tenant)
 
 

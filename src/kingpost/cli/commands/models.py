@@ -8,10 +8,10 @@ import click
 
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
 from kingpost.contracts import EPOCH, Instant
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
-    DataDirectory,
     MistakeCosts,
     TrainingPlan,
     approved_bundle,
@@ -79,7 +79,7 @@ def train(
         trained = train_decision(
             application,
             chosen_decision(application, decision),
-            DataDirectory(settings.data_dir),
+            data_directory(settings),
             plan,
             tenant=tenant or settings.tenant,
             by=by or getpass.getuser(),
@@ -164,7 +164,7 @@ def models(
         raise click.UsageError("--html and --out go with --card")
     application = load_application(app)
     chosen = chosen_decision(application, decision)
-    where = DataDirectory(settings.data_dir)
+    where = data_directory(settings)
     control = where.control_log(disk=SystemDisk(), clock=SystemClock())
     versions = control.models(chosen.model.name)
     if card_of is not None:
@@ -299,7 +299,7 @@ def approve(
     """
     application = load_application(app)
     chosen = chosen_decision(application, decision)
-    control = DataDirectory(settings.data_dir).control_log(disk=SystemDisk(), clock=SystemClock())
+    control = data_directory(settings).control_log(disk=SystemDisk(), clock=SystemClock())
     known = [registered.digest for registered in control.bundles(chosen.name)]
     wanted = known[-1:] if bundle is None else [one for one in known if one.startswith(bundle)]
     if len(wanted) != 1 or (bundle is not None and len(bundle) < _SHORTEST_DIGEST):

@@ -4,9 +4,10 @@ import click
 import msgspec
 
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings
-from kingpost.decisions import DataDirectory, replay_record, verify_records
+from kingpost.decisions import replay_record, verify_records
 
 __all__ = ["replay", "verify"]
 
@@ -21,7 +22,7 @@ def replay(settings: Settings, identifier: str, tenant: str | None, as_json: boo
 
     Ends with code 1 when anything differs.
     """
-    report = replay_record(identifier, DataDirectory(settings.data_dir), tenant=tenant)
+    report = replay_record(identifier, data_directory(settings), tenant=tenant)
     result: dict[str, object] = msgspec.json.decode(msgspec.json.encode(report))
     result["at"] = Instant(report.at_us).isoformat()
     if not as_json:
@@ -40,7 +41,7 @@ def verify(settings: Settings, as_json: bool) -> None:
     Ends with code 1 when anything differs.
     """
     with progress("verify", "records") as show:
-        report = verify_records(DataDirectory(settings.data_dir), on_progress=show)
+        report = verify_records(data_directory(settings), on_progress=show)
     print_result(msgspec.to_builtins(report), as_json=as_json)
     if report.different:
         raise SystemExit(1)

@@ -10,9 +10,10 @@ import click
 
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
+from kingpost.cli.place import data_directory
 from kingpost.cli.run import memory_room
 from kingpost.core import Settings, SystemDisk
-from kingpost.decisions import DataDirectory, load_application, take_snapshot
+from kingpost.decisions import load_application, take_snapshot
 
 __all__ = ["snapshot"]
 
@@ -40,14 +41,15 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
         os.nice(_NICENESS)
         threading.Thread(target=_end_with_parent, daemon=True).start()
     started_s = time.monotonic()
-    where, disk = DataDirectory(settings.data_dir), SystemDisk()
+    where, disk = data_directory(settings), SystemDisk()
     application = load_application(app)
     room = memory_room(settings, where.root / "snapshot.spill", disk=disk)
     try:
         done = take_snapshot(
             where.data,
             application,
-            application.decisions,
+            # windows in an online store are no part of a snapshot
+            {} if settings.online_store else application.decisions,
             where.snapshots,
             disk=disk,
             room=room,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from kingpost.access import SqliteKeys
 from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
+from kingpost.cli.place import data_directory
 from kingpost.core import Clock, Settings, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -39,7 +40,7 @@ def installation_checks(
         application: The file that declares what is served; without it, what is approved is
             not compared.
     """
-    where = DataDirectory(settings.data_dir)
+    where = data_directory(settings)
     checks: dict[str, Check] = {
         "journal": lambda: _journal(where.data),
         "approvals": lambda: _journal(where.control),

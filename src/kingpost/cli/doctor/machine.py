@@ -41,7 +41,7 @@ def machine_checks(settings: Settings, clock: Clock) -> Mapping[str, Check]:
         "kernel": _kernel,
         "data directory": lambda: _data_directory(settings.data_dir),
         "free space": lambda: _space(settings.data_dir),
-        "clock": lambda: _clock(settings.data_dir, clock),
+        "clock": lambda: _clock(settings.data_dir / "journal" / settings.partition, clock),
         "open files": _files,
         "sqlite": _sqlite,
         "time zones": _zones,
@@ -109,7 +109,7 @@ def _space(directory: Path) -> Iterator[Result]:
 
 def _clock(directory: Path, clock: Clock) -> Iterator[Result]:
     now_us = clock.now_us()
-    last = last_commit(directory / "journal" / "data", disk=SystemDisk())
+    last = last_commit(directory, disk=SystemDisk())
     mend = "set the clock (NTP); records keep their order, but their times would be wrong"
     if now_us < _EARLIEST_US:
         yield failed(f"it says {_moment(now_us)}", mend)

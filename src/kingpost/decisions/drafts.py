@@ -1,0 +1,129 @@
+"""Records in the making: what is known of a request while its batch is decided.
+
+Pure but for the user's rules: ids, positions and times are given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kingpost.decisions.answer import Verdict, judge, matching_rule
+from kingpost.decisions.ask import Ask
+from kingpost.decisions.lane import Lane
+from kingpost.decisions.served import ServedDecision
+from kingpost.decisions.tenant_state import TenantState
+from kingpost.features import Unavailable
+from kingpost.journal import Entry
+from kingpost.records import RECORD_FORMAT, DecisionRecord, Outcome, Stages, encode_record
+
+__all__ = ["Draft", "Scored", "commit_of", "record_of", "verdict_of"]
+
+_AVAILABLE = Unavailable()
+_NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A record in the making.
+
+    Attributes:
+        keys: What a retry of it is recognised by.
+        offset: Where its request will lie; its record is the next one.
+        position: What its features are as of.
+        lane_row: Its place among the rows of its model; -1 while it has no features.
+        reason: Why it has none.
+    """
+
+    ask: Ask
+    served: ServedDecision
+    state: TenantState
+    keys: tuple[str, ...]
+    event_key: str
+    digest: bytes
+    offset: int
+    is_event: bool
+    position: str
+    event_time_us: int
+    lane_row: int = -1
+    unavailable: Unavailable = _AVAILABLE
+    reason: str = ""
+
+
+class Scored(NamedTuple):
+    """What the models said to a batch.
+
+    Attributes:
+        lanes, scores: By decision.
+        stages: Microseconds a request took for its features and its model.
+    """
+
+    lanes: Mapping[str, Lane]
+    scores: Mapping[str, Sequence[float | None]]
+    started_ns: int
+    now_us: int
+    stages: tuple[int, int]
+
+
+def verdict_of(draft: Draft, scored: Scored) -> Verdict:
+    """Judge a draft by its score; one without features has failed for its own reason."""
+    row, served = draft.lane_row, draft.served
+    if row < 0:
+        return _NO_VERDICT._replace(reason=draft.reason)
+    score = scored.scores[draft.ask.decision][row]
+    if score is None:
+        return _NO_VERDICT._replace(reason="model_error")
+    rules = served.rules
+    width = len(served.decision.features)
+    values = scored.lanes[draft.ask.decision].values
+    return judge(
+        score,
+        label=served.decision.model.label.field,
+        threshold=served.threshold,
+        gate=served.decision.gate,
+        rule=matching_rule(rules, values, row * width) if rules else None,
+    )
+
+
+def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes) -> DecisionRecord:
+    """Make the record of a draft."""
+    ask, served, row = draft.ask, draft.served, draft.lane_row
+    width = len(served.decision.features)
+    features = b""
+    if row >= 0:
+        features = scored.lanes[ask.decision].values[row * width : (row + 1) * width].tobytes()
+    return DecisionRecord(
+        format=RECORD_FORMAT,
+        id=identifier,
+        at_us=scored.now_us,
+        decision=ask.decision,
+        bundle=served.bundle,
+        model=served.model,
+        principal=ask.principal,
+        tenant=ask.tenant,
+        trace_id=ask.trace_id,
+        session=ask.session,
+        idempotency_key=ask.idempotency_key,
+        request_digest=draft.digest,
+        event_key=draft.event_key,
+        event_offset=draft.offset,
+        position=draft.position,
+        features=features,
+        unavailable=draft.unavailable.names,
+        no_consent=draft.unavailable.no_consent,
+        answer=verdict.answer,
+        confidence=verdict.confidence,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        stages=Stages((scored.started_ns - ask.arrived_ns) // 1000, *scored.stages, 0),
+        event_time_us=draft.event_time_us,
+    )
+
+
+def commit_of(draft: Draft, record: DecisionRecord) -> Sequence[Entry]:
+    """Return what is written of a draft in one commit."""
+    ask = draft.ask
+    kind = "event" if draft.is_event else "request"
+    return (
+        Entry(kind, ask.tenant, draft.served.decision.request.name, ask.body),
+        Entry("record", ask.tenant, ask.decision, encode_record(record)),
+    )
