@@ -41,9 +41,16 @@ class Trained(NamedTuple):
 
 
 def read_histories(
-    directory: Path, contracts: Iterable[Contract[Event]], *, disk: Disk
+    directory: Path,
+    contracts: Iterable[Contract[Event]],
+    *,
+    disk: Disk,
+    stop: int | None = None,
 ) -> tuple[Histories, Position]:
     """Read all events of some streams, and how far the journal was read.
+
+    Args:
+        stop: Read the commits before this offset; all by default.
 
     Raises:
         IncompatibleContract: Stored events do not fit the contracts declared now.
@@ -54,11 +61,14 @@ def read_histories(
     scan = Scan(directory, disk=disk)
     try:
         for commit in scan.commits():
+            if stop is not None and commit.offset >= stop:
+                break
             for entry in commit.entries:
                 if entry.kind == "contract" and entry.topic in declared:
                     check_evolution(entry.body, declared[entry.topic])
             histories.add(commit)
-        return histories, Position.of({directory.name: scan.offset})
+        reached = scan.offset if stop is None else min(stop, scan.offset)
+        return histories, Position.of({directory.name: reached})
     finally:
         scan.close()
 
