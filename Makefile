@@ -105,5 +105,5 @@ $(RUN_READY): $(TOOL_READY) $(BUILT_FROM)
 	@touch $@
 
 $(DEV_READY): $(TOOL_READY) $(BUILT_FROM)
-	$(SYNC) --extra postgres --extra redis
+	$(SYNC) --extra postgres --extra redis --extra ray
 	@touch $@ $(RUN_READY)

@@ -24,6 +24,7 @@ from kingpost.records import (
     encode_review,
 )
 from kingpost.serving import OBSERVED_MIGRATIONS, Observer
+from kingpost.serving.observer import LooksAfterFreshness
 from kingpost.storage import migrate, open_database
 from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks, TaskStore
 from tests.simulated_disk import SimulatedDisk
@@ -171,6 +172,7 @@ class ObservedJournal:
         *,
         new_watch: Callable[[MonitorStore], Watch] | None = None,
         new_tasks: Callable[[sqlite3.Connection], TaskStore] = SqliteTasks,
+        new_freshness: Callable[[MonitorStore], LooksAfterFreshness] | None = None,
         step_size: int = 1000,
     ) -> Generator[Observer, None, None]:
         """Open an observer as a new process would."""
@@ -191,6 +193,7 @@ class ObservedJournal:
             disk=self.disk,
             clock=self.clock,
             on_incident=self.told.append,
+            freshness=new_freshness(monitors) if new_freshness else None,
             step_size=step_size,
         )
         try:

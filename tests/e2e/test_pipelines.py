@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from kingpost.monitoring import SqliteMonitors
+from kingpost.storage import open_database
 from tests.cli_app import SOURCE, kingpost, prepare
 
 PIPELINE = """
@@ -73,7 +76,7 @@ def test_a_pipeline_is_listed_run_and_judged(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     [before] = json.loads(check.stdout)["pipelines"]
-    assert (check.returncode, before["stale"], before["last_run"]) == (1, True, None)
+    assert (check.returncode, before["stale"], before["last_run"]) == (0, False, None)
 
     missing = subprocess.run(
         command(tmp_path, "pipelines", "refresh", "app.py", "--json"),
@@ -96,6 +99,37 @@ def test_a_pipeline_is_listed_run_and_judged(tmp_path: Path) -> None:
     assert runs(due) == []
     [after] = listed["pipelines"]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType] JSON
     assert after["stale"] is False
+
+
+def test_a_stale_pipeline_is_one_incident_until_something_new_comes(tmp_path: Path) -> None:
+    source = SOURCE + PIPELINE.replace('stale_after="3650000d"', 'stale_after="1h"')
+    (tmp_path / "app.py").write_text(source)
+
+    def watched() -> list[tuple[str, str]]:
+        """Look as a process of its own; return the incidents that it opened."""
+        told = kingpost(tmp_path, "watch", "app.py", "--once", "--json")
+        opened: list[dict[str, str]] = told["incidents"]  # pyright: ignore[reportAssignmentType] JSON
+        return [(one["decision"], one["kind"]) for one in opened]
+
+    def is_listed_stale() -> object:
+        [shown] = kingpost(tmp_path, "pipelines", "list", "app.py", "--json")["pipelines"]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType] JSON
+        return shown["stale"]  # pyright: ignore[reportUnknownVariableType] JSON
+
+    def kept() -> list[bool]:
+        with closing(open_database(tmp_path / "data" / "observed.sqlite")) as observed:
+            return [one.is_open for one in SqliteMonitors(observed).incidents("default")]
+
+    assert (watched(), is_listed_stale()) == ([], False), "its first hour has not passed"
+    write_limits(tmp_path, 1)
+    kingpost(tmp_path, "pipelines", "refresh", "app.py", "--json")
+    assert (watched(), is_listed_stale()) == ([("pipeline limit", "stale")], True)
+    assert (watched(), kept()) == ([], [True])
+    (tmp_path / "limits" / "new.csv").write_text(
+        f"id,at,customer,cents\nnew,{datetime.now(UTC).isoformat()},c1,5\n"
+    )
+    (tmp_path / "app.py").write_text(source.replace("*.parquet", "*.csv"))
+    kingpost(tmp_path, "pipelines", "refresh", "app.py", "--json")
+    assert (watched(), is_listed_stale(), kept()) == ([], False, [False])
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,17 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from kingpost.cli.freshness import PipelineFreshness
+from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import Application, DataDirectory, load_application, profile_of
 from kingpost.monitoring import (
     AlertSettings,
+    FreshnessWatch,
     Limits,
     Notifier,
     Profile,
@@ -73,8 +76,20 @@ def open_observer(
     application = load_application(path)
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
     notifier = Notifier(alert_settings(settings))
-    with _alone(where, disk, wait), _observed(where) as observed, _inbox(where) as inbox:
+    with ExitStack() as opened:
+        opened.enter_context(_alone(where, disk, wait))
+        observed, inbox = (
+            opened.enter_context(_observed(where)),
+            opened.enter_context(_inbox(where)),
+        )
         monitors = SqliteMonitors(observed)
+        pipelines = list(pipelines_of(application).values())
+        freshness = None
+        if pipelines:
+            runs = opened.enter_context(open_runs(settings))
+            freshness = PipelineFreshness(
+                pipelines, runs, FreshnessWatch(monitors), settings.tenant
+            )
         observer = Observer(
             where,
             application,
@@ -85,6 +100,7 @@ def open_observer(
             disk=disk,
             clock=clock,
             on_incident=notifier.tell,
+            freshness=freshness,
         )
         try:
             yield observer

@@ -30,13 +30,22 @@ from kingpost.integrations import (
     SqliteRuns,
     Taken,
     due_us,
+    fresh_until_us,
     intake_sink,
     is_stale,
     refresh,
 )
 from kingpost.storage import migrate, open_database
 
-__all__ = ["PipelineRunner", "Standing", "TwoPipelines", "api_sink", "open_runs", "pipelines_of"]
+__all__ = [
+    "PipelineRunner",
+    "Standing",
+    "TwoPipelines",
+    "api_sink",
+    "open_runs",
+    "pipelines_of",
+    "standing_of",
+]
 
 _ROWS_PER_BODY = 5_000
 _BYTES_PER_BODY = 4 * 1024 * 1024
@@ -73,6 +82,7 @@ class Standing:
 
     Attributes:
         newest_us: Event time of the newest event it ever brought.
+        fresh_until_us: When it becomes stale, or did.
     """
 
     pipeline: Pipeline
@@ -80,6 +90,7 @@ class Standing:
     failures: int
     newest_us: int | None
     due_us: int
+    fresh_until_us: int
     is_stale: bool
 
 
@@ -94,6 +105,23 @@ def pipelines_of(application: Application) -> dict[str, Pipeline]:
         if isinstance(value, Pipeline) and found.setdefault(value.name, value) is not value:
             raise TwoPipelines(value.name)
     return found
+
+
+def standing_of(declared: Pipeline, runs: RunStore, tenant: str, now_us: int) -> Standing:
+    """Say how a pipeline of a tenant stands: what lists and incidents go by."""
+    latest = next(iter(runs.latest(tenant, declared.name)), None)
+    failures = runs.failures(tenant, declared.name)
+    newest_us = runs.newest_event_us(tenant, declared.name)
+    since_us = runs.known_since_us(tenant, declared.name, now_us)
+    return Standing(
+        declared,
+        latest,
+        failures,
+        newest_us,
+        due_us(declared, latest, failures),
+        fresh_until_us(declared, newest_us, since_us),
+        is_stale(declared, newest_us, now_us, since_us),
+    )
 
 
 @contextmanager
@@ -179,22 +207,7 @@ class PipelineRunner:
     def standings(self) -> list[Standing]:
         """Say how each pipeline stands now."""
         now_us = self._clock.now_us()
-        found: list[Standing] = []
-        for declared in self._pipelines:
-            latest = next(iter(self._runs.latest(self._tenant, declared.name)), None)
-            failures = self._runs.failures(self._tenant, declared.name)
-            newest_us = self._runs.newest_event_us(self._tenant, declared.name)
-            found.append(
-                Standing(
-                    declared,
-                    latest,
-                    failures,
-                    newest_us,
-                    due_us(declared, latest, failures),
-                    is_stale(declared, newest_us, now_us),
-                )
-            )
-        return found
+        return [standing_of(one, self._runs, self._tenant, now_us) for one in self._pipelines]
 
     def run(
         self,

@@ -59,6 +59,12 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "Read the reasons that reviewers gave: search the overridden records.",
         "If they are right, the model or its gate needs another look.",
     ),
+    "stale": (
+        "See below whether its last run failed, and with what error.",
+        "If it failed, mend the connection or the file: it is tried again by itself.",
+        "If it did not, ask the owner of the source why it brings nothing new.",
+        "If it has never run, start kingpost pipelines follow, or the job that refreshes it.",
+    ),
     "quality": (
         "See in the model card whether a slice has grown on which the model is weak.",
         "Train a new model on recent data, and compare before you approve it.",
@@ -96,6 +102,7 @@ class _IncidentView:
     steps: Sequence[str]
     label: str
     is_column: bool
+    is_decision: bool
     done: bool
     problem: str
     reason: str
@@ -191,6 +198,7 @@ def _page(
         steps=_STEPS.get(incident.kind, _STEPS["drift"]),
         label=label_of(visit, incident.decision),
         is_column=is_column,
+        is_decision=incident.kind != "stale",
         done=visit.asked("done") == "acknowledged",
         problem=problem,
         reason=reason,
@@ -207,6 +215,8 @@ def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
 
 def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:
     """Draw what was beyond its limit, from half a day before it began."""
+    if incident.kind == "stale":
+        return ()
     last = last_event_us(visit, incident.decision) or incident.opened_us
     end_us = min(last, incident.opened_us + 12 * HOUR_US)
     is_recent = last - incident.breach_since_us < 2 * HOUR_US

@@ -10,6 +10,13 @@ from kingpost.decisions.answer import (
 )
 from kingpost.decisions.application import Application, load_application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
+from kingpost.decisions.backfill import (
+    Backfilled,
+    BackfillJob,
+    backfill_parts,
+    read_past_requests,
+    write_features,
+)
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.catalogue import (
     Catalogue,
@@ -92,6 +99,8 @@ __all__ = [
     "Application",
     "ApplicationError",
     "Ask",
+    "BackfillJob",
+    "Backfilled",
     "Budget",
     "Bundle",
     "BundleMismatch",
@@ -147,6 +156,7 @@ __all__ = [
     "Windows",
     "WrongDecision",
     "approved_bundle",
+    "backfill_parts",
     "budget",
     "catalogue_reader",
     "check_bundle",
@@ -170,6 +180,7 @@ __all__ = [
     "read_bundle",
     "read_catalogue",
     "read_histories",
+    "read_past_requests",
     "record_features",
     "recorded_requests",
     "refuse",
@@ -180,4 +191,5 @@ __all__ = [
     "train_decision",
     "training_set",
     "verify_records",
+    "write_features",
 ]

@@ -1,9 +1,9 @@
 """The events of several partitions as one history, each in its place among all of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from kingpost.contracts import Contract, Event
-from kingpost.features import Histories, History, Partitions, join_histories
+from kingpost.features import Erasure, Histories, History, Partitions, join_histories
 
 __all__ = ["JoinedHistories"]
 
@@ -23,6 +23,10 @@ class JoinedHistories:
         self.partitions = Partitions(tuple(parts))
         self._parts = parts
         self._contracts = {contract.name: contract for contract in contracts}
+
+    def erasures(self, tenant: str) -> Sequence[Erasure]:
+        """Return the entities of a tenant that were erased, partition by partition."""
+        return [one for part in self._parts.values() for one in part.erasures(tenant)]
 
     def of(self, tenant: str) -> Mapping[str, History]:
         """Return a tenant's history per stream; empty where it has no events."""

@@ -22,7 +22,7 @@ from kingpost.decisions.environment import present_environment
 from kingpost.decisions.joined import JoinedHistories
 from kingpost.decisions.sources import code_digest
 from kingpost.decisions.training import Learned, TrainingPlan, learn
-from kingpost.features import Histories, History
+from kingpost.features import Erasure, Histories, History
 from kingpost.journal import Position, Scan
 from kingpost.models import Progress, quiet
 from kingpost.monitoring import encode_profile
@@ -48,11 +48,23 @@ class TenantHistories(Protocol):
         """Return a tenant's history per stream; empty where it has no events."""
         ...
 
+    def erasures(self, tenant: str) -> Sequence[Erasure]:
+        """Return the entities of a tenant that were erased."""
+        ...
+
 
 def read_histories(
-    directory: Path, contracts: Iterable[Contract[Event]], *, disk: Disk
+    directory: Path,
+    contracts: Iterable[Contract[Event]],
+    *,
+    disk: Disk,
+    stop: int | None = None,
 ) -> tuple[Histories, Position]:
     """Read all events of some streams, and how far the journal was read.
+
+    Args:
+        stop: Read the commits before this offset, and of later ones what was erased since;
+            all by default.
 
     Raises:
         IncompatibleContract: Stored events do not fit the contracts declared now.
@@ -63,11 +75,15 @@ def read_histories(
     scan = Scan(directory, disk=disk)
     try:
         for commit in scan.commits():
+            if stop is not None and commit.offset >= stop:
+                histories.add_erasures(commit)
+                continue
             for entry in commit.entries:
                 if entry.kind == "contract" and entry.topic in declared:
                     check_evolution(entry.body, declared[entry.topic])
             histories.add(commit)
-        return histories, Position.of({directory.name: scan.offset})
+        reached = scan.offset if stop is None else min(stop, scan.offset)
+        return histories, Position.of({directory.name: reached})
     finally:
         scan.close()
 

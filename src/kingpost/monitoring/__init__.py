@@ -8,6 +8,7 @@ from kingpost.monitoring.errors import (
     NewerProfile,
     NewerSummary,
 )
+from kingpost.monitoring.freshness import Freshness, FreshnessWatch
 from kingpost.monitoring.incident import RUNBOOKS, Incident, incident_id
 from kingpost.monitoring.limits import Limits
 from kingpost.monitoring.live import LIVE_BUCKET_US, LIVE_KEPT_US, LiveBucket
@@ -51,6 +52,8 @@ __all__ = [
     "BadProfile",
     "ColumnKind",
     "ColumnProfile",
+    "Freshness",
+    "FreshnessWatch",
     "Incident",
     "LabelledDecision",
     "Limits",

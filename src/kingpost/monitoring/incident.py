@@ -26,6 +26,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "failures": "docs/monitoring.md#failures",
     "overrides": "docs/monitoring.md#overrides",
     "quality": "docs/monitoring.md#quality",
+    "stale": "docs/pipelines.md#a-stale-pipeline",
 }
 """What to read when it happens, by kind."""
 
@@ -36,6 +37,7 @@ class Incident:
 
     Attributes:
         id: The same for the same tenant, decision, kind and moment.
+        decision: Of what is about no decision, what it is about: `pipeline limits`.
         title: One line for people.
         columns: What is beyond its limit, the worst first; more may join while it is open.
         opened_us: When the monitor spoke.

@@ -60,7 +60,7 @@ def incident_mail(
         "",
         *incident.facts,
         "",
-        f"Decision: {incident.decision}, tenant {incident.tenant}",
+        f"{'About' if incident.kind == 'stale' else 'Decision'}: {incident.decision}, tenant {incident.tenant}",
         f"Since: {_time(incident.breach_since_us)}, found {_time(incident.opened_us)} (event time)",
         f"What to do: {incident.runbook}",
         *([f"Look at it: {url}"] if url else []),

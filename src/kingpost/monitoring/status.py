@@ -15,6 +15,7 @@ Monitor = Literal[
     "failures",
     "overrides",
     "quality",
+    "stale",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Protocol
 
 from kingpost.core import Clock, Disk
 from kingpost.decisions import Application, DataDirectory
@@ -48,6 +49,7 @@ from kingpost.serving.observer_store import (
     is_where_it_was,
     progress_after,
 )
+from kingpost.serving.tasks_of import task_of_incident
 from kingpost.storage import StorageBusy, StorageFailed, StorageFull, make_anew, transaction
 from kingpost.tasks import TaskStore, TaskStoreFailed
 
@@ -81,6 +83,18 @@ _OWED_AT_ONCE = 2_000
 _log = logging.getLogger(__name__)
 
 
+LOOK_EVERY_US = 5_000_000
+"""So often it is asked what has become stale."""
+
+
+class LooksAfterFreshness(Protocol):
+    """Knows the sources of an application, and keeps the incidents of stale ones."""
+
+    def judge(self, now_us: int) -> Sequence[Incident]:
+        """Open, update and end incidents in the caller's transaction; return those opened."""
+        ...
+
+
 @dataclass
 class Observed:
     """What an observer has done since it began.
@@ -106,6 +120,7 @@ class Observer:
         tasks: The inbox, over another database.
         connection: To `observed.sqlite`, its tables at the format of `OBSERVED_MIGRATIONS`.
         on_incident: Told of each incident that was opened now; must not wait.
+        freshness: Looks after sources that may become stale, now and then.
         step_size: About how many records or labels make a step.
 
     Attributes:
@@ -124,6 +139,7 @@ class Observer:
         disk: Disk,
         clock: Clock,
         on_incident: Callable[[Incident], None],
+        freshness: LooksAfterFreshness | None = None,
         step_size: int = STEP_SIZE,
     ) -> None:
         self.observed = Observed()
@@ -131,6 +147,7 @@ class Observer:
         self._records, self._new_watch, self._tasks = records, new_watch, tasks
         self._connection, self._disk, self._clock = connection, disk, clock
         self._on_incident, self._step_size = on_incident, step_size
+        self._freshness, self._looked_us = freshness, 0
         self._store = ObserverStore(connection)
         self._progress: Progress | None = None
         self._scan: Scan | None = None
@@ -157,11 +174,14 @@ class Observer:
             gathered, commits, last = self._gather()
             if last is not None:
                 self._take(gathered, commits, last)
-        if commits:
+        looked = self._look_after_freshness()
+        if commits or looked:
             self._pass_on()
-        elif self._progress is not None and not self._is_there(self._progress):
+        if commits:
+            return commits
+        if self._progress is not None and not self._is_there(self._progress):
             self._begin_anew()
-        return commits
+        return 0
 
     def run(self, stop: threading.Event) -> None:
         """Observe until told to stop; databases that cannot be written are waited for.
@@ -252,6 +272,24 @@ class Observer:
         done.labels += noted.labels
         done.reviews += sum(map(len, gathered.reviews.values()))
         done.incidents += noted.incidents
+
+    def _look_after_freshness(self) -> bool:
+        """Judge what may have become stale, if that was not done just now; say if it was."""
+        now_us = self._clock.now_us()
+        if self._freshness is None or abs(now_us - self._looked_us) < LOOK_EVERY_US:
+            return False
+        with self._transaction():
+            opened = self._freshness.judge(now_us)
+            self._store.owe(
+                [
+                    owed
+                    for incident in opened
+                    for owed in (NewTask(task_of_incident(incident, now_us)), Opened(incident))
+                ]
+            )
+        self._looked_us = now_us
+        self.observed.incidents += opened
+        return True
 
     def _pass_on(self) -> None:
         """Give others what they are owed."""

@@ -154,6 +154,11 @@ class ObserverStore:
             self._connection.execute(
                 "INSERT OR REPLACE INTO observer_progress VALUES (1, ?)", [_encode(progress)]
             )
+        self.owe(owed)
+
+    def owe(self, owed: Sequence[Owed]) -> None:
+        """Note what came to be owed without a step in the journal."""
+        with _translated():
             self._connection.executemany(
                 "INSERT INTO observer_owed (owed) VALUES (?)", [(_encode(one),) for one in owed]
             )

@@ -7,14 +7,14 @@ from msgspec import structs
 
 from kingpost.access import Principal
 from kingpost.decisions import record_features
-from kingpost.monitoring import Profile
+from kingpost.monitoring import Freshness, FreshnessWatch, Profile
 from kingpost.records import KnownLabel, Outcome, RecordQuery
 from kingpost.registry import FeatureDefinition
 from kingpost.tasks import Task
 from tests.console_house import ConsoleHouse, run_console
 from tests.review_house import INCIDENT
 from tests.tiny_app import fraud
-from tests.watched import DAY_US
+from tests.watched import DAY_US, START_US
 
 PATHS = (
     "/",
@@ -373,6 +373,30 @@ def test_an_incident_is_acknowledged_once_and_stays_open() -> None:
         page = text_of(await house.page(path))
         assert "told the gateway's people" in page.replace("&#39;", "'")
         assert "open" in page
+
+    run_console(scene)
+
+
+def test_a_stale_pipeline_is_an_incident_with_what_to_do() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        stale = Freshness(
+            tenant="acme",
+            source="pipeline limits",
+            is_stale=True,
+            until_us=START_US,
+            allowed_us=DAY_US,
+            title="limits is stale",
+            facts=("its last run failed: unreadable_source",),
+        )
+        [incident] = FreshnessWatch(house.behind.monitors).judge(["acme"], [stale], START_US + 1)
+
+        assert "Limits is stale" in text_of(await house.page("/incidents"))
+        page = await house.page(f"/incidents/{incident.id}")
+        assert "Its last run failed: unreadable_source" in text_of(page)
+        assert "it is tried again by itself" in text_of(page)
+        assert "docs/pipelines.md" in page
+        assert "/decisions/pipeline" not in page
+        assert "Limits is stale" in text_of(await house.page("/"))
 
     run_console(scene)
 

@@ -12,7 +12,15 @@ import pytest
 
 from kingpost.core import id_text
 from kingpost.journal import Entry
-from kingpost.monitoring import Incident, MonitorStoreFailed, Watch, incident_id
+from kingpost.monitoring import (
+    Freshness,
+    FreshnessWatch,
+    Incident,
+    MonitorStore,
+    MonitorStoreFailed,
+    Watch,
+    incident_id,
+)
 from kingpost.records import NewerRecord, Outcome, RecordQuery
 from kingpost.serving import OPERATIONS
 from kingpost.tasks import SqliteTasks, Task, TaskQuery, TaskStoreFailed
@@ -229,6 +237,48 @@ def test_an_incident_is_told_once_and_waits_in_the_inbox(house: ObservedJournal)
     with house.tasks() as tasks:
         (task,) = tasks.find(TaskQuery(tenant="acme", kind="incident"))
     assert (task.id, task.queue) == (house.told[0].id, OPERATIONS)
+
+
+class Sources:
+    """One source that became stale a while ago."""
+
+    def __init__(self, store: MonitorStore) -> None:
+        self.looked = 0
+        self._watch = FreshnessWatch(store)
+
+    def judge(self, now_us: int) -> Sequence[Incident]:
+        self.looked += 1
+        stale = Freshness(
+            tenant="acme", source="pipeline limits", is_stale=True, until_us=1_000,
+            allowed_us=600, title="limits is stale",
+        )  # fmt: skip
+        return self._watch.judge(["acme"], [stale], now_us)
+
+
+def test_what_is_stale_is_told_once_though_nothing_is_journalled(house: ObservedJournal) -> None:
+    for _ in range(2):
+        with house.observer(new_freshness=Sources) as observer:
+            assert [observer.step(), observer.step()] == [0, 0]
+
+    assert [incident.title for incident in house.told] == ["limits is stale"]
+    with house.tasks() as tasks:
+        (task,) = tasks.find(TaskQuery(tenant="acme", kind="incident"))
+    assert (task.id, task.queue) == (house.told[0].id, OPERATIONS)
+
+
+def test_it_is_asked_what_is_stale_every_five_seconds(house: ObservedJournal) -> None:
+    made: list[Sources] = []
+
+    def sources(store: MonitorStore) -> Sources:
+        made.append(Sources(store))
+        return made[0]
+
+    with house.observer(new_freshness=sources) as observer:
+        for _ in range(12):
+            observer.step()
+            house.clock.time_us += 1_000_000
+
+    assert made[0].looked == 3
 
 
 def test_nobody_is_alerted_of_the_past(house: ObservedJournal) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
@@ -16,23 +17,58 @@ from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk, duration_us
-from kingpost.decisions import Decision, load_application, read_all_histories, recorded_requests
+from kingpost.decisions import (
+    BackfillJob,
+    Decision,
+    backfill_parts,
+    load_application,
+    read_all_histories,
+    read_past_requests,
+    recorded_requests,
+    write_features,
+)
 from kingpost.features import (
     History,
     Requests,
     as_lived,
     check_parity,
-    feature_matrix,
 )
 from kingpost.features import hindsight as hindsight_of
 
 __all__ = ["backfill", "features", "parity"]
 
+ROWS_PER_PART = 250_000
+
 
 @click.command()
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("decision", required=False)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .parquet file.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .parquet file; with --workers, --rows-per-part or --on, a directory of parts.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Compute parts in so many processes, or so many workers of Ray.",
+)
+@click.option(
+    "--rows-per-part",
+    type=click.IntRange(min=1),
+    help=f"Rows of each part; {ROWS_PER_PART} by default.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["processes", "ray"]),
+    help="Where parts are computed; processes of this machine by default.",
+)
+@click.option(
+    "--ray-address",
+    help="A Ray cluster that runs, such as auto or ray://host:10001; a local one is started "
+    "without.",
+)
 @click.option("--tenant", help="Whose events; the configured tenant by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -41,45 +77,59 @@ def backfill(
     app: Path,
     decision: str | None,
     out: Path,
+    workers: int | None,
+    rows_per_part: int | None,
+    on: Literal["processes", "ray"] | None,
+    ray_address: str | None,
     tenant: str | None,
     as_json: bool,
 ) -> None:
-    """Compute the features of every past request of APP's DECISION into a Parquet file.
+    """Compute the features of every past request of APP's DECISION into Parquet.
 
     A row has the request's key and time and one column per feature, as of the request's own
     time: what had happened and was known by then.
-    """
-    import duckdb
 
+    A directory of parts that was not finished is continued by the same command, as of the
+    journal that the first run saw.
+    """
     application = load_application(app)
     chosen = chosen_decision(application, decision)
-    histories = _histories(settings, chosen, tenant)
-    asked = histories[chosen.request.name].live()
-    started = time.perf_counter()
-    values = feature_matrix(
-        chosen.features,
-        Requests(asked.events, asked.positions),
-        histories,
-        threads=settings.threads,
-    )
-    seconds = time.perf_counter() - started
-    columns: dict[str, object] = {
-        chosen.request.key.name: np.array(asked.events.values(chosen.request.key.name)),
-        chosen.request.event_time.name: asked.events.numbers(chosen.request.event_time.name)
-        .astype(np.int64)
-        .astype("datetime64[us]"),
-    }
-    for index, name in enumerate(chosen.features.names):
-        columns[name if name not in columns else f"feature_{name}"] = values[:, index].copy()
-    with duckdb.connect() as connection:
-        connection.register("columns", columns)
-        connection.table("columns").write_parquet(str(out), compression="zstd")
+    who, started = tenant or settings.tenant, time.perf_counter()
+    where = data_directory(settings)
+    in_parts = not (workers is None and rows_per_part is None and on is None)
+    if in_parts and out.is_file():
+        raise click.BadParameter(f"{out} is a file; parts need a directory", param_hint="--out")
+    if not in_parts and out.is_dir():
+        mend = "give the --workers and --rows-per-part that it was begun with, or name a file"
+        raise click.BadParameter(f"{out} is a directory: {mend}", param_hint="--out")
+    if ray_address is not None and on != "ray":
+        raise click.BadOptionUsage("ray_address", "--ray-address belongs to --on ray")
+    if not in_parts:
+        past = read_past_requests(where, chosen, who, disk=SystemDisk())
+        started = time.perf_counter()
+        write_features(past, out, 0, len(past), threads=settings.threads)
+        told: dict[str, object] = {"rows": len(past)}
+    else:
+        count = workers or 1
+        job = BackfillJob(
+            application=application,
+            decision=chosen,
+            tenant=who,
+            rows_per_part=rows_per_part or ROWS_PER_PART,
+            workers=count,
+            threads=max(1, settings.threads // count),
+            on=on or "processes",
+            ray_address=ray_address,
+        )
+        with progress("backfill", "rows") as show:
+            done = backfill_parts(job, where, out, disk=SystemDisk(), on_progress=show)
+        told = {"rows": done.plan.requests, "parts": done.plan.parts, "resumed": done.resumed}
     print_result(
         {
             "decision": chosen.name,
-            "rows": len(asked),
+            **told,
             "features": len(chosen.features),
-            "seconds": round(seconds, 3),
+            "seconds": round(time.perf_counter() - started, 3),
             "out": str(out),
         },
         as_json=as_json,

@@ -147,6 +147,7 @@ def _shown(one: Standing) -> dict[str, object]:
         "source": one.pipeline.source.name,
         "every": duration_text(one.pipeline.every_us),
         "stale": one.is_stale,
+        "fresh_until": _moment(one.fresh_until_us),
         "newest_event": _moment(one.newest_us),
         "last_run": None if latest is None else _moment(latest.started_us),
         "accepted": None if latest is None else latest.accepted,
@@ -170,4 +171,7 @@ def _run(run: PipelineRun) -> dict[str, object]:
 
 
 def _moment(us: int | None) -> str | None:
-    return None if us is None else Instant(us).isoformat()
+    try:
+        return None if us is None else Instant(us).isoformat()
+    except OverflowError:
+        return None  # after the year 9999: a length of time that means never

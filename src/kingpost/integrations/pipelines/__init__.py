@@ -11,6 +11,7 @@ from kingpost.integrations.pipelines.declaration import (
     Source,
     WrongPipeline,
     due_us,
+    fresh_until_us,
     is_stale,
     pipeline,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Taken",
     "WrongPipeline",
     "due_us",
+    "fresh_until_us",
     "intake_sink",
     "is_stale",
     "pipeline",

@@ -17,7 +17,15 @@ from kingpost.core import BadDuration, KingpostError, Place, caller_place, durat
 from kingpost.integrations.pipelines.store import PipelineRun
 from kingpost.integrations.reading import Chunk
 
-__all__ = ["Pipeline", "Source", "WrongPipeline", "due_us", "is_stale", "pipeline"]
+__all__ = [
+    "Pipeline",
+    "Source",
+    "WrongPipeline",
+    "due_us",
+    "fresh_until_us",
+    "is_stale",
+    "pipeline",
+]
 
 _FIRST_RETRY_US = 60_000_000
 
@@ -154,6 +162,25 @@ def due_us(declared: Pipeline, latest: PipelineRun | None, failures: int) -> int
     return latest.started_us + declared.every_us
 
 
-def is_stale(declared: Pipeline, newest_us: int | None, now_us: int) -> bool:
-    """Say whether the newest event that a pipeline ever brought is too old, or there is none."""
-    return newest_us is None or now_us - newest_us > declared.stale_after_us
+def fresh_until_us(declared: Pipeline, newest_us: int | None, known_since_us: int) -> int:
+    """Return until when a pipeline is fresh.
+
+    Args:
+        newest_us: Event time of the newest event that it ever brought.
+        known_since_us: When it was first heard of: one that brought nothing yet has its time
+            from then on.
+    """
+    return (known_since_us if newest_us is None else newest_us) + declared.stale_after_us
+
+
+def is_stale(
+    declared: Pipeline, newest_us: int | None, now_us: int, known_since_us: int | None = None
+) -> bool:
+    """Say whether the newest event that a pipeline ever brought is too old.
+
+    Args:
+        known_since_us: See `fresh_until_us`; None gives one that brought nothing no time.
+    """
+    if newest_us is None and known_since_us is None:
+        return True
+    return now_us > fresh_until_us(declared, newest_us, known_since_us or 0)

@@ -69,6 +69,14 @@ class RunStore(Protocol):
         """Return the event time of the newest event that any run brought."""
         ...
 
+    def known_since_us(self, tenant: str, pipeline: str, now_us: int) -> int:
+        """Return when a pipeline was first asked for: now, durably, if it never was."""
+        ...
+
+    def tenants(self, pipeline: str) -> Sequence[str]:
+        """Return the tenants that have runs of a pipeline, sorted."""
+        ...
+
     def failures(self, tenant: str, pipeline: str) -> int:
         """Count the runs that failed since the last one that did not."""
         ...

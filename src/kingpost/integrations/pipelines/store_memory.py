@@ -13,6 +13,7 @@ class MemoryRuns:
 
     def __init__(self) -> None:
         self._runs: list[PipelineRun] = []
+        self._known: dict[tuple[str, str], int] = {}
 
     def add(self, run: PipelineRun) -> None:
         self._runs.append(run)
@@ -23,6 +24,12 @@ class MemoryRuns:
     def newest_event_us(self, tenant: str, pipeline: str) -> int | None:
         runs = self._newest_first(tenant, pipeline)
         return max((run.newest_us for run in runs if run.newest_us is not None), default=None)
+
+    def known_since_us(self, tenant: str, pipeline: str, now_us: int) -> int:
+        return self._known.setdefault((tenant, pipeline), now_us)
+
+    def tenants(self, pipeline: str) -> Sequence[str]:
+        return sorted({run.tenant for run in self._runs if run.pipeline == pipeline})
 
     def failures(self, tenant: str, pipeline: str) -> int:
         runs = self._newest_first(tenant, pipeline)

@@ -25,6 +25,14 @@ PIPELINE_MIGRATIONS = (
     ) STRICT
     """,
     "CREATE INDEX pipeline_runs_of ON pipeline_runs (tenant, pipeline, number)",
+    """
+    CREATE TABLE pipelines_known (
+        tenant TEXT NOT NULL,
+        pipeline TEXT NOT NULL,
+        since_us INTEGER NOT NULL,
+        PRIMARY KEY (tenant, pipeline)
+    ) STRICT, WITHOUT ROWID
+    """,
 )
 
 _COLUMNS = (
@@ -61,6 +69,26 @@ class SqliteRuns:
                 f"SELECT max(newest_us) {_OF}", [tenant, pipeline]
             ).fetchone()
         return None if row[0] is None else int(row[0])
+
+    def known_since_us(self, tenant: str, pipeline: str, now_us: int) -> int:
+        of, values = "WHERE tenant = ? AND pipeline = ?", [tenant, pipeline]
+        with _translated():
+            select = f"SELECT since_us FROM pipelines_known {of}"
+            row = self._connection.execute(select, values).fetchone()
+            if row is None:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO pipelines_known VALUES (?, ?, ?)", [*values, now_us]
+                )
+                row = self._connection.execute(select, values).fetchone()
+        return int(row[0])
+
+    def tenants(self, pipeline: str) -> Sequence[str]:
+        with _translated():
+            rows = self._connection.execute(
+                "SELECT DISTINCT tenant FROM pipeline_runs WHERE pipeline = ? ORDER BY tenant",
+                [pipeline],
+            ).fetchall()
+        return [str(tenant) for (tenant,) in rows]
 
     def failures(self, tenant: str, pipeline: str) -> int:
         with _translated():

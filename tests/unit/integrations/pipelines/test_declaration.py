@@ -8,6 +8,7 @@ from kingpost.integrations import (
     QuerySource,
     WrongPipeline,
     due_us,
+    fresh_until_us,
     is_stale,
     pipeline,
 )
@@ -57,6 +58,13 @@ def test_what_brought_nothing_new_for_too_long_is_stale() -> None:
     assert is_stale(DAILY, None, 0)
     assert not is_stale(DAILY, 100, 100 + 2 * DAY_US)
     assert is_stale(DAILY, 100, 101 + 2 * DAY_US)
+
+
+def test_what_brought_nothing_yet_has_its_time_from_when_it_was_first_heard_of() -> None:
+    assert not is_stale(DAILY, None, 100 + 2 * DAY_US, known_since_us=100)
+    assert is_stale(DAILY, None, 101 + 2 * DAY_US, known_since_us=100)
+    assert fresh_until_us(DAILY, None, 100) == 100 + 2 * DAY_US
+    assert fresh_until_us(DAILY, 50, 100) == 50 + 2 * DAY_US
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,18 @@ def test_a_database_that_fails_is_an_error_of_ours(tmp_path: Path) -> None:
 
     with pytest.raises(RunStoreFailed, match="closed"):
         store.add(run(10))
+
+
+def test_when_a_pipeline_was_first_heard_of_is_kept(store: RunStore) -> None:
+    assert store.known_since_us("acme", "limits", 70) == 70
+    assert store.known_since_us("acme", "limits", 90) == 70
+    assert store.known_since_us("other", "limits", 90) == 90
+
+
+def test_the_tenants_of_a_pipeline_are_those_with_runs(store: RunStore) -> None:
+    store.known_since_us("other", "limits", 70)
+    store.add(run(10))
+    store.add(run(20))
+
+    assert list(store.tenants("limits")) == ["acme"]
+    assert list(store.tenants("prices")) == []
