@@ -124,13 +124,16 @@ def _changes(contract: Contract[Event], history: History, done: int) -> Iterator
     """Yield what came in and what went out after an offset."""
     come = np.flatnonzero(history.positions > done)
     events = events_of(contract, history.events.take(come))
-    for at, event in zip(history.positions[come].tolist(), events, strict=True):
-        yield Change(contract.name, event, at)
+    rows = zip(come.tolist(), history.positions[come].tolist(), events, strict=True)
+    for row, at, event in rows:
+        yield Change(contract.name, event, at, erased=_erased(history, row))
     if history.ends is not None:
         gone = np.flatnonzero((history.ends > done) & (history.ends != NEVER))
         events = events_of(contract, history.events.take(gone))
-        rows = zip(
-            history.ends[gone].tolist(), history.positions[gone].tolist(), events, strict=True
-        )
-        for end, at, event in rows:
-            yield Change(contract.name, event, end, came_at=at)
+        ends, came = history.ends[gone].tolist(), history.positions[gone].tolist()
+        for row, end, at, event in zip(gone.tolist(), ends, came, events, strict=True):
+            yield Change(contract.name, event, end, came_at=at, erased=_erased(history, row))
+
+
+def _erased(history: History, row: int) -> frozenset[str]:
+    return frozenset(field for field, rows in history.erased.items() if rows[row])

@@ -235,13 +235,20 @@ class OnlineFeatures:
             digest: _streams_of(state.source) for digest, state in self._by_digest.items()
         }
 
-    def apply(self, stream: str, event: Event, position: int) -> None:
-        """Add one event that the journal holds at `position`."""
+    def apply(
+        self, stream: str, event: Event, position: int, *, erased: frozenset[str] = frozenset()
+    ) -> None:
+        """Add one event that the journal holds at `position`.
+
+        Args:
+            erased: Windows grouped by one of these fields do not take it.
+        """
         if stream in self.consent_streams:
             self._change(stream, None, (event, position))
             return
         for state in self._by_stream.get(stream, ()):
-            state.insert(event, position)
+            if not erased or erased.isdisjoint(state.source.keys):
+                state.insert(event, position)
 
     def retract(self, stream: str, event: Event, position: int) -> None:
         """Take an event out again that was added at `position`."""

@@ -85,7 +85,7 @@ class EventGroup:
     """
 
     def __init__(self, source: Source, plan: KernelPlan) -> None:
-        self.stream, self.key = source.stream, ", ".join(source.keys)
+        self.stream, self.keys, self.key = source.stream, source.keys, ", ".join(source.keys)
         self.outputs, self.scales = plan.outputs, plan.scales
         self.reach_us = max(map(_reach_us, plan.outputs))
         self._record = struct.Struct(f"<{2 + len(plan.columns)}q")

@@ -27,12 +27,15 @@ class Change(NamedTuple):
         offset: Where the journal says so.
         came_at: For an event that goes out: where it had come in, in the same partition.
             None for one that comes in.
+        erased: Fields that name somebody who was erased since: windows grouped by one of them
+            do not take the event.
     """
 
     stream: str
     event: Event
     offset: int
     came_at: int | None = None
+    erased: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class MemoryFeatures:
                     continue
                 if change.came_at is None:
                     at = self._partitions.sequence(partition, change.offset)
-                    self._online.apply(change.stream, change.event, at)
+                    self._online.apply(change.stream, change.event, at, erased=change.erased)
                 else:
                     at = self._partitions.sequence(partition, change.came_at)
                     self._online.retract(change.stream, change.event, at)

@@ -201,6 +201,8 @@ class RedisFeatures:
             key = group.key_of(change.event)
             if key is None or not group.takes(change.event):
                 continue
+            if not change.erased.isdisjoint(group.keys):
+                continue
             if change.came_at is None:
                 at = self._partitions.sequence(partition, change.offset)
                 record = group.pack(change.event, at)

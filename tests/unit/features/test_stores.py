@@ -8,15 +8,18 @@ import msgspec
 import numpy as np
 import pytest
 
+import kingpost as kp
 from kingpost.contracts import batch_of
 from kingpost.features import (
     Change,
     Changes,
+    Erasure,
     FeatureStore,
     MemoryFeatures,
     StoreNotResumed,
     UnlistedPartition,
     catch_up,
+    encode_erasure,
 )
 from kingpost.journal import Entry, Journal, Position
 from tests.card_payments import (
@@ -246,3 +249,24 @@ def test_catching_up_takes_out_what_was_retracted_or_corrected_since(store: Feat
     assert changes == 3
     assert value(store, payment(9), "customer_total_2h") == 23.0
     assert value(store, payment(9), "customer_n_2h") == 2.0
+
+
+def test_catching_up_leaves_out_those_who_were_erased_where_they_are_named(
+    store: FeatureStore,
+) -> None:
+    disk = SimulatedDisk()
+    journal = Journal.open(NORTH, disk=disk, clock=StoppedClock())
+    contract = CONTRACTS["card_payment"]
+    made = batch_of(contract, [payment(0), payment(1, customer="bob"), payment(2)])
+    journal.append([Entry("events", "acme", contract.name, made.encode(), 3)])
+    journal.append([encode_erasure("acme", Erasure(3, "customer", "ann", 0, "k", ""))])
+    after = msgspec.json.encode(
+        {"id": 4, "at": kp.Instant(START).isoformat(), "customer": "ann", "shop": 1, "amount": 5.0}
+    )
+    journal.append([Entry("event", "acme", contract.name, after)])
+    catch_up(store, NORTH, CONTRACTS, tenant="acme", disk=disk)
+    journal.close()
+
+    assert value(store, payment(9), "customer_total_2h") == 5.0
+    assert value(store, payment(9, customer="bob"), "customer_n_2h") == 1.0
+    assert value(store, payment(9, at=START + 3 * HOUR), "shop_n_1h") == 4.0
