@@ -27,9 +27,10 @@ from kingpost.decisions import (
     Engine,
     ErasureFailed,
     ServedDecision,
+    SharedWindows,
     take_snapshot,
 )
-from kingpost.features import Histories, Requests, check_parity, feature_matrix
+from kingpost.features import ConsentNotShared, Histories, Requests, check_parity, feature_matrix
 from kingpost.journal import Landed, scan
 from kingpost.records import DecisionRecord
 from tests.simulated_disk import SimulatedDisk
@@ -449,3 +450,14 @@ def test_nothing_is_erased_when_a_snapshot_cannot_be_removed() -> None:
     house.take(PROBES[0]._replace(what="erase"))
     assert len(house.engine.erasures("acme")) == 1
     house.engine.close()
+
+
+def test_a_server_with_a_shared_store_does_not_begin_with_features_that_need_consent() -> None:
+    with pytest.raises(ConsentNotShared, match="ads"):
+        SharedWindows(
+            None,  # pyright: ignore[reportArgumentType]  it is never asked
+            "data",
+            {"offer": decision},
+            CONTRACTS,
+            disk=SimulatedDisk(),
+        )
