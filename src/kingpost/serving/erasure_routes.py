@@ -90,12 +90,16 @@ class ErasureRoutes:
         self._shell, self._let_in, self._bodies = shell, let_in, bodies
 
     def add_to(self, api: FastAPI) -> None:
-        """Add them."""
-        api.post("/v1/erasures")(self.erase)
-        api.get("/v1/erasures")(self.list_erasures)
+        """Add them: one route, so that what it allows is told as a whole."""
+        api.api_route("/v1/erasures", methods=["GET", "POST"])(self.answer)
 
-    async def erase(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         principal = self._enter(request)
+        if request.method == "GET":
+            return self._list(principal.tenant)
+        return await self._erase(principal, request)
+
+    async def _erase(self, principal: Principal, request: Request) -> Response:
         headers: dict[bytes, bytes] = dict(request.scope["headers"])
         check_media_type(headers, b"application/json")
         body = await self._bodies.read(headers, request.receive, MAX_BODY_BYTES)
@@ -106,8 +110,8 @@ class ErasureRoutes:
         )
         return _response(ErasedDocument(*self._fields(erasure), forgotten))
 
-    async def list_erasures(self, request: Request) -> Response:
-        erasures = self._shell.engine.erasures(self._enter(request).tenant)
+    def _list(self, tenant: str) -> Response:
+        erasures = self._shell.engine.erasures(tenant)
         return _response(
             ErasuresDocument([ErasureDocument(*self._fields(one)) for one in reversed(erasures)])
         )
