@@ -62,7 +62,7 @@ check-types: $(DEV_READY)
 	@$(BIN)/basedpyright
 
 check-tests: $(DEV_READY)
-	@$(BIN)/python -m pytest tests/unit tests/property
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/property
 
 check-style: $(DEV_READY)
 	@$(BIN)/ruff check
