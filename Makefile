@@ -54,7 +54,7 @@ bench: $(DEV_READY)  ## run a benchmark: B=name [FULL=1] [DATA=path] [ARGS="..."
 test: $(DEV_READY)  ## run all tests [ARGS="-k journal"]
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-check: $(DEV_READY)  ## style, types, import contract, unit and property tests: about two minutes
+check: $(DEV_READY)  ## style, types, import contract, unit and property tests: two to four minutes
 	@$(MAKE) -k -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
 	    check-types check-tests check-style check-imports
 
