@@ -29,7 +29,7 @@ class NoApiKey(KingpostError):
         return (
             f"set the environment variable {API_KEY} to an API key of the server; `kingpost keys "
             "create --scope review --scope records` makes one for reviews, `--scope ingest` one "
-            "for pipelines"
+            "for pipelines, `--scope erase` one for erasures"
         )
 
 
