@@ -97,11 +97,7 @@ def backfill(
     who, started = tenant or settings.tenant, time.perf_counter()
     where = data_directory(settings)
     in_parts = not (workers is None and rows_per_part is None and on is None)
-    if in_parts and out.is_file():
-        raise click.BadParameter(f"{out} is a file; parts need a directory", param_hint="--out")
-    if not in_parts and out.is_dir():
-        mend = "give the --workers and --rows-per-part that it was begun with, or name a file"
-        raise click.BadParameter(f"{out} is a directory: {mend}", param_hint="--out")
+    _check_out(out, in_parts=in_parts)
     if ray_address is not None and on != "ray":
         raise click.BadOptionUsage("ray_address", "--ray-address belongs to --on ray")
     if not in_parts:
@@ -134,6 +130,16 @@ def backfill(
         },
         as_json=as_json,
     )
+    if not told["rows"] and not as_json:
+        click.echo(f"the journal of {where.root} holds no request of tenant {who!r}", err=True)
+
+
+def _check_out(out: Path, *, in_parts: bool) -> None:
+    if in_parts and out.is_file():
+        raise click.BadParameter(f"{out} is a file; parts need a directory", param_hint="--out")
+    if not in_parts and out.is_dir():
+        mend = "give the --workers and --rows-per-part that it was begun with, or name a file"
+        raise click.BadParameter(f"{out} is a directory: {mend}", param_hint="--out")
 
 
 @click.command()
