@@ -22,12 +22,13 @@ import uuid
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import redis
 
 import kingpost as kp
+from benchmarks._backfill import Transaction, Verdict, declared
 from benchmarks._figures import figure
 from kingpost.core import SystemClock
 from kingpost.features import (
@@ -50,38 +51,6 @@ ROUNDS = 5
 LATE_SHARE, LATE_DAYS = 0.2, 3
 URL = "redis://127.0.0.1:6379"
 PARTITIONS = Partitions(("one", "two", "three"))
-
-
-class Transaction(kp.Event):
-    id: kp.Key[int]
-    at: kp.EventTime
-    customer: int
-    terminal: int
-    amount: Annotated[float, kp.Resolution("0.01")]
-
-
-class Verdict(kp.Event):
-    transaction: kp.Key[int]
-    at: kp.EventTime
-    known_at: kp.KnownTime
-    terminal: int
-    fraud: bool
-
-
-def declared() -> FeatureSet:
-    """Declare the twelve features as a user does."""
-    transactions, verdicts = kp.stream(Transaction), kp.stream(Verdict)
-    spend = (
-        transactions.by("customer")
-        .over("1d", "7d", "30d")
-        .features(n=kp.count(), mean=kp.mean("amount"))
-    )
-    risk = (
-        verdicts.by("terminal")
-        .over("1d", "7d", "30d", delay="7d")
-        .features(n=kp.count(), rate=kp.mean("fraud"))
-    )
-    return FeatureSet(transactions.contract, [spend, risk], spend.place)
 
 
 class Percentiles(NamedTuple):

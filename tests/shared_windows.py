@@ -2,16 +2,17 @@
 
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from kingpost.core import Clock, Disk
-from kingpost.decisions import Decision, SharedWindows
+from kingpost.decisions import Decision, Engine, SharedWindows
 from kingpost.features import Partitions, RedisFeatures, RedisSettings
 from kingpost.features.redis_link import RedisLink
 from tests.card_payments import REDIS
-from tests.tiny_app import APPLICATION, FakeClock
+from tests.tiny_app import APPLICATION, FakeClock, open_engine
 
-__all__ = ["own_prefix", "shared_windows"]
+__all__ = ["engine_over", "own_prefix", "shared_windows"]
 
 ALONE = Partitions(("data",))
 
@@ -49,3 +50,20 @@ def shared_windows(
         settings=RedisSettings(prefix=prefix, timeout_s=timeout_s),
     )
     return SharedWindows(store, partition, decisions, APPLICATION.streams, disk=disk)
+
+
+@contextmanager
+def engine_over(store: str, data: Path, disk: Disk) -> Generator[Engine]:
+    """Open an engine, its windows in this process or in Redis.
+
+    Args:
+        store: `process` or `redis`.
+    """
+    clock = FakeClock()
+    with ExitStack() as opened:
+        windows = None
+        if store == "redis":
+            windows = shared_windows(opened.enter_context(own_prefix()), disk, clock=clock)
+        engine = open_engine(data, disk=disk, clock=clock, windows=windows)
+        opened.callback(engine.close)
+        yield engine

@@ -7,7 +7,6 @@ definition agree, to the bit. What was dropped or erased does not come back.
 
 import errno
 import math
-import threading
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from hypothesis import strategies as st
 
 import kingpost as kp
 from kingpost.contracts import batch_of, contract_of
-from kingpost.core import KingpostError
 from kingpost.decisions import (
     Application,
     Ask,
@@ -31,10 +29,11 @@ from kingpost.decisions import (
     take_snapshot,
 )
 from kingpost.features import ConsentNotShared, Histories, Requests, check_parity, feature_matrix
-from kingpost.journal import Landed, scan
+from kingpost.journal import scan
 from kingpost.records import DecisionRecord
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import BUNDLE, MODEL, ByAmount, FakeClock, train
+from tests.written import written
 
 T = TypeVar("T")
 DATA, SNAPSHOTS = Path("/journal/data"), Path("/snapshots")
@@ -252,31 +251,29 @@ class House:
             case "ask":
                 event = contract_of(Sale).decode(step.sale)
                 ask = Ask("offer", "acme", "k", event, step.sale, "0", None, None, 0)
-                [reply] = self.written(lambda landed: engine.decide([ask], landed))
+                [reply] = written(lambda landed: engine.decide([ask], landed))
                 if reply.record is not None:
                     self.records.append((step, reply.record))
             case "sell" | "say":
                 stream = contract_of(Sale) if step.what == "sell" else contract_of(Permission)
                 body = step.sale if step.what == "sell" else step.permission
                 event = stream.decode(body)
-                self.written(
-                    lambda landed: engine.ingest("acme", stream.name, [(event, body)], landed)
-                )
+                written(lambda landed: engine.ingest("acme", stream.name, [(event, body)], landed))
             case "correct":
                 event = contract_of(Permission).decode(step.permission)
-                self.written(
+                written(
                     lambda landed: engine.correct(
                         "acme", "permission", event, step.permission, landed
                     )
                 )
             case "unsay":
                 key = f"p{step.number % 4}"
-                self.written(lambda landed: engine.retract("acme", "permission", key, landed))
+                written(lambda landed: engine.retract("acme", "permission", key, landed))
             case "unsell":
                 key = f"s{step.number}"
-                self.written(lambda landed: engine.retract("acme", "sale", key, landed))
+                written(lambda landed: engine.retract("acme", "sale", key, landed))
             case "erase":
-                self.written(
+                written(
                     lambda landed: (
                         engine.erase(
                             "acme", "customer", step.customer, by="k", reason="", landed=landed
@@ -290,18 +287,6 @@ class House:
                     assert engine.write_snapshot()
                 self.disk = self.disk.after_kill()
                 self.engine = self._open()
-
-    def written(self, write: Callable[[Landed], tuple[T, bool]]) -> T:
-        landed, outcome = threading.Event(), list[KingpostError | None]()
-
-        def hear(error: KingpostError | None) -> None:
-            outcome.append(error)
-            landed.set()
-
-        result, has_written = write(hear)
-        assert not has_written or landed.wait(10)
-        assert outcome in ([], [None])
-        return result
 
 
 def lived(past: list[Step]) -> Iterator[tuple[House, Model]]:

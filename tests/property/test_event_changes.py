@@ -5,9 +5,8 @@ rebuilt from the journal, the offline computation as known at each position and 
 definition agree, to the bit.
 """
 
-import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -16,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kingpost.contracts import batch_of, contract_of
-from kingpost.core import KingpostError
 from kingpost.decisions import Ask, Engine
 from kingpost.features import Histories, Requests, check_parity, feature_matrix
-from kingpost.journal import Landed, scan
+from kingpost.journal import scan
 from kingpost.records import DecisionRecord, decode_record
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import APPLICATION, FakeClock, Payment, fraud, open_engine, payment
+from tests.written import written
 
 DATA = Path("/journal/data")
 CONTRACT = contract_of(Payment)
@@ -108,21 +107,21 @@ class House:
         match step.what:
             case "ask":
                 ask = Ask("fraud", "acme", "k", event, body, "0", None, None, 0)
-                [reply] = self.written(lambda landed: engine.decide([ask], landed))
+                [reply] = written(lambda landed: engine.decide([ask], landed))
                 if reply.record is not None:
                     self.records.append(reply.record)
                 return ""
             case "ingest":
-                done = self.written(
+                done = written(
                     lambda landed: engine.ingest("acme", "payment", [(event, body)], landed)
                 )
                 return "new" if done.accepted else "known"
             case "retract":
-                return self.written(
+                return written(
                     lambda landed: engine.retract("acme", "payment", step.identifier, landed)
                 ).value
             case "correct":
-                return self.written(
+                return written(
                     lambda landed: engine.correct("acme", "payment", event, body, landed)
                 ).value
             case "restart":
@@ -130,18 +129,6 @@ class House:
                 self.disk = self.disk.after_kill()
                 self.engine = open_engine(DATA, disk=self.disk, clock=self.clock)
                 return ""
-
-    def written(self, write: Callable[[Landed], tuple[T, bool]]) -> T:
-        landed, outcome = threading.Event(), list[KingpostError | None]()
-
-        def hear(error: KingpostError | None) -> None:
-            outcome.append(error)
-            landed.set()
-
-        result, has_written = write(hear)
-        assert not has_written or landed.wait(10)
-        assert outcome in ([], [None])
-        return result
 
 
 def lived(past: list[Step]) -> Iterator[tuple[House, Model]]:

@@ -2,7 +2,7 @@
 
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +12,12 @@ import kingpost.decisions.past_events
 from kingpost.contracts import contract_of
 from kingpost.core import KingpostError
 from kingpost.decisions import Ask, Change, Engine, EngineStopped, EventUnreadable
-from kingpost.journal import Entry, Landed, scan
+from kingpost.journal import Entry, scan
 from kingpost.records import DecisionRecord
-from tests.shared_windows import own_prefix, shared_windows
+from tests.shared_windows import engine_over
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import FakeClock, Payment, open_engine, payment
+from tests.written import written
 
 DATA = Path("/journal/data")
 DECODE = contract_of(Payment).decode
@@ -32,32 +33,8 @@ def disk() -> SimulatedDisk:
 
 @pytest.fixture(params=["process", pytest.param("redis", marks=pytest.mark.needs_service("redis"))])
 def engine(disk: SimulatedDisk, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Open an engine, its windows in this process or in Redis."""
-    clock = FakeClock()
-    if request.param == "process":
-        opened = open_engine(DATA, disk=disk, clock=clock)
+    with engine_over(request.param, DATA, disk) as opened:
         yield opened
-        opened.close()
-        return
-    with own_prefix() as prefix:
-        windows = shared_windows(prefix, disk, clock=clock)
-        opened = open_engine(DATA, disk=disk, clock=clock, windows=windows)
-        yield opened
-        opened.close()
-
-
-def written(write: Callable[[Landed], tuple[T, bool]]) -> T:
-    """Let the engine write something, and wait for the disk."""
-    landed, outcome = threading.Event(), list[KingpostError | None]()
-
-    def hear(error: KingpostError | None) -> None:
-        outcome.append(error)
-        landed.set()
-
-    result, has_written = write(hear)
-    assert not has_written or landed.wait(10)
-    assert outcome in ([], [None])
-    return result
 
 
 def ingest(engine: Engine, *bodies: bytes) -> int:

@@ -23,7 +23,7 @@ from kingpost.decisions import (
 from kingpost.decisions.tenant_state import Answered
 from kingpost.journal import Commit, Entry, Journal, JournalFailed, scan
 from kingpost.records import DecisionRecord, Outcome
-from tests.shared_windows import own_prefix, shared_windows
+from tests.shared_windows import engine_over
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import (
     APPLICATION,
@@ -47,18 +47,8 @@ def disk() -> SimulatedDisk:
 
 @pytest.fixture(params=["process", pytest.param("redis", marks=pytest.mark.needs_service("redis"))])
 def engine(disk: SimulatedDisk, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Open an engine, its windows in this process or in Redis."""
-    clock = FakeClock()
-    if request.param == "process":
-        opened = open_engine(DATA, disk=disk, clock=clock)
+    with engine_over(request.param, DATA, disk) as opened:
         yield opened
-        opened.close()
-        return
-    with own_prefix() as prefix:
-        windows = shared_windows(prefix, disk, clock=clock)
-        opened = open_engine(DATA, disk=disk, clock=clock, windows=windows)
-        yield opened
-        opened.close()
 
 
 def ask(body: bytes, *, tenant: str = "acme", key: str | None = None, arrived_ns: int = 0) -> Ask:
