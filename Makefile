@@ -12,11 +12,15 @@ BUILT_FROM := Makefile pyproject.toml uv.lock $(wildcard hatch_build.py tools/*.
 unexport UV_FIND_LINKS UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX
 unexport UV_PROJECT_ENVIRONMENT VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_PYTHON_DOWNLOADS := never
-SYNC := $(UV) sync --locked --inexact --python .tool/bin/python --extra train --extra oidc
+# Commands start in a second or two where Python may keep what it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+SYNC := $(UV) sync --locked --inexact --python .tool/bin/python --extra train --extra oidc --extra workflows
 
 export ONCE FULL DATA
 export CALLED_FROM := $(PWD)
 MAKEFLAGS += --no-print-directory
+# On every core; the tests of a file stay together, with the servers that they share.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 # Turns ONCE, FULL and DATA into arguments. A relative DATA counts from where make was called.
 ARGUMENTS = set --; \
@@ -34,7 +38,7 @@ ARGUMENTS = set --; \
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-install: $(RUN_READY)  ## make .venv with what a user needs: the command, training, sign-in
+install: $(RUN_READY)  ## make .venv with what a user needs: the command, training, sign-in, workflows
 
 setup: $(DEV_READY)  ## make .venv with everything a developer needs
 
@@ -52,9 +56,9 @@ bench: $(DEV_READY)  ## run a benchmark: B=name [FULL=1] [DATA=path] [ARGS="..."
 	@$(ARGUMENTS); UV="$$PWD/$(UV)" exec $(BIN)/python -m benchmarks.$(B) "$$@" $(ARGS)
 
 test: $(DEV_READY)  ## run all tests [ARGS="-k journal"]
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(PYTEST) $(ARGS)
 
-check: $(DEV_READY)  ## style, types, import contract, unit and property tests: two to four minutes
+check: $(DEV_READY)  ## style, types, import contract, unit and property tests: some minutes
 	@$(MAKE) -k -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
 	    check-types check-tests check-style check-imports
 
@@ -62,7 +66,7 @@ check-types: $(DEV_READY)
 	@$(BIN)/basedpyright
 
 check-tests: $(DEV_READY)
-	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/property
+	@$(PYTEST) tests/unit tests/property
 
 check-style: $(DEV_READY)
 	@$(BIN)/ruff check
@@ -105,5 +109,6 @@ $(RUN_READY): $(TOOL_READY) $(BUILT_FROM)
 	@touch $@
 
 $(DEV_READY): $(TOOL_READY) $(BUILT_FROM)
-	$(SYNC) --extra postgres --extra redis --extra ray
+	$(SYNC) --extra postgres --extra redis --extra ray --extra webhooks --extra otel \
+	    --extra grpc --extra nats --extra rabbitmq --extra kafka --extra xgboost
 	@touch $@ $(RUN_READY)

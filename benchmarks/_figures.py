@@ -37,7 +37,9 @@ def figure(
     name: str, value: float, unit: str, peer: str, peer_value: float, *, more_is_better: bool
 ) -> None:
     """Print a figure beside a peer's; a ratio above 1 means that ours is better."""
-    ratio = value / peer_value if more_is_better else peer_value / value
+    ours, theirs = (value, peer_value) if more_is_better else (peer_value, value)
+    # nothing of what should not be, beside a bar of nothing, is the bar met
+    ratio = ours / theirs if theirs else 1.0
     line = {
         "name": name,
         "value": round(value, 4),

@@ -300,7 +300,7 @@ def hot_keys(url: str = URL) -> None:
                     changes = [Change("transaction", paid(n), n) for n in range(first, end)]
                     store.apply(Changes("one", changes, end - 1))
                 client = redis.Redis.from_url(url)
-                name = store.key_name(0, "1")
+                name = store.keys.name(0, "1")
                 size = client.memory_usage(name, samples=0) or 0
                 client.close()
                 now = [(paid(number), None) for number in range(held, held + 500)]

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pytest
 
-__all__ = ["SOURCE", "kingpost", "prepare", "write_history"]
+__all__ = ["SOURCE", "PreparedShop", "kingpost", "prepared_shop", "write_history"]
 
 START_US = 1_533_081_600_000_000
 HOUR_US = 3_600_000_000
@@ -110,12 +113,32 @@ def write_history(directory: Path, *, rows: int = 3000, seed: int = 1) -> None:
     (directory / "chargebacks.csv").write_text("\n".join(outcomes) + "\n")
 
 
-def prepare(directory: Path) -> str:
-    """Ingest, train, approve; return the secret of an API key."""
+class PreparedShop(NamedTuple):
+    """An installation with a history and an approved model, for tests to copy.
+
+    Attributes:
+        directory: Where the application lies; its data is in `data`.
+        secret: Of an API key that may decide, ingest and read records.
+    """
+
+    directory: Path
+    secret: str
+
+    def copied(self, directory: Path) -> str:
+        """Copy it into a directory; return the secret of the API key."""
+        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
+        return self.secret
+
+
+@pytest.fixture(scope="session")
+def prepared_shop(tmp_path_factory: pytest.TempPathFactory) -> PreparedShop:
+    """Ingest, train, approve and make a key, once for all tests of a process."""
+    directory = tmp_path_factory.mktemp("prepared")
     (directory / "shop_app.py").write_text(SOURCE)
     write_history(directory)
     kingpost(directory, "ingest", "shop_app.py", "order", "orders.csv", "--json")
     kingpost(directory, "ingest", "shop_app.py", "chargeback", "chargebacks.csv", "--json")
     kingpost(directory, "train", "shop_app.py", "--json")
     kingpost(directory, "approve", "shop_app.py", "--reason", "a test", "--by", "ann", "--json")
-    return str(kingpost(directory, "keys", "create", "--json")["secret"])
+    secret = str(kingpost(directory, "keys", "create", "--json")["secret"])
+    return PreparedShop(directory, secret)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import httpx
@@ -27,6 +28,9 @@ from tests.watched import (
     payments,
     watch_over,
 )
+
+if TYPE_CHECKING:
+    from kingpost.workflows import Workflows
 
 __all__ = ["ANN", "ConsoleHouse", "run_console"]
 
@@ -55,8 +59,10 @@ class OpenDoor:
 class ConsoleHouse:
     """A server with its console, and what is behind it."""
 
-    def __init__(self, profile: Profile | None = None) -> None:
-        self.behind, self.door = ReviewHouse(), OpenDoor()
+    def __init__(
+        self, profile: Profile | None = None, workflows: "Workflows | None" = None
+    ) -> None:
+        self.behind, self.door = ReviewHouse(workflows=workflows), OpenDoor()
         self.profile = self.behind.profile = profile
         disk, clock = self.behind.disk, self.behind.clock
         self.control = self.behind.control
@@ -74,6 +80,7 @@ class ConsoleHouse:
             bundle_of=lambda decision, digest: None,
             profile_of=lambda decision, digest: self.profile,
             explain=explained,
+            workflows=self.behind.app.workflows,
         )
         self.behind.app.mount(build_console(sources, clock, door=self.door))
         transport = httpx.ASGITransport(self.behind.app, raise_app_exceptions=False)
@@ -112,10 +119,12 @@ class ConsoleHouse:
 
 
 def run_console(
-    scene: Callable[[ConsoleHouse], Awaitable[None]], profile: Profile | None = None
+    scene: Callable[[ConsoleHouse], Awaitable[None]],
+    profile: Profile | None = None,
+    workflows: "Workflows | None" = None,
 ) -> None:
     """Play a scene in a house."""
-    house = ConsoleHouse(profile)
+    house = ConsoleHouse(profile, workflows)
 
     async def play() -> None:
         async with house.client, house.behind.client:

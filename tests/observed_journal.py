@@ -12,7 +12,7 @@ from kingpost.contracts import batch_of, contract_of
 from kingpost.core import Disk
 from kingpost.decisions import DataDirectory
 from kingpost.journal import Entry, Journal
-from kingpost.monitoring import Incident, MonitorStore, SqliteMonitors, Watch
+from kingpost.monitoring import Incident, MonitorStore, SqliteMonitors, TaskEvent, Watch
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -50,6 +50,7 @@ class ObservedJournal:
         self.where = DataDirectory(root)
         self.disk, self.clock = disk or SimulatedDisk(), StoppedClock()
         self.told: list[Incident] = []
+        self.told_of_tasks: list[tuple[str, TaskEvent]] = []
         self._number = 0
         self._waiting: list[Sequence[Entry]] | None = None
         if not only_read:
@@ -194,6 +195,7 @@ class ObservedJournal:
             clock=self.clock,
             on_incident=self.told.append,
             freshness=new_freshness(monitors) if new_freshness else None,
+            on_task=lambda task, event: self.told_of_tasks.append((task.id, event)),
             step_size=step_size,
         )
         try:

@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
 
-__all__ = ["RedisServer", "redis_server"]
+__all__ = ["RedisServer", "redis_server", "share_store"]
 
 
 class RedisServer:
@@ -33,7 +34,7 @@ class RedisServer:
             [*command, "--save", "", "--appendonly", "no", *self._options],
             stdout=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -75,3 +76,12 @@ def redis_server(*options: str) -> Generator[RedisServer]:
         yield server
     finally:
         server.kill()
+
+
+def share_store(root: Path, redis: str, partitions: Sequence[str]) -> None:
+    """Let the servers of some directories share a Redis, each with a partition of its name."""
+    listed = ";".join(f"{name}={root / name / 'data'}" for name in partitions)
+    for name in partitions:
+        (root / name / "kingpost.toml").write_text(
+            f'online_store = "{redis}"\npartition = "{name}"\npartitions = "{listed}"\n'
+        )

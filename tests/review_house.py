@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
@@ -35,6 +36,9 @@ from kingpost.serving.observed import line_of
 from kingpost.tasks import MemoryTasks, TaskStore
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import APPLICATION, FakeClock, fraud, open_engine, payment
+
+if TYPE_CHECKING:
+    from kingpost.workflows import Workflows
 
 __all__ = ["INCIDENT", "ReviewHouse", "run_review"]
 
@@ -68,6 +72,7 @@ class ReviewHouse:
         records: RecordSearch | None = None,
         *,
         has_sources: bool = True,
+        workflows: "Workflows | None" = None,
     ) -> None:
         self.disk, self.clock, self.keys = SimulatedDisk(), FakeClock(), MemoryKeys()
         self.tasks, self.monitors = tasks or MemoryTasks(), MemoryMonitors()
@@ -91,6 +96,7 @@ class ReviewHouse:
             )
             if has_sources
             else None,
+            workflows=workflows,
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")

@@ -22,6 +22,7 @@ from tests.cli_app import HOUR_US, START_US
 
 __all__ = ["Load", "ServedShop", "order", "recorded", "until"]
 
+_GIVEN_UP_AFTER_S = 120
 _FIRST_US = START_US + 11 * 24 * HOUR_US
 
 
@@ -44,7 +45,7 @@ class ServedShop:
         assert line, f"the server did not start: {self.log.read_text()}"
         self.url: str = json.loads(line)["url"]
         self.headers = {"authorization": f"Bearer {secret}"}
-        self.client = httpx.Client(base_url=self.url, headers=self.headers, timeout=20)
+        self.client = httpx.Client(base_url=self.url, headers=self.headers, timeout=60)
 
     def __enter__(self) -> Self:
         return self
@@ -80,24 +81,30 @@ class Load:
         self._client = LoadClient(where.hostname, where.port, shop.headers, connections=connections)
         self._run, self._stopped = run, threading.Event()
         self._report: LoadReport | None = None
+        self._sent = 0
         self._thread = threading.Thread(target=self._send)
         self._thread.start()
 
     def stop(self) -> LoadReport:
         """Send no more, and return what came of it."""
         self._stopped.set()
-        self._thread.join(60)
+        self._thread.join(120)
         assert self._report is not None, "the load did not end"
         return self._report
+
+    def go_on(self, requests: int = 500) -> None:
+        """Wait until it has sent so many more."""
+        goal = self._sent + requests
+        until(lambda: self._sent >= goal, f"{requests} requests more are sent")
 
     def _send(self) -> None:
         self._report = self._client.run(self._calls())
 
     def _calls(self) -> Iterator[bytes]:
-        number = 0
         while not self._stopped.is_set():
-            yield self._client.post("/v1/decisions/risk", order(f"{self._run}-{number}", number))
-            number += 1
+            body = order(f"{self._run}-{self._sent}", self._sent)
+            yield self._client.post("/v1/decisions/risk", body)
+            self._sent += 1
             time.sleep(0.0004)  # refusals are quick: the server must not only refuse
 
 
@@ -121,9 +128,9 @@ def recorded(directory: Path) -> dict[str, object]:
     }
 
 
-def until(is_so: Callable[[], bool], what: str, *, within_s: float = 30) -> None:
+def until(is_so: Callable[[], bool], what: str) -> None:
     """Wait for something that another process does."""
-    end = time.monotonic() + within_s
+    end = time.monotonic() + _GIVEN_UP_AFTER_S
     while not is_so():
-        assert time.monotonic() < end, f"{what}: not within {within_s:g} s"
+        assert time.monotonic() < end, f"{what}: not within {_GIVEN_UP_AFTER_S} s"
         time.sleep(0.05)

@@ -51,6 +51,23 @@ if TYPE_CHECKING:
     from kingpost.features import top_k as top_k
     from kingpost.features import var as var
     from kingpost.integrations import pipeline as pipeline
+    from kingpost.workflows import Saga as Saga
+    from kingpost.workflows import Workflows as Workflows
+    from kingpost.workflows import apatched as apatched
+    from kingpost.workflows import ask as ask
+    from kingpost.workflows import effect_key as effect_key
+    from kingpost.workflows import event as event
+    from kingpost.workflows import patched as patched
+    from kingpost.workflows import queue as queue
+    from kingpost.workflows import retries as retries
+    from kingpost.workflows import run as run
+    from kingpost.workflows import schedule as schedule
+    from kingpost.workflows import sleep as sleep
+    from kingpost.workflows import sleep_until as sleep_until
+    from kingpost.workflows import step as step
+    from kingpost.workflows import together as together
+    from kingpost.workflows import workflow as workflow
+    from kingpost.workflows import workflow_id as workflow_id
 
 _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length Range Resolution Vector",
@@ -59,6 +76,8 @@ _HOME = {
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
+    "workflows": "Saga Workflows apatched ask effect_key event patched queue retries run schedule sleep sleep_until step "
+    "together workflow workflow_id",
 }
 _PACKAGE_OF = {name: package for package, names in _HOME.items() for name in names.split()}
 
@@ -73,7 +92,11 @@ __all__ = [
     "Length",
     "Range",
     "Resolution",
+    "Saga",
     "Vector",
+    "Workflows",
+    "apatched",
+    "ask",
     "budget",
     "consented",
     "count",
@@ -83,6 +106,8 @@ __all__ = [
     "decision",
     "described",
     "distinct",
+    "effect_key",
+    "event",
     "fallback",
     "feature",
     "field",
@@ -93,17 +118,28 @@ __all__ = [
     "mean",
     "min",
     "model",
+    "patched",
     "pipeline",
     "quantile",
+    "queue",
     "ratio",
     "refuse",
+    "retries",
     "review",
     "rule",
+    "run",
+    "schedule",
+    "sleep",
+    "sleep_until",
     "std",
+    "step",
     "stream",
     "sum",
+    "together",
     "top_k",
     "var",
+    "workflow",
+    "workflow_id",
 ]
 
 

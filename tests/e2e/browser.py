@@ -45,7 +45,7 @@ FLAGS = (
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 Scheme = Literal["light", "dark"]
 

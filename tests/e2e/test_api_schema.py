@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_app import kingpost, prepare
+from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import ServedShop
 
 EXAMPLES = 25
-SCOPES = ("decide", "ingest", "records", "review", "metrics")
+SCOPES = ("decide", "ingest", "records", "review", "workflows", "metrics")
 # a schema cannot say which rows of a body are taken, nor which reasons can be printed
 NOT_IN_THE_SCHEMA = "negative_data_rejection,positive_data_acceptance"
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("shop")
-    prepare(directory)
+    prepared_shop.copied(directory)
     return directory
 
 

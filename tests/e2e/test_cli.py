@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.cli_app import SOURCE, kingpost, prepare, write_history
+from tests.cli_app import SOURCE, PreparedShop, kingpost, write_history
 
 
 def refused(directory: Path, *arguments: str) -> str:
@@ -54,7 +54,7 @@ def ask(url: str, secret: str, body: Mapping[str, object]) -> tuple[int, dict[st
         {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         with error:
@@ -65,9 +65,9 @@ ORDER = {"id": "new-1", "at": "2018-08-12T10:00:00Z", "customer": "c7", "amount"
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     directory = tmp_path_factory.mktemp("shop")
-    return directory, prepare(directory)
+    return directory, prepared_shop.copied(directory)
 
 
 def test_a_decision_is_served_recorded_replayed_and_verified(shop: tuple[Path, str]) -> None:

@@ -1,7 +1,9 @@
 """People at work in the console, in a real browser: from the door to a corrected decision."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,14 +11,18 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from kingpost.access import revoke_key
+from kingpost.cli.people import TaskPeople
 from kingpost.core import SystemClock
+from kingpost.storage import open_database
+from kingpost.tasks import SqliteTasks
+from kingpost.workflows import Question
 from tests.cli_app import kingpost
 from tests.e2e.browser import Chromium, Window
 from tests.e2e.console_data import ConsoleData
 from tests.e2e.tiny_server import open_keys
 from tests.served_shop import ServedShop, order, until
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +192,49 @@ def test_whoever_may_only_read_can_answer_nothing(
         expect(vera.page.get_by_role("main")).to_contain_text("but not answer it")
         for name in ("Approve", "Override", "Claim"):
             expect(vera.page.get_by_role("button", name=name)).to_have_count(0)
+
+
+def test_what_a_workflow_asks_is_changed_and_the_workflow_gets_it(
+    ann: Window, chromium: Chromium, shop: ServedShop, data: ConsoleData
+) -> None:
+    about: dict[str, object] = {"amount": 100, "currency": "EUR", "to": {"name": "Zoë", "days": 14}}
+    with closing(open_database(data.directory / "data" / "tasks.sqlite")) as connection:
+        tasks, now_us = SqliteTasks(connection), SystemClock().now_us()
+        question = Question("finance", "Pay Zoë 100 €", about, 3_600_000_000, 1, "leads")
+        people = TaskPeople(lambda: tasks, "default")
+        people.ask("order 17-2", "order 17", question, now_us)
+
+        ann.open("/inbox?tab=approvals")
+        ann.page.get_by_role("link", name="Pay Zoë 100 €").click()
+        expect(ann.page.get_by_role("heading", level=1)).to_have_text("Pay Zoë 100 €")
+        expect(ann.page.get_by_role("main")).to_contain_text("order 17")
+        ann.check_access()
+        with chromium.window(shop.url, width=360, scheme="dark") as narrow:
+            narrow.sign_in(data.ben, "/inbox/order%2017-2")
+            narrow.check_access()
+            narrow.check_width()
+
+        value = ann.page.get_by_label("The workflow goes on with this instead")
+        assert json.loads(value.input_value()) == about
+        value.fill('{"amount": 50,}')
+        ann.page.get_by_label("Reason; a rejection needs one").fill("half is enough")
+        ann.expect("status of 422")
+        ann.page.get_by_role("button", name="Go on with the changed value").click()
+        expect(ann.page.get_by_role("alert")).to_contain_text("line 1, column 15")
+        expect(value).to_be_focused()
+        expect(value).to_have_value('{"amount": 50,}')
+        ann.check_access()
+
+        value.fill('{"amount": 50}')
+        ann.page.get_by_role("button", name="Go on with the changed value").click()
+
+        expect(status(ann.page)).to_contain_text("Modified")
+        [answer] = people.answers({"order 17-2": question}).values()
+    assert (answer.verdict, answer.by, answer.reason) == ("modified", "ann", "half is enough")
+    assert answer.value == {"amount": 50}
+    ann.open("/inbox/order%2017-2")
+    expect(ann.page.get_by_role("main")).to_contain_text("Modified by ann")
+    ann.check_access()
 
 
 def test_a_record_is_found_by_its_event_and_explained(ann: Window) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from tests.cli_app import kingpost, prepare
+from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import ServedShop
 
 ORDER = {"id": "new-1", "at": "2018-08-12T10:00:00Z", "customer": "c7", "amount": 310.0}
@@ -28,10 +28,10 @@ def said(directory: Path, *arguments: str, code: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A shop that has answered one order, and the id of its record."""
     directory = tmp_path_factory.mktemp("shop")
-    with ServedShop(directory, prepare(directory)) as server:
+    with ServedShop(directory, prepared_shop.copied(directory)) as server:
         answered = server.decide(json.dumps(ORDER).encode())
         assert answered.status_code == 200
         assert server.end() == 0

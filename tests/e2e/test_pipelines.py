@@ -15,7 +15,7 @@ import pytest
 
 from kingpost.monitoring import SqliteMonitors
 from kingpost.storage import open_database
-from tests.cli_app import SOURCE, kingpost, prepare
+from tests.cli_app import SOURCE, PreparedShop, kingpost
 
 PIPELINE = """
 
@@ -133,9 +133,9 @@ def test_a_stale_pipeline_is_one_incident_until_something_new_comes(tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("shop")
-    prepare(directory)
+    prepared_shop.copied(directory)
     (directory / "app.py").write_text(SOURCE + PIPELINE)
     return directory
 
@@ -174,7 +174,7 @@ def test_followed_pipelines_run_by_themselves_until_told_to_stop(tmp_path: Path)
     write_limits(tmp_path, 1)
     with running(tmp_path, "pipelines", "follow", "app.py", "--json") as process:
         listing = ("pipelines", "list", "app.py", "--json")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             [shown] = kingpost(tmp_path, *listing)["pipelines"]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType] JSON
             if shown["accepted"] == 0:  # a second run, which brought nothing new

@@ -19,6 +19,7 @@ from kingpost.core import SystemClock, SystemDisk, parse_id
 from kingpost.journal import scan
 from kingpost.records import decode_record, decode_review
 from kingpost.serving import task_of_incident, task_of_review
+from kingpost.tasks import Task
 from tests.e2e.review_server import open_sources
 from tests.e2e.tiny_server import open_keys
 from tests.review_house import INCIDENT, line_of
@@ -146,7 +147,7 @@ def test_of_many_answers_at_once_one_counts(desk: Desk) -> None:
     def answer(by: str) -> int:
         path = f"{desk.url}/v1/tasks/{record}/approve"
         return httpx.post(
-            path, headers={"authorization": f"Bearer {desk.keys[by]}"}, timeout=30
+            path, headers={"authorization": f"Bearer {desk.keys[by]}"}, timeout=60
         ).status_code
 
     with ThreadPoolExecutor(8) as pool:
@@ -168,6 +169,40 @@ def test_an_incident_is_acknowledged(desk: Desk) -> None:
     assert (done["verdict"], done["reason"]) == ("acknowledged", "a new shop")
 
 
+def test_what_a_workflow_asks_is_answered_with_words_or_another_value(desk: Desk) -> None:
+    sources, now_us = open_sources(desk.directory), SystemClock().now_us()
+    asked = [
+        Task(
+            id=f"order 17-{number}",
+            tenant="acme",
+            kind="approval",
+            queue="finance",
+            decision="",
+            subject=f"order 17-{number}",
+            title="Pay 100 €",
+            created_us=now_us,
+            event_time_us=now_us,
+            workflow="order 17",
+            about={"amount": 100},
+        )
+        for number in (1, 2)
+    ]
+    sources.tasks().add(asked)
+
+    listed = desk.told("list", "--kind", "approval")
+    shown = desk.told("show", "order 17-1")
+    no_json = desk.review("modify", "order 17-1", "--value", "{amount: 50}")
+    modified = desk.told("modify", "order 17-1", "--value", '{"amount": 50}', "--reason", "half")
+    rejected = desk.told("reject", "order 17-2", "--reason", "no budget")
+
+    assert [task["id"] for task in listed["tasks"]] == ["order 17-1", "order 17-2"]
+    assert (shown["task"]["about"], shown["task"]["workflow"]) == ({"amount": 100}, "order 17")
+    assert no_json.returncode == 2
+    assert "it is no JSON" in no_json.stderr
+    assert (modified["verdict"], modified["answer"]) == ("modified", {"amount": 50})
+    assert (rejected["verdict"], rejected["reason"]) == ("rejected", "no budget")
+
+
 def test_people_read_lines_and_programs_read_json(desk: Desk) -> None:
     record = desk.decide("p4")
 
@@ -183,7 +218,7 @@ def test_people_read_lines_and_programs_read_json(desk: Desk) -> None:
 def test_a_key_a_server_and_an_id_are_asked_for_in_words(desk: Desk) -> None:
     nobody = desk.review("list", by="nobody")
     nowhere = desk.review("list", url="http://127.0.0.1:9")
-    wrong = desk.review("claim", "not-an-id")
+    wrong = desk.review(*OVERRIDE, "not-an-id")
 
     assert (nobody.returncode, nowhere.returncode, wrong.returncode) == (1, 1, 2)
     assert "KINGPOST_API_KEY" in nobody.stderr

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from tests.cli_app import prepare
+from tests.cli_app import PreparedShop
 from tests.served_shop import ServedShop, order, until
 from tests.unit.calls.test_webhook import receiver
 from tests.unit.monitoring.test_notify import Mailbox, mail_server
@@ -40,8 +40,10 @@ class Strict(Mailbox):
         return AuthResult(success=False, handled=False, message=f"535 not with {data}")
 
 
-def test_no_secret_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = prepare(tmp_path)
+def test_no_secret_is_written_anywhere(
+    prepared_shop: PreparedShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = prepared_shop.copied(tmp_path)
     for name, value in (SECRETS | BESIDE).items():
         monkeypatch.setenv(name, value)
     said: list[str] = []

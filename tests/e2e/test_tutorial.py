@@ -25,7 +25,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs/tutorial-own-decision.md"
 BLOCK = re.compile(r"^```(?P<says>[a-z][a-z -]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\w+\.py)\n")
 PAGES = ("/", "/inbox", "/records", "/incidents", "/models", "/approvals", "/decisions/late")
-PATIENCE_S = 60
+PATIENCE_S = 120
 WAIT = """\
 until curl -s -o /dev/null http://127.0.0.1:{port}/health/ready; do
     kill -0 $SERVER
@@ -170,7 +170,7 @@ def test_what_the_model_was_not_sure_of_waits_for_a_person(followed: Tutorial) -
 
 
 def test_the_console_opens_with_the_key(followed: Tutorial) -> None:
-    with httpx.Client(base_url=followed.url, timeout=30) as browser:
+    with httpx.Client(base_url=followed.url, timeout=60) as browser:
         form = browser.get("/login").text
         token = re.search(r'name="csrf" value="([^"]+)"', form)
         assert token
@@ -186,7 +186,7 @@ def test_the_console_opens_with_the_key(followed: Tutorial) -> None:
 def client(followed: Tutorial) -> httpx.Client:
     """Return a client with the key of the page."""
     bearer = {"authorization": f"Bearer {followed.key}"}
-    return httpx.Client(base_url=followed.url, headers=bearer, timeout=30)
+    return httpx.Client(base_url=followed.url, headers=bearer, timeout=60)
 
 
 def records(api: httpx.Client, decision: str, **asked: str | int | bool) -> list[Any]:

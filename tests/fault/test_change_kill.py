@@ -2,13 +2,12 @@
 
 import signal
 import threading
-import time
 from pathlib import Path
 
 import httpx
 
-from tests.cli_app import kingpost, prepare
-from tests.served_shop import ServedShop, order
+from tests.cli_app import PreparedShop, kingpost
+from tests.served_shop import ServedShop, order, until
 
 KILLS = 2
 CUSTOMERS = 45
@@ -25,8 +24,11 @@ class Changes:
         self._thread = threading.Thread(target=self._send)
         self._thread.start()
 
+    def wait_for(self, acknowledged: int) -> None:
+        until(lambda: len(self.told) >= acknowledged, f"{acknowledged} changes are acknowledged")
+
     def stop(self) -> None:
-        self._thread.join(60)
+        self._thread.join(120)
         assert not self._thread.is_alive()
 
     def _send(self) -> None:
@@ -55,13 +57,15 @@ class Changes:
             self.told[key] = ("corrected", body)
 
 
-def test_acknowledged_changes_outlive_a_kill_and_records_come_out_the_same(tmp_path: Path) -> None:
-    secret = prepare(tmp_path)
+def test_acknowledged_changes_outlive_a_kill_and_records_come_out_the_same(
+    prepared_shop: PreparedShop, tmp_path: Path
+) -> None:
+    secret = prepared_shop.copied(tmp_path)
     told: dict[str, tuple[str, bytes]] = {}
     for run in range(KILLS):
         with ServedShop(tmp_path, secret) as shop:
             changes = Changes(shop, run)
-            time.sleep(1.5 + 0.3 * run)
+            changes.wait_for(40 + 7 * run)
             shop.end(signal.SIGKILL)
             changes.stop()
             told |= changes.told

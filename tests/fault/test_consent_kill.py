@@ -1,14 +1,23 @@
 """Consent and erasure at a real server that is killed: what was dropped does not come back."""
 
 import json
+import os
+import shutil
 import signal
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import cast
 
+import pytest
+
+from kingpost.features.redis_link import RedisLink
 from tests.cli_app import SOURCE, kingpost, write_history
-from tests.served_shop import ServedShop
+from tests.redis_server import RedisServer, redis_server, share_store
+from tests.served_shop import ServedShop, until
 
 CONSENT = """
 class Permission(kp.Event):
@@ -29,6 +38,7 @@ SCOPES = [word for one in ("decide", "ingest", "records", "erase") for word in (
 
 def prepare(directory: Path) -> str:
     """Train on orders of customers of whom the first twenty consented before anything."""
+    directory.mkdir(exist_ok=True)
     (directory / "shop_app.py").write_text(APP)
     write_history(directory)
     rows = [f"p{at},2018-08-01T00:00:00Z,c{at},true" for at in range(20)]
@@ -81,8 +91,46 @@ class Customers:
         assert done.json()["accepted"] == 1
 
 
-def test_what_was_dropped_or_erased_does_not_come_back_after_a_kill(tmp_path: Path) -> None:
+@contextmanager
+def in_process(directory: Path) -> Generator[None]:
+    yield
+
+
+@contextmanager
+def in_redis(directory: Path) -> Generator[None]:
+    """Keep windows in a Redis, and see that it holds nothing of who was erased."""
+    with redis_server() as redis:
+        (directory / "kingpost.toml").write_text(f'online_store = "{redis.url}"\n')
+        yield
+        held = names_in(redis)
+        assert any(name.endswith(":c2") for name in held)
+        assert not [name for name in held if name.endswith(":c3")]
+
+
+def names_in(redis: RedisServer) -> Sequence[str]:
+    link = RedisLink(redis.url, timeout_s=5.0)
+    try:
+        return link.keys("kingpost:")
+    finally:
+        link.close()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(in_process, id="process"),
+        pytest.param(in_redis, id="redis", marks=pytest.mark.needs_service("redis")),
+    ],
+)
+def test_what_was_dropped_or_erased_does_not_come_back_after_a_kill(
+    tmp_path: Path, kept: Callable[[Path], AbstractContextManager[None]]
+) -> None:
     secret = prepare(tmp_path)
+    with kept(tmp_path):
+        live(tmp_path, secret)
+
+
+def live(tmp_path: Path, secret: str) -> None:
     numbers = count(1)
     with ServedShop(tmp_path, secret) as shop:
         customers = Customers(shop, numbers)
@@ -134,3 +182,58 @@ def test_what_was_dropped_or_erased_does_not_come_back_after_a_kill(tmp_path: Pa
     assert (verified["different"], verified["erased"]) == (0, len(erased))
     replayed = kingpost(tmp_path, "replay", str(erased[0]["id"]), "--json", code=1)
     assert (replayed["is_erased"], replayed["is_equal"]) == (True, False)
+
+
+def erase(directory: Path, secret: str, customer: str, *urls: str) -> list[dict[str, str]]:
+    """Erase a customer at some servers by one command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kingpost.cli", "erase", "customer", customer, "--yes", "--json"]
+        + [word for url in urls for word in ("--url", url)],
+        cwd=directory,
+        env=os.environ | {"KINGPOST_API_KEY": secret},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.needs_service("redis")
+def test_each_of_two_servers_has_its_own_consents_and_erases_what_came_to_it(
+    tmp_path: Path,
+) -> None:
+    secret, numbers = prepare(tmp_path / "data"), count(1)
+    shutil.copytree(tmp_path / "data", tmp_path / "b")
+    shutil.rmtree(tmp_path / "b" / "data" / "journal" / "data")
+    with redis_server() as redis:
+        share_store(tmp_path, redis.url, ("data", "b"))
+        with (
+            ServedShop(tmp_path / "data", secret) as one,
+            ServedShop(tmp_path / "b", secret) as two,
+        ):
+            here, there = Customers(one, numbers), Customers(two, numbers)
+            of_history = here.orders_of("c4")
+            assert of_history is not None
+            assert there.orders_of("c4") is None, "said there, and not here"
+            there.say("c4", granted=True)
+            assert there.orders_of("c4") == of_history + 1, "what the other one holds counts"
+            here.say("c4", granted=False)
+            until(lambda: there.orders_of("c4") is not None, "its own are kept")
+            [erased] = erase(tmp_path / "b", secret, "c5", two.url)
+            assert erased["other_partitions"] == ["data"]
+            assert [name for name in names_in(redis) if name.endswith(":c5")]
+            here.ask("c5")
+            two.end(signal.SIGKILL)
+            with ServedShop(tmp_path / "b", secret) as again:
+                both = erase(tmp_path / "b", secret, "c5", one.url, again.url)
+                assert [told["position"].partition(":")[0] for told in both] == ["data", "b"]
+                until(
+                    lambda: not [name for name in names_in(redis) if name.endswith(":c5")],
+                    "nothing of it is left in Redis",
+                )
+                assert again.end() == 0
+            assert one.end() == 0
+
+    for name in ("data", "b"):
+        verified = kingpost(tmp_path / name, "verify", "--json")
+        assert verified["different"] == 0, verified

@@ -4,14 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kingpost.calls import LoadReport
-from tests.cli_app import kingpost, prepare
+from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import Load, ServedShop, order, recorded, until
 from tests.small_disk import Filler, remount, runs_in_a_namespace, small_disk
 
@@ -20,9 +19,11 @@ NO_STORE = ("database_unreadable", "record_search_failed", "storage_failed", "st
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def shop(
+    prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, str]]:
     directory = tmp_path_factory.mktemp("shop")
-    yield directory, prepare(directory)
+    yield directory, prepared_shop.copied(directory)
 
 
 def copied(shop: Path, directory: Path) -> None:
@@ -60,10 +61,10 @@ def test_a_full_disk_is_a_pause_and_no_restart(
             reports: list[LoadReport] = []
             for run in range(2):
                 load = Load(server, f"r{run}")
-                time.sleep(0.7)
+                load.go_on()
                 while server.is_ready():
                     filler.fill()
-                time.sleep(1.5)
+                load.go_on()
 
                 refused = server.decide(order(f"refused-{run}"))
                 assert refused.status_code == 503
@@ -76,8 +77,8 @@ def test_a_full_disk_is_a_pause_and_no_restart(
                 assert_commands_say_that_it_is_full(tmp_path)
 
                 filler.free()
-                until(server.is_ready, "ready again", within_s=15)
-                time.sleep(0.7)
+                until(server.is_ready, "ready again")
+                load.go_on()
                 reports.append(load.stop())
                 assert server.decide(order(f"refused-{run}")).status_code == 200
             assert server.end() == 0
@@ -115,18 +116,18 @@ def test_a_disk_that_becomes_read_only_is_a_pause_too(
         copied(source, tmp_path)
         with ServedShop(tmp_path, secret) as server:
             load = Load(server, "r")
-            time.sleep(0.5)
+            load.go_on()
             filler = Filler(partition)
             while server.is_ready():
                 filler.fill()
             # nothing has it open for writing now: it can change under the server
-            until(lambda: is_remounted(partition, "ro,size=512m"), "read-only", within_s=10)
+            until(lambda: is_remounted(partition, "ro,size=512m"), "read-only")
             until(lambda: "Read-only" in server.log.read_text(), "it has met the read-only disk")
             assert server.decide(order("refused")).status_code == 503
             assert not server.is_ready()
 
             remount(partition, "rw,size=512m")
-            until(server.is_ready, "ready again", within_s=15)
+            until(server.is_ready, "ready again")
             assert server.decide(order("refused")).status_code == 200
             report = load.stop()
             assert server.end() == 0

@@ -32,6 +32,10 @@ for seed in range(12):
     state = stream.state(kernel, loaded=300)
     for event in stream.events[::7]:
         assert state.retract(event.code, event.t, event.s)
+    for low in (10, 60, 2**40):
+        for first in {event.code for event in stream.events}:
+            state.drop(low, first, first + 1)
+    assert state.events() == 0
 """
 
 

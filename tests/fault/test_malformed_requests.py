@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli_app import kingpost, prepare
+from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import ServedShop, recorded
 from tools.fuzz import Target, fuzz
 
@@ -15,8 +15,10 @@ PAGES = (
 )  # fmt: skip
 
 
-def test_a_server_stands_malformed_requests_and_loses_nothing(tmp_path: Path) -> None:
-    secret = prepare(tmp_path)
+def test_a_server_stands_malformed_requests_and_loses_nothing(
+    prepared_shop: PreparedShop, tmp_path: Path
+) -> None:
+    secret = prepared_shop.copied(tmp_path)
     with ServedShop(tmp_path, secret) as server:
         described: dict[str, object] = server.client.get("/openapi.json").json()["paths"]
         paths = (*(path.replace("{id}", "x") for path in described), *PAGES)

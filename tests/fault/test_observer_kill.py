@@ -74,7 +74,7 @@ def killed_after(directory: Path, steps: int, delay_s: float) -> list[str]:
 
 def run_to_the_end(directory: Path) -> list[str]:
     observer = start(directory)
-    lines = observer.communicate(timeout=120)[0].splitlines()
+    lines = observer.communicate(timeout=300)[0].splitlines()
     assert observer.returncode == 0
     assert lines[-1] == "end"
     return lines

@@ -27,7 +27,7 @@ from kingpost.features import (
     StoreUnreachable,
     catch_up,
     different_bits,
-    store_redis,
+    redis_writer,
 )
 from kingpost.journal import Entry, Journal, Position, scan
 from tests.card_payments import (
@@ -94,7 +94,7 @@ def test_three_processes_and_a_kill_leave_no_read_that_cannot_be_computed_again(
             victim.stdout.close()
             running["south"] = start(tmp_path, "south", prefix)
         for name, process in running.items():
-            out, _ = process.communicate(timeout=120)
+            out, _ = process.communicate(timeout=300)
             lines[name] += out.splitlines(keepends=True)
             assert process.returncode == 0
             assert lines[name][-1] == "done\n"
@@ -183,7 +183,7 @@ def test_an_emptied_redis_is_noticed_and_built_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer_is_lost", [False, True])
 def test_changes_that_got_no_answer_are_applied_once(tmp_path: Path, answer_is_lost: bool) -> None:
     with redis_server() as server:
-        writer = Writer(tmp_path / "north", server, timeout_s=0.3)
+        writer = Writer(tmp_path / "north", server, timeout_s=1.0)
         writer.write()
         server.freeze()
         for _ in range(2):
@@ -222,9 +222,9 @@ def test_a_full_redis_takes_all_or_nothing_and_goes_on_when_it_has_room(tmp_path
 def test_too_many_changes_for_a_store_that_is_away_ask_for_catching_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_redis, "WAITING_AT_MOST", 5)
+    monkeypatch.setattr(redis_writer, "WAITING_AT_MOST", 5)
     with redis_server() as server:
-        writer = Writer(tmp_path / "north", server, timeout_s=0.2)
+        writer = Writer(tmp_path / "north", server, timeout_s=1.0)
         server.freeze()
         errors: list[type[KingpostError]] = []
         for _ in range(4):
@@ -267,7 +267,7 @@ def open_store(url: str) -> RedisFeatures:
         PARTITIONS,
         tenant="acme",
         clock=SystemClock(),
-        settings=RedisSettings(timeout_s=0.5),
+        settings=RedisSettings(timeout_s=5.0),
     )
 
 

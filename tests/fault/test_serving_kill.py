@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,11 @@ from kingpost.decisions import load_application
 from kingpost.features import Histories, OnlineFeatures
 from kingpost.journal import scan
 from kingpost.records import decode_record
-from tests.cli_app import HOUR_US, START_US, kingpost, prepare
+from tests.cli_app import HOUR_US, START_US, PreparedShop, kingpost
 
 KILLS = 3
 MOST_CALLS = 60_000
+CALLS_BEFORE_THE_KILL = 1_000
 
 
 def start(directory: Path) -> tuple["subprocess.Popen[bytes]", str]:
@@ -66,17 +66,26 @@ def load_until_killed(directory: Path, secret: str, run: int) -> LoadReport:
         where.hostname, where.port, {"authorization": f"Bearer {secret}"}, connections=48
     )
     reports: list[LoadReport] = []
-    calls = (client.post("/v1/decisions/risk", body) for body in bodies(run))
-    load = threading.Thread(target=lambda: reports.append(client.run(calls)))
+    enough = threading.Event()
+
+    def calls() -> Iterator[bytes]:
+        for number, body in enumerate(bodies(run)):
+            if number == CALLS_BEFORE_THE_KILL + 70 * run:
+                enough.set()
+            yield client.post("/v1/decisions/risk", body)
+
+    load = threading.Thread(target=lambda: reports.append(client.run(calls())))
     load.start()
-    time.sleep(1.5 + 0.3 * run)
+    assert enough.wait(120)
     end(server, signal.SIGKILL)
     load.join()
     return reports[0]
 
 
-def test_every_answer_has_its_record_and_features_equal_a_clean_rebuild(tmp_path: Path) -> None:
-    secret = prepare(tmp_path)
+def test_every_answer_has_its_record_and_features_equal_a_clean_rebuild(
+    prepared_shop: PreparedShop, tmp_path: Path
+) -> None:
+    secret = prepared_shop.copied(tmp_path)
     answered: dict[str, object] = {}
     for run in range(KILLS):
         report = load_until_killed(tmp_path, secret, run)

@@ -4,7 +4,6 @@ record of both is computed again from the journals.
 
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,27 +15,19 @@ import pytest
 from kingpost.core import SystemDisk
 from kingpost.journal import Position, scan
 from kingpost.records import DecisionRecord, decode_record
-from tests.cli_app import kingpost, prepare
-from tests.redis_server import RedisServer, redis_server
+from tests.cli_app import PreparedShop, kingpost
+from tests.redis_server import RedisServer, redis_server, share_store
 from tests.served_shop import Load, ServedShop, order, until
 
 pytestmark = pytest.mark.needs_service("redis")
 PARTITIONS = ("data", "b")
 
 
-def configure(root: Path, redis: str) -> None:
-    listed = ";".join(f"{name}={root / name / 'data'}" for name in PARTITIONS)
-    for name in PARTITIONS:
-        (root / name / "kingpost.toml").write_text(
-            f'online_store = "{redis}"\npartition = "{name}"\npartitions = "{listed}"\n'
-        )
-
-
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Prepare one installation; give its directory and an API key."""
     directory = tmp_path_factory.mktemp("shop")
-    return directory, prepare(directory)
+    return directory, prepared_shop.copied(directory)
 
 
 @contextmanager
@@ -48,7 +39,7 @@ def two_servers(
     for name in PARTITIONS:
         shutil.copytree(directory, root / name)
     shutil.rmtree(root / "b" / "data" / "journal" / "data")
-    configure(root, redis.url)
+    share_store(root, redis.url, PARTITIONS)
     with ServedShop(root / "data", secret) as one, ServedShop(root / "b", secret) as two:
         yield one, two
 
@@ -72,18 +63,20 @@ def test_kills_of_a_server_and_of_redis_leave_no_record_that_differs(
     with redis_server() as redis, two_servers(tmp_path, shop, redis) as (one, two):
         secret = two.headers["authorization"].removeprefix("Bearer ")
         loads = [Load(one, "one"), Load(two, "two")]
-        time.sleep(1.5)
+        for load in loads:
+            load.go_on()
         two.end(signal.SIGKILL)  # under load
         loads[1].stop()
         with ServedShop(tmp_path / "b", secret) as again:
             loads.append(Load(again, "again"))
-            time.sleep(1.0)
+            loads[2].go_on()
             redis.kill()
             until(lambda: not one.is_ready() and not again.is_ready(), "not ready")
             assert code_of(one.decide(order("away"))) == "features_unavailable"
             redis.start()  # with nothing in it
             until(lambda: one.is_ready() and again.is_ready(), "ready")
-            time.sleep(1.0)
+            for load in (loads[0], loads[2]):
+                load.go_on()
             answers = [answer for load in (loads[0], loads[2]) for answer in load.stop().answers]
             assert {answer.status for answer in answers} == {200, 503}
             seen = again.decide(order("last"))

@@ -16,7 +16,7 @@ from kingpost.decisions import take_snapshot
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.recovery import read_memory
 from kingpost.journal import Entry, Journal
-from tests.cli_app import prepare
+from tests.cli_app import PreparedShop
 from tests.served_shop import ServedShop, order, until
 from tests.small_disk import Filler, runs_in_a_namespace, small_disk
 from tests.tiny_app import APPLICATION, Payment, fraud, payment
@@ -124,23 +124,23 @@ def test_a_full_disk_refuses_a_snapshot_and_keeps_the_one_before(
 
 def test_a_snapshot_process_runs_when_it_is_due_and_ends_with_its_server(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
-    source = f"open({str(marks)!r}, 'a').write('x'); import time; time.sleep(600)"
+    write = f"open({str(marks)!r}, 'a').write"
+    source = f"import time; {write}('x'); time.sleep(600); {write}('not ended')"
 
     process = SnapshotProcess([sys.executable, "-c", source], lambda: True, poll_s=0.01)
     until(marks.exists, "a snapshot is taken")
-    began_s = time.monotonic()
+
     process.close()
 
-    assert time.monotonic() - began_s < 5
     assert marks.read_text() == "x"
 
 
 def test_a_server_takes_snapshots_and_starts_from_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared_shop: PreparedShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KINGPOST_SNAPSHOT_EVERY", "500")
     monkeypatch.setenv("KINGPOST_FEATURES_MEMORY_MB", "1")
-    secret = prepare(tmp_path)
+    secret = prepared_shop.copied(tmp_path)
     snapshots = tmp_path / "data" / "snapshots"
     with ServedShop(tmp_path, secret, "--no-watch") as shop:
         first = shop.decide(order("s1", 1)).json()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_app import prepare
+from tests.cli_app import PreparedShop
 
 # root, but files' permissions hold for it too
 AS_ANYBODY = (
@@ -21,9 +21,9 @@ AS_ANYBODY = (
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("shop")
-    prepare(directory)
+    prepared_shop.copied(directory)
     return directory
 
 
@@ -43,7 +43,7 @@ def start(directory: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )  # fmt: skip
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_said_so(installed: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "kingpost.cli", "--data-dir", "data", "run", "shop_app.py",
              "--port", str(port)],
-            cwd=installed, capture_output=True, text=True, check=False, timeout=60,
+            cwd=installed, capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
 
     assert done.returncode == 1

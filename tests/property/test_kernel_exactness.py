@@ -1,6 +1,7 @@
 """Whatever the order of arrival and whichever the path: the bits of the plain definition."""
 
 from array import array
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -176,6 +177,14 @@ def test_what_is_dumped_or_taken_and_loaded_again_answers_as_before(
     assert anew.dump() == (codes, t, s, columns)
     assert as_bits(read_all(stream, anew)) == as_bits(before)
 
+    halves = kernel.state(stream.scales, stream.outputs)
+    for part in (slice(0, None, 2), slice(1, None, 2)):  # in order, and between those of before
+        halves.load(
+            ints(codes)[part], longs(t)[part], longs(s)[part], [longs(x)[part] for x in columns]
+        )
+    assert halves.dump() == (codes, t, s, columns)
+    assert as_bits(read_all(stream, halves)) == as_bits(before)
+
     assert list(zip(ints(codes), longs(t), longs(s), strict=True)) == sorted(
         (event.code, event.t, event.s) for event in stream.events
     )
@@ -186,6 +195,47 @@ def test_what_is_dumped_or_taken_and_loaded_again_answers_as_before(
         held.load(many, longs(t), longs(s), [longs(column) for column in columns])
     assert as_bits(read_all(stream, held)) == as_bits(before)
     assert held.events() == len(stream.events)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.2, 0.9])
+@pytest.mark.parametrize("seed", range(500, 508))
+def test_after_old_events_were_dropped_a_key_answers_as_if_they_had_never_been(
+    kernel: Kernel, seed: int, late: float
+) -> None:
+    random = Random(seed)
+    drawn = random_stream(seed, events=1200, asks=60, late=late)
+    numbered = {code: at for at, code in enumerate(sorted({one.code for one in drawn.events}))}
+    events = [event._replace(code=numbered[event.code]) for event in drawn.events]
+    asks = [ask._replace(code=numbered.get(ask.code, -1)) for ask in drawn.asks]
+    drawn = replace(drawn, events=events, asks=asks)
+    held, late_ones = events[:900], events[900:]
+    state = replace(drawn, events=held).state(kernel, loaded=400)
+    times = sorted(event.t for event in held)
+    end = random.choice([len(numbered) - 1, len(numbered), len(numbered) + 2000])
+
+    for share in (0, 0.05, 0.5, 0.51, 0.97, 1.0):
+        low = times[int(share * (len(times) - 1))] - (share == 0)
+        kept = [event for event in held if event.t > low or event.code >= end]
+        empty = set(range(end)) - {event.code for event in kept}
+        assert list(ints(state.drop(low, 0, end))) == sorted(empty)
+        held = kept
+        for event in random.sample(held, len(held) // 10):
+            assert state.retract(event.code, event.t, event.s)
+            held.remove(event)
+        for event in late_ones:  # some of them are older than what was dropped
+            state.insert(event.code, event.t, event.s, event.values)
+        now = replace(drawn, events=[*held, *late_ones])
+        assert as_bits(read_all(now, state)) == as_bits(now.defined(as_known=False))
+        for event in late_ones:
+            assert state.retract(event.code, event.t, event.s)
+        assert state.events() == len(held)
+        assert as_bits(read_all(drawn, state)) == as_bits(
+            replace(drawn, events=held).defined(as_known=False)
+        )
+        codes, t, s, _ = state.dump()
+        assert list(zip(ints(codes), longs(t), longs(s), strict=True)) == sorted(
+            (event.code, event.t, event.s) for event in held
+        )
 
 
 DECAYED: list[Output] = [

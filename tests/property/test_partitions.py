@@ -207,7 +207,7 @@ def test_whatever_is_declared_has_the_same_bits_in_redis_in_process_and_offline(
             requests = [
                 one.event
                 for one in changes.changes
-                if one.stream == "order" and one.came_at is None
+                if isinstance(one, Change) and one.stream == "order" and one.came_at is None
             ]
             in_process, in_redis = (one.read(requests, after=changes) for one in readers)
 

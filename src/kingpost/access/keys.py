@@ -16,7 +16,7 @@ from kingpost.core import Clock
 
 __all__ = ["SCOPES", "NewKey", "create_key", "is_scope", "revoke_key"]
 
-SCOPES = ("decide", "ingest", "records", "review", "erase", "metrics", "admin")
+SCOPES = ("decide", "ingest", "records", "review", "workflows", "erase", "metrics", "admin")
 """What a key can be let do; `decide:<decision>` is one decision, `review:<queue>` one queue."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -8,41 +8,39 @@ services, nor the secret is ever part of an error or of a log.
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
-import base64
-import binascii
-import hmac
 import logging
-from collections.abc import Mapping
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 
 import httpx
 
-from kingpost.calls.errors import BadWebhookSecret, WebhookFailed
+from kingpost.calls.errors import WebhookFailed
+from kingpost.calls.signatures import check_secrets, is_signed_by, signatures
 
 __all__ = ["WebhookSender", "is_signed", "webhook_headers"]
 
-_PREFIX = "whsec_"
 _TIMEOUT_S = 10.0
 _OLDEST_S = 300
 _TRY_AGAIN = frozenset({408, 425, 429})
 
 
-def webhook_headers(secret: str, identifier: str, at_s: int, body: bytes) -> dict[str, str]:
+def webhook_headers(
+    secret: str | Sequence[str], identifier: str, at_s: int, body: bytes
+) -> dict[str, str]:
     """Return the headers that sign a body.
 
     Args:
-        secret: `whsec_` and base64, or any other text as it is.
+        secret: `whsec_` and base64, `whsk_` and base64 for ed25519, or any other text as it
+            is. Several sign side by side, while receivers move from one to the next.
         at_s: When it is sent, seconds since 1970.
 
     Raises:
-        BadWebhookSecret: The secret is no base64 after its prefix.
+        BadWebhookSecret: A secret has no base64 after its prefix, or cannot sign.
     """
-    signed = f"{identifier}.{at_s}.".encode() + body
-    signature = base64.b64encode(hmac.digest(_key(secret), signed, sha256)).decode()
+    secrets = [secret] if isinstance(secret, str) else secret
     return {
         "webhook-id": identifier,
         "webhook-timestamp": str(at_s),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": signatures(secrets, identifier, at_s, body),
     }
 
 
@@ -57,18 +55,8 @@ def is_signed(secret: str, headers: Mapping[str, str], body: bytes, now_s: int) 
         return False
     if abs(now_s - int(sent)) > _OLDEST_S:
         return False
-    expected = webhook_headers(secret, identifier, int(sent), body)["webhook-signature"]
-    given = headers.get("webhook-signature", "").split()
-    return any(hmac.compare_digest(expected.encode(), one.encode()) for one in given)
-
-
-def _key(secret: str) -> bytes:
-    if not secret.startswith(_PREFIX):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadWebhookSecret from error
+    signature = headers.get("webhook-signature", "")
+    return is_signed_by([secret], signature, identifier, int(sent), body)
 
 
 class WebhookSender:
@@ -83,7 +71,7 @@ class WebhookSender:
 
     def __init__(self, url: str, secret: str = "") -> None:
         if secret:
-            _key(secret)
+            check_secrets([secret])
         self._url, self._secret = url, secret
         # httpx logs the URL of every request, which is a secret here
         logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -36,9 +36,12 @@ _COMMANDS = {
     "erase": ("erasures", "Erase a person, or what else events name, from all features."),
     "erasures": ("erasures", "List what was erased."),
     "review": ("review", "List, claim and answer what waits for people."),
+    "work": ("work", "Run an application's workflows."),
+    "workflows": ("workflows", "List, show, start, cancel, resume and fork workflows."),
     "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),
     "verify": ("records", "Recompute every record and count what differs."),
+    "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),
     "config": ("config", "Show the settings, or check them."),
     "doctor": ("doctor", "Examine this machine and installation, and say what to do."),
 }
@@ -56,7 +59,7 @@ class _Commands(click.Group):
         if found is None:
             return None
         module = import_module(f"kingpost.cli.commands.{found[0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

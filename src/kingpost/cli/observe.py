@@ -9,12 +9,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
+from kingpost.cli.beside import alone
 from kingpost.cli.freshness import PipelineFreshness
 from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
-from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
+from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import Application, DataDirectory, load_application, profile_of
 from kingpost.monitoring import (
     AlertSettings,
@@ -33,7 +35,6 @@ from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
 __all__ = ["AlreadyObserved", "open_observer"]
 
 _CACHE_KIB = 64 * 1024
-_LOCK_POLL_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +78,8 @@ def open_observer(
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
     notifier = Notifier(alert_settings(settings))
     with ExitStack() as opened:
-        opened.enter_context(_alone(where, disk, wait))
+        taken = partial(AlreadyObserved, where.root)
+        opened.enter_context(alone(where.root / "observer.lock", wait, taken))
         observed, inbox = (
             opened.enter_context(_observed(where)),
             opened.enter_context(_inbox(where)),
@@ -101,6 +103,7 @@ def open_observer(
             clock=clock,
             on_incident=notifier.tell,
             freshness=freshness,
+            on_task=notifier.tell_of_task,
         )
         try:
             yield observer
@@ -151,24 +154,6 @@ def _limits(application: Application) -> Callable[[str], Limits]:
         return Limits(budget.total_us, budget.features_us, budget.model_us)
 
     return limits
-
-
-@contextmanager
-def _alone(
-    where: DataDirectory, disk: Disk, wait: threading.Event | None
-) -> Generator[None, None, None]:
-    disk.make_directory(where.root)
-    while True:
-        try:
-            lock = disk.lock(where.root / "observer.lock")
-            break
-        except BlockingIOError as error:
-            if wait is None or wait.wait(_LOCK_POLL_S):
-                raise AlreadyObserved(where.root) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

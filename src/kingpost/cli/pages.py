@@ -9,7 +9,7 @@ from kingpost.cli.sign_in import open_sign_in
 from kingpost.console import ConsoleSources, KeptRecords, build_console
 from kingpost.core import Clock, Disk, Settings
 from kingpost.decisions import Bundle, DataDirectory, ServedDecision, read_bundle
-from kingpost.serving import ReviewDesk
+from kingpost.serving import ReviewDesk, WorkflowDesk
 
 __all__ = ["open_pages"]
 
@@ -20,6 +20,7 @@ def open_pages(
     served: Mapping[str, ServedDecision],
     desk: ReviewDesk,
     *,
+    workflows: WorkflowDesk | None = None,
     disk: Disk,
     clock: Clock,
 ) -> ASGIApp:
@@ -27,6 +28,7 @@ def open_pages(
 
     Args:
         desk: What people may do; its sources are what the pages read.
+        workflows: What may be done with workflows; None where there are none.
 
     Raises:
         KingpostError: See `open_sign_in`.
@@ -49,5 +51,6 @@ def open_pages(
         bundle_of=read_once(bundle_of),
         profile_of=desk.sources.catalogue.profile_of,
         explain=desk.sources.explain,
+        workflows=workflows,
     )
     return build_console(sources, clock, door=open_sign_in(settings, where, clock))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kingpost.access import MIGRATIONS, KeyRing, SqliteKeys
-from kingpost.cli.observer_process import ObserverProcess
+from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.snapshot_process import SnapshotProcess
 from kingpost.cli.stores import open_review_sources
+from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -46,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class NothingToServe(KingpostError):
-    """An application that declares streams and no decision."""
+    """An application that declares neither a decision nor a workflow."""
 
     code = "nothing_to_serve"
 
@@ -55,7 +56,9 @@ class NothingToServe(KingpostError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.path} declares no decision; assign a kp.decision(…) to a name"
+        return (
+            f"{self.path} declares no decision and no workflow; assign a kp.decision(…) to a name"
+        )
 
 
 def open_keys(settings: Settings) -> SqliteKeys:
@@ -93,7 +96,8 @@ def open_windows(
         clock=SystemClock(),
         settings=RedisSettings(timeout_s=_STORE_TIMEOUT_S),
     )
-    contracts = {view.stream.contract.name: view.stream.contract for view in views}
+    streams = [one for decision in decisions.values() for one in decision.features.streams]
+    contracts = {contract.name: contract for contract in streams}
     return SharedWindows(store, where.partition, decisions, contracts, disk=SystemDisk())
 
 
@@ -103,8 +107,8 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
     Raises:
         NoModel, NotApproved: A decision has no bundle, or none that was approved.
         BundleMismatch: What would run is not what was approved.
-        KingpostError: The application, the journal, the keys or the online store cannot be
-            opened.
+        KingpostError: The application, the journal, the keys, the workflows or the online store
+            cannot be opened.
     """
     disk, clock = SystemDisk(), SystemClock()
     application = load_application(path)
@@ -130,9 +134,13 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
         clock,
         feature_names=_feature_names(where),
         sources=sources,
+        workflows=open_workflows(settings, application),
     )
     assert app.desk is not None  # it has sources
-    app.mount(open_pages(settings, where, served, app.desk, disk=disk, clock=clock))
+    pages = open_pages(
+        settings, where, served, app.desk, workflows=app.workflows, disk=disk, clock=clock
+    )
+    app.mount(pages)
     return app
 
 
@@ -142,6 +150,7 @@ def run_server(
     ready: Callable[[str], None],
     *,
     observer: Sequence[str] = (),
+    worker: Sequence[str] = (),
     snapshot: Sequence[str] = (),
 ) -> None:
     """Serve an application until SIGTERM or SIGINT.
@@ -150,6 +159,8 @@ def run_server(
         ready: Told the URL once requests are taken.
         observer: A command that observes what is decided, run beside the server; none
             where something else does.
+        worker: A command that runs workflows, run beside the server where the application
+            declares some; none where something else does.
         snapshot: A command that writes a snapshot, run beside the server now and then.
 
     Raises:
@@ -157,7 +168,7 @@ def run_server(
         KingpostError: See `build_server`.
     """
     app = build_server(settings, path)
-    beside: list[ObserverProcess | SnapshotProcess] = []
+    beside: list[KeptProcess | SnapshotProcess] = []
     snapshots = data_directory(settings).snapshots
 
     def is_new(number: int) -> bool:
@@ -166,7 +177,9 @@ def run_server(
 
     def started(url: str) -> None:
         if observer:
-            beside.append(ObserverProcess(observer))
+            beside.append(KeptProcess(observer, name="observer"))
+        if worker and workflows_of(load_application(path)):
+            beside.append(KeptProcess(worker, name="worker"))
         if snapshot and settings.snapshot_every:
             beside.append(SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every)))
         ready(url)
@@ -189,7 +202,7 @@ def _write_snapshot(engine: Engine) -> None:
 
 
 def _served(application: Application, where: DataDirectory) -> Mapping[str, ServedDecision]:
-    if not application.decisions:
+    if not application.decisions and not workflows_of(application):
         raise NothingToServe(str(application.root / application.path))
     disk, clock = SystemDisk(), SystemClock()
     control, store = where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk)

@@ -36,6 +36,8 @@ from kingpost.console.task_page import task_routes
 from kingpost.console.templating import templates
 from kingpost.console.theme import theme_route
 from kingpost.console.visit import Console
+from kingpost.console.workflow_page import workflow_routes
+from kingpost.console.workflows_page import workflows_routes
 from kingpost.core import Clock, KingpostError
 
 __all__ = ["build_console"]
@@ -60,6 +62,8 @@ def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIA
         *inbox_routes(console),
         *task_routes(console),
         *incidents_routes(console),
+        *workflows_routes(console),
+        *workflow_routes(console),
         *models_routes(console),
         *catalogue_routes(console),
         *approvals_routes(console),

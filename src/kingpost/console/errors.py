@@ -48,7 +48,10 @@ class NoPages(KingpostError):
     code = "no_pages"
 
     def __str__(self) -> str:
-        return "this opens no page of the console: it lacks the scopes 'records' and 'review'"
+        return (
+            "this opens no page of the console: it lacks the scopes 'records', 'review' and "
+            "'workflows'"
+        )
 
 
 class SignInRefused(KingpostError):

@@ -7,6 +7,7 @@ along, in the field `csrf` or the header `X-CSRF-Token`.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +19,8 @@ from kingpost.console.errors import ForeignRequest, FormRefused, FormTooLarge
 __all__ = [
     "CSRF_FIELD",
     "CSRF_HEADER",
+    "LARGEST_ANSWER",
+    "Refusal",
     "body_of",
     "check_origin",
     "check_token",
@@ -29,8 +32,21 @@ CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 
 _LARGEST = 64 * 1024
+LARGEST_ANSWER = 1024 * 1024
+"""An answer to a task may be so large: it has room for the largest value, as browsers write it."""
+
 _MOST_FIELDS = 200
 _SLOWEST_S = 10.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a form was not taken, and what was in it, so that nothing written is lost."""
+
+    problem: str
+    code: str
+    status: int
+    form: Mapping[str, str]
 
 
 def check_origin(request: HTTPConnection, public_url: str) -> None:
@@ -66,8 +82,11 @@ def check_token(found: str | None, expected: str) -> None:
         raise FormRefused
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, largest: int = _LARGEST) -> bytes:
     """Read a form's body, which is small and takes seconds at most.
+
+    Args:
+        largest: The most bytes it may have.
 
     Raises:
         FormTooLarge: It is not, or it is no urlencoded form.
@@ -80,7 +99,7 @@ async def body_of(request: Request) -> bytes:
         async with asyncio.timeout(_SLOWEST_S):
             async for part in request.stream():
                 body += part
-                if len(body) > _LARGEST:
+                if len(body) > largest:
                     raise FormTooLarge
     except TimeoutError:
         raise FormTooLarge from None

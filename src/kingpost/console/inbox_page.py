@@ -15,12 +15,23 @@ from starlette.routing import Route
 
 from kingpost.console.visit import Console, Visit
 from kingpost.serving import queues_for
-from kingpost.tasks import Task, TaskQuery
+from kingpost.tasks import Task, TaskKind, TaskQuery
 
 __all__ = ["inbox_routes"]
 
 _PAGE = 25
-_TABS = (("reviews", "Reviews"), ("incidents", "Incidents"), ("mine", "Mine"), ("closed", "Closed"))
+_TABS = (
+    ("reviews", "Reviews"),
+    ("approvals", "Approvals"),
+    ("incidents", "Incidents"),
+    ("mine", "Mine"),
+    ("closed", "Closed"),
+)
+_KINDS: dict[str, TaskKind] = {
+    "reviews": "review",
+    "approvals": "approval",
+    "incidents": "incident",
+}
 _LONGEST_PLACE = 400
 
 
@@ -81,10 +92,9 @@ def _view(visit: Visit) -> _Inbox:
         for one in visit.tasks.counts(visit.tenant, visit.now_us)
         if seen is None or one.queue in seen
     ]
-    by_kind = {"reviews": "review", "incidents": "incident"}
     waiting = {
         name: sum(one.open + one.claimed for one in counts if one.kind == kind)
-        for name, kind in by_kind.items()
+        for name, kind in _KINDS.items()
     }
     mine = visit.tasks.find(
         TaskQuery(tenant=visit.tenant, queues=seen, claimed_by=visit.principal.by, limit=200)
@@ -111,7 +121,7 @@ def _view(visit: Visit) -> _Inbox:
                 one.overdue,
             )
             for one in counts
-            if one.kind == by_kind.get(tab)
+            if one.kind == _KINDS.get(tab)
         ],
         every_queue=f"/inbox?tab={tab}",
         tasks=found[:_PAGE],
@@ -146,5 +156,4 @@ def _tasks(
         case "closed":
             return visit.tasks.find(query(state="closed"))
         case _:
-            kind = "review" if tab == "reviews" else "incident"
-            return visit.tasks.find(query(kind=kind, is_waiting=True))
+            return visit.tasks.find(query(kind=_KINDS[tab], is_waiting=True))

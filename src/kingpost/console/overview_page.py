@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from kingpost.access import Principal
 from kingpost.console.running import (
     Running,
     decision_names,
@@ -101,8 +102,10 @@ def overview_routes(console: Console) -> Sequence[Route]:
     """Return the overview, and the part of it that is fetched again and again."""
 
     def overview(request: Request) -> Response:
-        if not request.state.principal.may("records"):
-            return RedirectResponse("/inbox", 303)
+        principal: Principal = request.state.principal
+        if not principal.may("records"):
+            may_review = principal.may("review") or principal.narrowed("review")
+            return RedirectResponse("/inbox" if may_review else "/workflows", 303)
         visit = console.visit(request)
         return visit.page("overview.html", _view(visit), title="Overview", section="overview")
 

@@ -19,6 +19,7 @@ from kingpost.console.error_pages import answer_error
 from kingpost.console.forms import (
     CSRF_FIELD,
     CSRF_HEADER,
+    LARGEST_ANSWER,
     body_of,
     check_origin,
     check_token,
@@ -102,7 +103,8 @@ class Guard:
         token = request.headers.get(CSRF_HEADER)
         if token is not None:
             check_token(token, session.csrf)
-        body = await body_of(request)
+        is_answer = request.scope["path"].startswith("/inbox/")
+        body = await (body_of(request, LARGEST_ANSWER) if is_answer else body_of(request))
         if token is None:
             check_token(form_of(body).get(CSRF_FIELD), session.csrf)
         return replayed(body, request.receive)

@@ -122,7 +122,7 @@ class SignIn:
             raise ApiKeyRefused from None
 
     def _open(self, request: Request, principal: Principal, *, key: str = "") -> NewSession:
-        if not principal.may("records") and not _may_review(principal):
+        if not any(map(principal.may, ("records", "workflows"))) and not _may_review(principal):
             raise NoPages
         before = self._cookies.read(request, "session")
         if before:

@@ -12,7 +12,7 @@ from kingpost.decisions import Bundle, Explanation, ServedDecision
 from kingpost.monitoring import MonitorStore, Profile
 from kingpost.records import DecisionRecord, RecordSearch
 from kingpost.registry import ArtefactStore, ControlLog
-from kingpost.serving import ReviewDesk
+from kingpost.serving import ReviewDesk, WorkflowDesk
 from kingpost.tasks import TaskStore
 
 __all__ = ["ConsoleSources"]
@@ -32,6 +32,7 @@ class ConsoleSources:
         bundle_of: Finds the bundle of a digest; None when it cannot be read.
         profile_of: Finds the training reference of a bundle; None when it has none.
         explain: Explains a record's score; called in any thread.
+        workflows: What may be done with workflows; None where the application declares none.
     """
 
     served: Mapping[str, ServedDecision]
@@ -45,3 +46,4 @@ class ConsoleSources:
     bundle_of: Callable[[str, bytes], Bundle | None]
     profile_of: Callable[[str, bytes], Profile | None]
     explain: Callable[[DecisionRecord], Explanation] | None = None
+    workflows: WorkflowDesk | None = None

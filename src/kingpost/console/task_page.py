@@ -1,4 +1,4 @@
-"""One review: all that is needed to decide it on one page, then on to the next.
+"""One task: all that is needed to decide it on one page, then on to the next.
 
 The rule: what somebody wrote is never lost: when another was faster, the page says so and
 keeps the words.
@@ -6,15 +6,17 @@ keeps the words.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from kingpost.console.approval_page import approval_page, check_unchanged, value_of_form
 from kingpost.console.error_pages import status_of
 from kingpost.console.errors import PageNotFound
-from kingpost.console.forms import form_of
+from kingpost.console.forms import Refusal, form_of
 from kingpost.console.record_page import answer_of_form, line_of
 from kingpost.console.record_view import Explained, RecordView, explained, record_view
 from kingpost.console.visit import Console, Visit
@@ -56,15 +58,12 @@ def task_routes(console: Console) -> Sequence[Route]:
             try:
                 done = await action(visit, identifier, form)
             except KingpostError as error:
-                said, status = str(error), status_of(error)
-                if status in (403, 404, 500):
+                refusal = Refusal(str(error), error.code, status_of(error), form)
+                if refusal.status in (403, 404, 500):
                     raise
-                reason = form.get("reason", "")
-                return await run_in_threadpool(
-                    lambda: _page(visit, identifier, problem=said, status=status, reason=reason)
-                )
+                return await run_in_threadpool(_page, visit, identifier, refusal)
             if not is_answer:
-                return RedirectResponse(f"/inbox/{identifier}", 303)
+                return RedirectResponse(_path_of(done), 303)
             return RedirectResponse(await run_in_threadpool(_next_after, visit, done), 303)
 
         return act
@@ -74,6 +73,8 @@ def task_routes(console: Console) -> Sequence[Route]:
         Route("/inbox/{task}/claim", acting(_claim, is_answer=False), methods=["POST"]),
         Route("/inbox/{task}/release", acting(_release, is_answer=False), methods=["POST"]),
         Route("/inbox/{task}/approve", acting(_approve, is_answer=True), methods=["POST"]),
+        Route("/inbox/{task}/reject", acting(_reject, is_answer=True), methods=["POST"]),
+        Route("/inbox/{task}/modify", acting(_modify, is_answer=True), methods=["POST"]),
         Route("/inbox/{task}/override", acting(_override, is_answer=True), methods=["POST"]),
     ]
 
@@ -87,8 +88,20 @@ async def _release(visit: Visit, identifier: str, _: Mapping[str, str]) -> Task:
 
 
 async def _approve(visit: Visit, identifier: str, form: Mapping[str, str]) -> Task:
+    if "value" in form:
+        await check_unchanged(visit, identifier, form["value"])
     reason = form.get("reason", "")
     return await visit.sources.desk.approve(visit.principal, identifier, reason)
+
+
+async def _reject(visit: Visit, identifier: str, form: Mapping[str, str]) -> Task:
+    reason = form.get("reason", "")
+    return await visit.sources.desk.reject(visit.principal, identifier, reason=reason)
+
+
+async def _modify(visit: Visit, identifier: str, form: Mapping[str, str]) -> Task:
+    value, reason = value_of_form(form.get("value", "")), form.get("reason", "")
+    return await visit.sources.desk.modify(visit.principal, identifier, value=value, reason=reason)
 
 
 async def _override(visit: Visit, identifier: str, form: Mapping[str, str]) -> Task:
@@ -105,18 +118,24 @@ def _next_after(visit: Visit, done: Task) -> str:
     waiting = visit.tasks.find(
         TaskQuery(tenant=visit.tenant, queue=done.queue, kind=done.kind, state="open", limit=1)
     )
-    path = f"/inbox/{waiting[0].id}" if waiting else "/inbox"
-    return f"{path}?done={done.verdict}"
+    if waiting:
+        return f"{_path_of(waiting[0])}?done={done.verdict}"
+    tab = "tab=approvals&" if done.kind == "approval" else ""
+    return f"/inbox?{tab}done={done.verdict}"
 
 
-def _page(
-    visit: Visit, identifier: str, *, problem: str = "", status: int = 200, reason: str = ""
-) -> Response:
+def _path_of(task: Task) -> str:
+    return f"/inbox/{quote(task.id, safe='')}"
+
+
+def _page(visit: Visit, identifier: str, refusal: Refusal | None = None) -> Response:
     task = visit.tasks.get(visit.tenant, identifier)
     if task is None or not visit.may_see(task.queue):
         raise PageNotFound("task")
     if task.kind == "incident":
         return RedirectResponse(f"/incidents/{task.subject}", 303)
+    if task.kind == "approval":
+        return approval_page(visit, task, refusal)
     shown = record_view(visit, line_of(visit, task.subject))
     is_mine = task.is_held(visit.now_us) and task.claimed_by == visit.principal.by
     counts = visit.tasks.counts(visit.tenant, visit.now_us)
@@ -130,8 +149,9 @@ def _page(
         is_overdue=task.is_overdue(visit.now_us),
         waiting=sum(one.open for one in counts if one.kind == "review" and one.queue == task.queue),
         done=visit.asked("done"),
-        problem=problem,
-        reason=reason,
+        problem=refusal.problem if refusal else "",
+        reason=refusal.form.get("reason", "") if refusal else "",
     )
     title = f"Review {shown.line.event_key}"
+    status = refusal.status if refusal else 200
     return visit.page("task.html", view, title=title, section="inbox", status=status)

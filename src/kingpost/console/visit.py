@@ -22,7 +22,15 @@ from kingpost.tasks import TaskStore
 __all__ = ["THEME_COOKIE", "Console", "Section", "Visit", "theme_of"]
 
 Section = Literal[
-    "overview", "inbox", "incidents", "records", "features", "models", "approvals", ""
+    "overview",
+    "inbox",
+    "incidents",
+    "workflows",
+    "records",
+    "features",
+    "models",
+    "approvals",
+    "",
 ]
 """Which part of the console a page belongs to; empty for none."""
 
@@ -110,6 +118,11 @@ class Visit:
         """Whether they may open more than the inbox."""
         return self.principal.may("records")
 
+    @property
+    def may_steer(self) -> bool:
+        """Whether there are workflows here that they may see and steer."""
+        return self.sources.workflows is not None and self.principal.may("workflows")
+
     def may_review(self, queue: str = "") -> bool:
         """Tell whether they may answer the tasks of a queue; of any one when none is named."""
         if queue:
@@ -163,13 +176,15 @@ class Visit:
             sum(one.open + one.claimed for one in seen),
             any(one.overdue for one in seen),
         )
+        workflows = (_Link("workflows", "/workflows", "Workflows"),) if self.may_steer else ()
         if not self.may_read:
-            return (inbox,)
+            return (inbox, *workflows) if self.may_review() else workflows
         waiting = len(self.monitors.incidents(self.tenant, open_only=True))
         return (
             _Link("overview", "/", "Overview"),
             inbox,
             _Link("incidents", "/incidents", "Incidents", waiting, waiting > 0),
+            *workflows,
             _Link("records", "/records", "Records"),
             _Link("features", "/features", "Features"),
             _Link("models", "/models", "Models"),

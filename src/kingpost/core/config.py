@@ -62,6 +62,12 @@ class Settings:
         partitions: All of them with their data directories, as
             `data=/srv/a/.kingpost;b=/srv/b/.kingpost`, in the same order everywhere, new ones
             at the end. Empty where there is one.
+        workflow_store: Where workflows are kept when workers of several machines share them, as
+            `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
+        worker: The name of this machine's worker of workflows; each that runs has a name of its
+            own. A worker takes up what one of its name left unfinished, or one that is gone.
+        otlp_endpoint: Where the spans of workflows and steps go by OTLP over HTTP, as
+            `http://127.0.0.1:4318`; nowhere when empty.
         snapshot_every: After so many more events and records `kingpost run` takes a
             snapshot, so that the next start is quick. 0 takes none.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
@@ -93,6 +99,9 @@ class Settings:
     online_store: str = field(default="", repr=False)
     partition: str = "data"
     partitions: str = ""
+    workflow_store: str = field(default="", repr=False)
+    worker: str = "local"
+    otlp_endpoint: str = ""
     snapshot_every: int = 500_000
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)

@@ -84,6 +84,7 @@ from kingpost.decisions.replay import (
 from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import latest_offset
+from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
     TenantHistories,
     Trained,
@@ -160,6 +161,7 @@ __all__ = [
     "budget",
     "catalogue_reader",
     "check_bundle",
+    "consents_of",
     "decision",
     "drift_states",
     "explain_record",

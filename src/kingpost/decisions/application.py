@@ -19,6 +19,7 @@ from kingpost.core import KingpostError
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.errors import ApplicationError
 from kingpost.features import Stream
+from kingpost.workflows import Workflow
 
 __all__ = ["Application", "load_application"]
 
@@ -51,8 +52,8 @@ def load_application(path: Path) -> Application:
     """Import a file and gather what it declares.
 
     Raises:
-        ApplicationError: The file is missing, cannot be imported or declares no decision
-            and no stream, or two of one name.
+        ApplicationError: The file is missing, cannot be imported or declares no decision,
+            no stream and no workflow, or two of one name.
         KingpostError: A declaration in it is wrong.
     """
     path = path.resolve()
@@ -65,18 +66,21 @@ def load_application(path: Path) -> Application:
     module = _import(root, relative)
     decisions: dict[str, Decision] = {}
     streams: dict[str, Contract[Event]] = {}
+    retentions: dict[str, int | None] = {}
     for value in vars(module).values():
         if isinstance(value, Decision):
             _add(decisions, value.name, value, path, "decisions")
             for contract in value.streams:
                 _add(streams, contract.name, contract, path, "streams")
+            for view in value.views:
+                _add_retention(retentions, view.stream, path)
         elif isinstance(value, Stream):
             stream = cast("Stream[Event]", value)
             _add(streams, stream.name, stream.contract, path, "streams")
-    if not streams:
-        raise ApplicationError(
-            str(path), "declares nothing", "assign a kp.stream(…) or a kp.decision(…) to a name"
-        )
+            _add_retention(retentions, stream, path)
+    if not streams and not any(isinstance(one, Workflow) for one in vars(module).values()):
+        remedy = "assign a kp.stream(…), a kp.decision(…) or a kp.workflow to a name"
+        raise ApplicationError(str(path), "declares nothing", remedy)
     return Application(
         root, relative, streams, decisions, dict(_sources(root, relative)), dict(vars(module))
     )
@@ -85,6 +89,12 @@ def load_application(path: Path) -> Application:
 def _add(found: dict[str, T], name: str, value: T, path: Path, kind: str) -> None:
     if found.setdefault(name, value) != value:
         raise ApplicationError(str(path), f"two {kind} are called {name!r}", "rename one")
+
+
+def _add_retention(found: dict[str, int | None], stream: Stream[Event], path: Path) -> None:
+    if found.setdefault(stream.name, stream.retention_us) != stream.retention_us:
+        problem = f"declares the stream {stream.name!r} twice, with another retention"
+        raise ApplicationError(str(path), problem, "declare it once, and use that one everywhere")
 
 
 def _import(root: Path, relative: Path) -> ModuleType:

@@ -205,13 +205,32 @@ def compare(
         if again is not None:
             by_tenant.setdefault(again.record.tenant, []).append(again)
     for tenant, every in by_tenant.items():
-        erased = Erased(past.histories.erasures(tenant))
-        rows = [one for one in every if not erased.find(one.event, one.record.event_offset)]
+        erased = _erased(past, tenant, partition)
+        rows = [one for one in every if not _is_erased(one, erased, partition)]
         found.comparison.erased += len(every) - len(rows)
-        features = _Features(decision, past, tenant)
+        features = _Features(decision, past, tenant, partition)
         _compare_rows(decision, bundle, scorer, features, rows, found)
     found.comparison.different = len(found.records)
     return found.comparison
+
+
+def _erased(past: Past, tenant: str, partition: str) -> Mapping[str, Erased]:
+    """Return by partition whom it has erased."""
+    parts = {partition: past.histories} if past.joined is None else past.joined.parts
+    return {name: Erased(histories.erasures(tenant)) for name, histories in parts.items()}
+
+
+def _is_erased(row: _Again, erased: Mapping[str, Erased], partition: str) -> bool:
+    """Say whether something that a record was read as of is erased since."""
+    if erased[partition].find(row.event, row.record.event_offset):
+        return True
+    if row.position is None:
+        return False
+    return any(
+        erased[name].find(row.event, row.position.offset(name))
+        for name in row.position.partitions
+        if name != partition
+    )
 
 
 @dataclass
@@ -274,8 +293,9 @@ def _position(record: DecisionRecord, partition: str) -> Position | None:
 class _Features:
     """Computes the features of records of one tenant, each as of what it was read as of."""
 
-    def __init__(self, decision: Decision, past: Past, tenant: str) -> None:
-        self._decision, self._past, self._tenant = decision, past, tenant
+    def __init__(self, decision: Decision, past: Past, tenant: str, partition: str) -> None:
+        self._decision, self._past = decision, past
+        self._tenant, self._partition = tenant, partition
 
     def of(self, rows: Sequence[_Again]) -> NDArray[np.float64]:
         """Return values as float64, shape (rows, features)."""
@@ -296,9 +316,14 @@ class _Features:
             joined = self._past.joined
             assert joined is not None  # made when a record speaks of another partition
             shared = [row for row in rows if row.position is not None]
+            offsets = np.array([row.read_at for row in shared], np.int64)
             vectors = ReadVectors.of(joined.partitions, [row.position for row in shared])
             values[~alone] = as_recorded(
-                features, self._events(shared), vectors, joined.of(self._tenant)
+                features,
+                self._events(shared),
+                vectors,
+                joined.of(self._tenant),
+                positions=joined.partitions.sequences(self._partition, offsets),
             )
         return values
 

@@ -6,9 +6,11 @@ journal/control   models, bundles and approvals
 snapshots/        what the server holds in memory; may be deleted, and is made anew
 artefacts/        models, cards and sources, by digest
 access.sqlite     API keys and sessions
+calls.sqlite      messages to other systems that wait, dead letters, what has come in
 observed.sqlite   the search of records and the monitors; may be deleted, and is made anew
 tasks.sqlite      what waits for people, and who has it
 pipelines.sqlite  when sources were read, and what came of it
+workflows.sqlite  workflows, what their steps returned, and what they wait for
 features.spill    windows that memory has no room for; made anew at every start
 """
 
@@ -90,6 +92,11 @@ class DataDirectory:
         return self.root / "access.sqlite"
 
     @property
+    def calls(self) -> Path:
+        """The database of the outbox, the inbox and the dead letters."""
+        return self.root / "calls.sqlite"
+
+    @property
     def observed(self) -> Path:
         """The database that is derived from the data partition."""
         return self.root / "observed.sqlite"
@@ -98,6 +105,11 @@ class DataDirectory:
     def tasks(self) -> Path:
         """The database of the inbox."""
         return self.root / "tasks.sqlite"
+
+    @property
+    def workflows(self) -> Path:
+        """The database of workflows."""
+        return self.root / "workflows.sqlite"
 
     @property
     def pipelines(self) -> Path:

@@ -40,7 +40,7 @@ from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.snapshot import Mark, remove_snapshots, write_snapshot
 from kingpost.decisions.tenant_state import Answered
 from kingpost.decisions.windows import ProcessWindows, Windows
-from kingpost.features import WITHHELD, Arrival, Erasure, MemoryRoom, encode_erasure
+from kingpost.features import WITHHELD, Arrival, Erased, Erasure, MemoryRoom, encode_erasure
 from kingpost.features import Change as WindowChange
 from kingpost.journal import (
     GROUP_BYTES,
@@ -135,6 +135,8 @@ class Engine:
                 disk=disk,
                 snapshots=snapshots,
                 room=room,
+                consents=windows.consents,
+                clock=clock,
             )
             windows.follow(journal, memory.tenants)
             return Engine(journal, disk, clock, application, served, memory, windows, snapshots)
@@ -215,6 +217,8 @@ class Engine:
                     disk=self._disk,
                     snapshots=self._snapshots,
                     room=memory.room,
+                    consents=self._windows.consents,
+                    clock=self._clock,
                     each=self._refuse_when_closed,
                 )
             except BaseException:
@@ -296,8 +300,7 @@ class Engine:
         with self._writing():
             state.keys[stream].retract(key)
             if at is not None and old is not None:
-                offset = self._journal.next_offset
-                self._windows.retract(tenant, state, WindowChange(stream, old, offset, at))
+                self._windows.retract(tenant, state, self._going(tenant, stream, old, at))
             entry = Entry("retraction", tenant, stream, contract.key_body(key))
             self._submit([[entry]], landed)
         return Change.HELD if at is None else Change.RETRACTED, True
@@ -332,7 +335,7 @@ class Engine:
         with self._writing():
             offset = self._journal.next_offset
             state.keys[stream].correct(key, offset)
-            self._windows.correct(tenant, state, WindowChange(stream, old, offset, at), event)
+            self._windows.correct(tenant, state, self._going(tenant, stream, old, at), event)
             self._submit([[Entry("correction", tenant, stream, body)]], landed)
         return Change.CORRECTED, True
 
@@ -354,14 +357,11 @@ class Engine:
             The erasure as recorded, and how many keys of windows were dropped.
 
         Raises:
-            ErasureFailed: A snapshot cannot be removed, or the windows are shared; nothing
-                was erased.
+            ErasureFailed: A snapshot cannot be removed; nothing was erased.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
         offset = self._journal.next_offset
-        if not self._windows.may_forget:
-            raise ErasureFailed("features are in a store that several servers share")
         try:
             self._remove_snapshots(offset)
         except OSError as error:
@@ -378,7 +378,8 @@ class Engine:
         with self._writing():
             erasure = Erasure(offset, entity, key, self._clock.now_us(), by, reason)
             entry = encode_erasure(tenant, erasure)
-            forgotten = self._memory.tenant(tenant).online.forget(entity, key)
+            state = self._memory.tenant(tenant)
+            forgotten = self._windows.forget(tenant, state, offset, entity, key)
             self._memory.note(entry, offset)
             self._submit([[entry]], recorded)
         return erasure, forgotten
@@ -386,6 +387,11 @@ class Engine:
     def erasures(self, tenant: str) -> Sequence[Erasure]:
         """Return the entities of a tenant that were erased, in their order."""
         return self._memory.erasures.get(tenant, ())
+
+    @property
+    def other_partitions(self) -> Sequence[str]:
+        """Those whose servers share the windows: each erases what its own has brought."""
+        return self._windows.others
 
     def append(self, entries: Sequence[Entry], landed: Landed) -> None:
         """Write entries that change nothing of what is in memory, such as a person's review.
@@ -435,6 +441,11 @@ class Engine:
             self._failure = EngineStopped(type(error).__name__)
             self._may_recover = is_passing(error)
             raise
+
+    def _going(self, tenant: str, stream: str, event: Event, came_at: int) -> WindowChange:
+        """Return the change by which an event goes out at the next offset."""
+        erased = Erased(self.erasures(tenant)).fields(event, came_at)
+        return WindowChange(stream, event, self._journal.next_offset, came_at, erased)
 
     def _remove_snapshots(self, offset: int) -> None:
         if self._snapshots is not None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kingpost.contracts import (
     ColumnBatch,
@@ -20,16 +21,19 @@ from kingpost.contracts import (
     decode_batch,
     events_of,
 )
+from kingpost.core import Clock
 from kingpost.decisions.application import Application
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.tenant_state import Answered, TenantState, empty_state
 from kingpost.features import (
     Arrival,
+    Consent,
     Erasure,
     Histories,
     History,
     MemoryRoom,
+    Versions,
     decode_erasure,
 )
 from kingpost.journal import Commit, Entry
@@ -37,7 +41,7 @@ from kingpost.records import Outcome, RecordIndex, decode_record
 
 __all__ = ["Memory", "Tail"]
 
-SINGLES_AT_ONCE = 50_000
+EVENTS_AT_ONCE = 100_000
 _CONSENTS = frozenset(["event", "events", "correction", "retraction"])
 
 
@@ -46,6 +50,8 @@ class Memory:
 
     Args:
         room: Where windows go that memory has no room for; None keeps all of them.
+        consents: Those that are held beside what the decisions need.
+        clock: Tells how old events are; None lets none go for its age.
 
     Attributes:
         index: Every record's place.
@@ -60,8 +66,11 @@ class Memory:
         application: Application,
         decisions: Mapping[str, Decision],
         room: MemoryRoom | None = None,
+        consents: Collection[Consent] = (),
+        clock: Clock | None = None,
     ) -> None:
         self.application, self.decisions, self.room = application, decisions, room
+        self._consents, self._now_us = consents, None if clock is None else clock.now_us
         self.index = RecordIndex()
         self.tenants: dict[str, TenantState] = {}
         self.contracts: dict[str, list[bytes]] = {}
@@ -76,9 +85,14 @@ class Memory:
         """Return a tenant's state, an empty one when it has none."""
         state = self.tenants.get(name)
         if state is None:
-            state = empty_state(self.application, self.decisions, self.room)
-            self.tenants[name] = state
+            state = self.tenants[name] = self.empty()
         return state
+
+    def empty(self) -> TenantState:
+        """Make the state of a tenant that has no events yet."""
+        return empty_state(
+            self.application, self.decisions, self.room, self._consents, self._now_us
+        )
 
     def note(self, entry: Entry, offset: int) -> None:
         """Take an entry that is no event: a record, a contract or an erasure.
@@ -174,8 +188,10 @@ class Tail:
             elif entry.kind == "event" and contract is not None:
                 self._event(contract, entry, offset)
             elif entry.kind == "events" and contract is not None:
-                self._finish(entry.tenant, contract)
-                self._take(entry.tenant, contract, decode_batch(entry.body, contract), offset)
+                batch = decode_batch(entry.body, contract)
+                positions = np.arange(offset, offset + batch.rows, dtype=np.int64)
+                self._wait_for(entry.tenant, contract).add(batch, positions)
+                self._finish_many(entry.tenant, contract)
             elif entry.kind == "correction" and contract is not None:
                 self._finish(entry.tenant, contract)
                 self._correct(entry.tenant, contract, contract.decode_stored(entry.body), offset)
@@ -214,40 +230,25 @@ class Tail:
             self._finish(tenant, streams[stream])
 
     def _event(self, contract: Contract[Event], entry: Entry, offset: int) -> None:
-        waiting = self._waiting.get((entry.tenant, contract.name))
+        waiting = self._wait_for(entry.tenant, contract)
+        waiting.add_one(contract.decode_stored(entry.body), offset)
+        self._finish_many(entry.tenant, contract)
+
+    def _wait_for(self, tenant: str, contract: Contract[Event]) -> "_Waiting":
+        waiting = self._waiting.get((tenant, contract.name))
         if waiting is None:
-            waiting = self._waiting[entry.tenant, contract.name] = _Waiting()
-        waiting.events.append(contract.decode_stored(entry.body))
-        waiting.positions.append(offset)
-        if len(waiting.events) == SINGLES_AT_ONCE:
-            self._finish(entry.tenant, contract)
+            versions = self._memory.tenant(tenant).keys[contract.name]
+            waiting = self._waiting[tenant, contract.name] = _Waiting(contract, versions)
+        return waiting
+
+    def _finish_many(self, tenant: str, contract: Contract[Event]) -> None:
+        if self._waiting[tenant, contract.name].events >= EVENTS_AT_ONCE:
+            self._finish(tenant, contract)
 
     def _finish(self, tenant: str, contract: Contract[Event]) -> None:
         waiting = self._waiting.pop((tenant, contract.name), None)
         if waiting is not None:
-            batch = batch_of(contract, waiting.events)
-            self._load(tenant, contract, batch, waiting.positions)
-
-    def _take(
-        self, tenant: str, contract: Contract[Event], batch: ColumnBatch, offset: int
-    ) -> None:
-        self._load(tenant, contract, batch, range(offset, offset + batch.rows))
-
-    def _load(
-        self, tenant: str, contract: Contract[Event], batch: ColumnBatch, positions: Sequence[int]
-    ) -> None:
-        state = self._memory.tenant(tenant)
-        versions = state.keys[contract.name]
-        keys: list[EventKey] = batch.values(contract.key.name)  # pyright: ignore[reportAssignmentType]  a key is never missing
-        places = np.array(positions, np.int64)
-        if versions.may_withhold:
-            # whatever is in the journal was new when it came, but it may have been withheld
-            arrivals = map(versions.arrive, keys, positions)
-            counts = np.array([one is Arrival.COUNTS for one in arrivals], np.bool_)
-            batch, places = batch.take(counts), places[counts]
-        else:
-            versions.load(keys, positions, {})
-        state.online.extend(contract, History(batch, places))
+            self._memory.tenant(tenant).online.extend(contract, waiting.histories())
 
     def _correct(self, tenant: str, contract: Contract[Event], event: Event, offset: int) -> None:
         state = self._memory.tenant(tenant)
@@ -272,8 +273,50 @@ def _events_of(contract: Contract[Event], entry: Entry) -> Iterable[Event]:
 
 
 class _Waiting:
-    """Events that came alone and are taken together."""
+    """Events of one stream that the windows take together; which of them count is found at once.
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.positions: list[int] = []
+    Attributes:
+        events: How many there are.
+    """
+
+    def __init__(self, contract: Contract[Event], versions: Versions) -> None:
+        self.events = 0
+        self._contract, self._versions = contract, versions
+        self._histories: list[History] = []
+        self._singles: list[Event] = []
+        self._positions: list[int] = []
+
+    def add_one(self, event: Event, position: int) -> None:
+        """Take an event that came alone."""
+        self._singles.append(event)
+        self._positions.append(position)
+        self.events += 1
+
+    def add(self, batch: ColumnBatch, positions: NDArray[np.int64]) -> None:
+        """Take events that came together."""
+        self._gather_singles()
+        self._take(batch, positions)
+        self.events += batch.rows
+
+    def histories(self) -> Sequence[History]:
+        """Return those that count."""
+        self._gather_singles()
+        return self._histories
+
+    def _gather_singles(self) -> None:
+        if self._singles:
+            batch = batch_of(self._contract, self._singles)
+            self._take(batch, np.array(self._positions, np.int64))
+            self._singles, self._positions = [], []
+
+    def _take(self, batch: ColumnBatch, places: NDArray[np.int64]) -> None:
+        keys: list[EventKey] = batch.values(self._contract.key.name)  # pyright: ignore[reportAssignmentType]  a key is never missing
+        positions: list[int] = places.tolist()
+        if self._versions.may_withhold:
+            # whatever is in the journal was new when it came, but it may have been withheld
+            arrivals = map(self._versions.arrive, keys, positions)
+            counts = np.array([one is Arrival.COUNTS for one in arrivals], np.bool_)
+            batch, places = batch.take(counts), places[counts]
+        else:
+            self._versions.load(keys, positions, {})
+        self._histories.append(History(batch, places))

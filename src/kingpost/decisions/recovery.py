@@ -5,12 +5,12 @@ snapshot the journal is read from its first commit on; where a part of one does 
 what is declared now, that part alone is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kingpost.core import Disk
+from kingpost.core import Clock, Disk
 from kingpost.decisions.application import Application
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.memory import Memory, Tail
@@ -22,7 +22,7 @@ from kingpost.decisions.snapshot import (
     remove_snapshots,
     write_snapshot,
 )
-from kingpost.features import Histories, MemoryRoom
+from kingpost.features import Consent, Histories, MemoryRoom
 from kingpost.journal import Commit, Journal, Lookup, scan
 
 __all__ = ["Snapshotted", "read_back", "read_memory", "take_snapshot"]
@@ -36,6 +36,8 @@ def read_memory(
     disk: Disk,
     snapshots: Path | None = None,
     room: MemoryRoom | None = None,
+    consents: Collection[Consent] = (),
+    clock: Clock | None = None,
     each: Callable[[], None] = lambda: None,
 ) -> tuple[Memory, Mark | None]:
     """Read what a partition holds up to its present end.
@@ -43,6 +45,8 @@ def read_memory(
     Args:
         snapshots: Where they lie; None reads the whole journal.
         room: Where windows go that memory has no room for.
+        consents: What is held beside what the decisions need.
+        clock: Tells how old events are; None lets none go for its age.
         each: Called before each commit; what it raises ends the reading.
 
     Returns:
@@ -53,7 +57,7 @@ def read_memory(
         ColumnsNewer: A later version of Kingpost wrote the newest snapshot.
         JournalCorrupt, JournalNewer: See `scan`.
     """
-    memory = Memory(application, decisions, room)
+    memory = Memory(application, decisions, room, consents, clock)
     with closing(Lookup(directory, disk=disk)) as lookup:
         found = None if snapshots is None else find_snapshot(snapshots, lookup, disk=disk)
         if found is None:
@@ -80,12 +84,14 @@ def read_back(
     disk: Disk,
     snapshots: Path | None = None,
     room: MemoryRoom | None = None,
+    consents: Collection[Consent] = (),
+    clock: Clock | None = None,
     each: Callable[[], None] = lambda: None,
 ) -> Memory:
     """Read a partition that is open for writing, and write what contracts have changed.
 
     Args:
-        snapshots, room, each: See `read_memory`.
+        snapshots, room, consents, clock, each: See `read_memory`.
     """
     memory, _ = read_memory(
         journal.directory,
@@ -94,6 +100,8 @@ def read_back(
         disk=disk,
         snapshots=snapshots,
         room=room,
+        consents=consents,
+        clock=clock,
         each=each,
     )
     if snapshots is not None:
@@ -121,16 +129,29 @@ def take_snapshot(
     *,
     disk: Disk,
     room: MemoryRoom | None = None,
+    consents: Collection[Consent] = (),
+    clock: Clock | None = None,
     each: Callable[[], None] = lambda: None,
 ) -> Snapshotted:
     """Write a snapshot of a partition up to its present end, also beside its writer.
+
+    Args:
+        snapshots, room, consents, clock, each: See `read_memory`.
 
     Raises:
         SnapshotInProgress, OSError: See `write_snapshot`.
         KingpostError: See `read_memory`.
     """
     memory, mark = read_memory(
-        directory, application, decisions, disk=disk, snapshots=snapshots, room=room, each=each
+        directory,
+        application,
+        decisions,
+        disk=disk,
+        snapshots=snapshots,
+        room=room,
+        consents=consents,
+        clock=clock,
+        each=each,
     )
     if mark is None:
         return Snapshotted(None, 0)

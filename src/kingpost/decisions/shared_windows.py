@@ -10,6 +10,7 @@ has them. A server that starts catches up before it takes requests.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from kingpost.contracts import Contract, Event
 from kingpost.core import Disk, KingpostError
@@ -18,12 +19,13 @@ from kingpost.decisions.declare import Decision
 from kingpost.decisions.drafts import Draft
 from kingpost.decisions.lane import Lane
 from kingpost.decisions.snapshot import Mark
-from kingpost.decisions.tenant_state import TenantState
+from kingpost.decisions.tenant_state import TenantState, consents_of
 from kingpost.decisions.windows import BatchRead, fill_row
 from kingpost.features import (
     Change,
-    ConsentNotShared,
-    FeaturesForgotten,
+    Consent,
+    ConsentGate,
+    Forgetting,
     OverlaidFeatures,
     OverlaidReader,
     RedisFeatures,
@@ -39,8 +41,7 @@ from kingpost.journal import Journal, Landed, scan
 __all__ = ["STORE_REASONS", "SharedWindows"]
 
 STORE_REASONS = frozenset(
-    error.code
-    for error in (FeaturesForgotten, StoreBehind, StoreNotResumed, StoreUnfit, StoreUnreachable)
+    error.code for error in (StoreBehind, StoreNotResumed, StoreUnfit, StoreUnreachable)
 )
 """Reasons of records that failed because the store could not give their features."""
 
@@ -62,13 +63,9 @@ class SharedWindows:
         contracts: The streams that they window over, by name.
 
     Attributes:
-        may_forget: False: an erasure would have to reach every server's partition at once.
-
-    Raises:
-        ConsentNotShared: Features of a decision need consent.
+        consents: What the decisions need; held in memory, as this partition's journal has it.
+        others: The other partitions of the store.
     """
-
-    may_forget = False
 
     def __init__(
         self,
@@ -79,10 +76,9 @@ class SharedWindows:
         *,
         disk: Disk,
     ) -> None:
-        for decision in decisions.values():
-            if decision.features.consents:
-                raise ConsentNotShared(decision.features.consents[0].purpose)
         self.in_memory: Mapping[str, Decision] = {}
+        self.consents = consents_of(decisions)
+        self.others = [name for name in store.partitions.names if name != partition]
         self._store, self._partition, self._disk = store, partition, disk
         self._decisions, self._contracts = decisions, contracts
         self._tenants: dict[str, OverlaidFeatures] = {}
@@ -121,17 +117,35 @@ class SharedWindows:
 
     def adding(self, tenant: str, state: TenantState) -> Callable[[str, Event, int], None]:
         """Return what takes a tenant's events."""
+        if self.consents:
+            return lambda stream, event, offset: self._add(
+                tenant, state, Change(stream, event, offset)
+            )
         add = self._of(tenant).add
         return lambda stream, event, offset: add(Change(stream, event, offset))
 
     def retract(self, tenant: str, state: TenantState, change: Change) -> None:
         """Take an event out again."""
-        self._of(tenant).add(change)
+        self._add(tenant, state, change)
 
     def correct(self, tenant: str, state: TenantState, change: Change, event: Event) -> None:
         """Put an event in the place of one that goes out."""
-        self._of(tenant).add(change)
-        self._of(tenant).add(Change(change.stream, event, change.offset))
+        self._add(tenant, state, change, Change(change.stream, event, change.offset))
+
+    def forget(self, tenant: str, state: TenantState, offset: int, entity: str, key: str) -> int:
+        """Drop what this partition has brought of an entity, here and soon in the store.
+
+        Returns:
+            How many keys of consents it had.
+        """
+        self._of(tenant).add(Forgetting(offset, entity, key))
+        return state.online.forget(entity, key)
+
+    def _add(self, tenant: str, state: TenantState, *changes: Change) -> None:
+        """Take what happens at one offset."""
+        features = self._of(tenant)
+        for one in ConsentGate(state.online).pass_on(*changes):
+            features.add(one)
 
     def batch(self, complaints: Complaints) -> BatchRead:
         """Begin to read a batch."""
@@ -257,29 +271,44 @@ class SharedWindows:
 class _SharedBatch:
     def __init__(self, windows: SharedWindows, complaints: Complaints) -> None:
         self._windows, self._complaints = windows, complaints
-        self._drafts: dict[tuple[str, str], list[Draft]] = {}
+        self._asked: dict[tuple[str, str], list[_Asked]] = {}
 
     def add(self, draft: Draft) -> None:
-        self._drafts.setdefault((draft.ask.tenant, draft.ask.decision), []).append(draft)
+        refused: tuple[Consent, ...] = ()
+        if self._windows.consents:  # as they are now: what is asked later may change them
+            given = draft.state.online.given(draft.ask.event)
+            needed = draft.served.decision.features.consents
+            refused = tuple(one for one in needed if one not in given)
+        asked = self._asked.setdefault((draft.ask.tenant, draft.ask.decision), [])
+        asked.append(_Asked(draft, refused))
 
     def lanes(self) -> Mapping[str, Lane]:
         lanes: dict[str, Lane] = {}
-        for (tenant, decision), drafts in self._drafts.items():
+        for (tenant, decision), every in self._asked.items():
             try:
-                asked = [(draft.ask.event, draft.offset) for draft in drafts]
+                asked = [(draft.ask.event, draft.offset) for draft, _ in every]
                 read = self._windows.reader(tenant, decision).read(asked)
             except KingpostError as error:
                 self._complaints.log("features_unavailable", decision, error)
                 self._windows.failed(tenant, error)
-                for draft in drafts:
+                for draft, _ in every:
                     draft.reason = error.code
                 continue
-            for row, draft in enumerate(drafts):
+            for row, (draft, refused) in enumerate(every):
                 fill_row(
                     draft,
                     lanes,
-                    lambda values, start, row=row, read=read: read.fill(row, values, start),
+                    lambda values, start, row=row, read=read, refused=refused: read.fill(
+                        row, values, start, refused
+                    ),
                     self._complaints,
                 )
                 draft.position = str(read.position(row))
         return lanes
+
+
+class _Asked(NamedTuple):
+    """A request, and the consents it needs that its entities do not give."""
+
+    draft: Draft
+    refused: tuple[Consent, ...]

@@ -27,7 +27,7 @@ from kingpost.contracts import Contract, Event
 from kingpost.core import Disk, KingpostError
 from kingpost.decisions.errors import SnapshotInProgress
 from kingpost.decisions.memory import Memory
-from kingpost.decisions.tenant_state import Answered, empty_state
+from kingpost.decisions.tenant_state import Answered
 from kingpost.features import Erasure, KeyKind, KeyTable, Versions
 from kingpost.journal import Commit, Lookup, Place
 from kingpost.records import RecordIndex
@@ -238,7 +238,7 @@ def _parts(memory: Memory) -> Iterator[Part]:
 
 def _windows_of(memory: Memory) -> Mapping[str, tuple[str, ...]]:
     """Return the streams of each state of windows that decisions read, by its digest."""
-    return empty_state(memory.application, memory.decisions).online.streams
+    return memory.empty().online.streams
 
 
 def _keys_digest(contract: Contract[Event]) -> str:

@@ -3,7 +3,7 @@
 The rule: nothing is shared between tenants.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import msgspec
 from kingpost.decisions.application import Application
 from kingpost.decisions.declare import Decision
 from kingpost.features import (
+    Consent,
     FeatureReader,
     MemoryRoom,
     OnlineFeatures,
@@ -19,7 +20,7 @@ from kingpost.features import (
     WindowFeatures,
 )
 
-__all__ = ["RETRIES_REMEMBERED", "Answered", "Before", "TenantState", "empty_state"]
+__all__ = ["RETRIES_REMEMBERED", "Answered", "Before", "TenantState", "consents_of", "empty_state"]
 
 RETRIES_REMEMBERED = 500_000
 """Per tenant: a retry is recognised among at least half as many of the latest requests."""
@@ -114,15 +115,30 @@ class TenantState:
     answered: Answered
 
 
+def consents_of(decisions: Mapping[str, Decision]) -> tuple[Consent, ...]:
+    """Return the consents that features of some decisions need."""
+    return tuple(
+        dict.fromkeys(one for each in decisions.values() for one in each.features.consents)
+    )
+
+
 def empty_state(
     application: Application,
     decisions: Mapping[str, Decision],
     room: MemoryRoom | None = None,
+    consents: Iterable[Consent] = (),
+    now_us: Callable[[], int] | None = None,
 ) -> TenantState:
-    """Make the state of a tenant that has no events yet."""
+    """Make the state of a tenant that has no events yet.
+
+    Args:
+        decisions: Those whose windows and consents it holds.
+        room, now_us: See `OnlineFeatures`.
+        consents: What it holds beside.
+    """
     views: list[WindowFeatures] = [view for one in decisions.values() for view in one.views]
-    consents = [consent for one in decisions.values() for consent in one.features.consents]
-    online = OnlineFeatures(views, consents=consents, room=room)
+    needed = [*consents_of(decisions), *consents]
+    online = OnlineFeatures(views, consents=needed, room=room, now_us=now_us)
     return TenantState(
         online,
         {name: online.reader(one.features) for name, one in decisions.items()},

@@ -6,7 +6,7 @@ then read; `shared_windows` keeps them in a store that several servers share.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from kingpost.contracts import Event
@@ -16,7 +16,7 @@ from kingpost.decisions.declare import Decision
 from kingpost.decisions.drafts import Draft
 from kingpost.decisions.lane import Lane
 from kingpost.decisions.tenant_state import TenantState
-from kingpost.features import Change, Unavailable
+from kingpost.features import Change, Consent, Unavailable
 from kingpost.journal import Journal, Landed
 
 __all__ = ["BatchRead", "ProcessWindows", "Windows", "fill_row"]
@@ -43,6 +43,16 @@ class Windows(Protocol):
         ...
 
     @property
+    def consents(self) -> Collection[Consent]:
+        """What the engine holds in memory beside the consents of those decisions."""
+        ...
+
+    @property
+    def others(self) -> Sequence[str]:
+        """The partitions whose servers share the windows, and erase for themselves."""
+        ...
+
+    @property
     def problem(self) -> KingpostError | None:
         """Why features cannot be read now; None while they can."""
         ...
@@ -58,13 +68,12 @@ class Windows(Protocol):
         """
         ...
 
-    def adding(self, tenant: str, state: TenantState) -> Callable[[str, Event, int], None]:
+    def adding(self, tenant: str, state: TenantState) -> Callable[[str, Event, int], object]:
         """Return what takes a tenant's events: stream, event, offset."""
         ...
 
-    @property
-    def may_forget(self) -> bool:
-        """Whether an entity can be erased: all there is of it is in this process."""
+    def forget(self, tenant: str, state: TenantState, offset: int, entity: str, key: str) -> int:
+        """Drop what the partition has brought of an entity; return how many keys it had here."""
         ...
 
     def retract(self, tenant: str, state: TenantState, change: Change) -> None:
@@ -92,7 +101,8 @@ class ProcessWindows:
     """The windows in this process, as part of what the engine holds of each tenant."""
 
     problem: KingpostError | None = None
-    may_forget = True
+    consents: Collection[Consent] = ()
+    others: Sequence[str] = ()
 
     def __init__(self, decisions: Mapping[str, Decision]) -> None:
         self.in_memory = decisions
@@ -100,9 +110,13 @@ class ProcessWindows:
     def follow(self, journal: Journal, tenants: Iterable[str]) -> None:
         """Do nothing: what was read back of the journal holds them."""
 
-    def adding(self, tenant: str, state: TenantState) -> Callable[[str, Event, int], None]:
+    def adding(self, tenant: str, state: TenantState) -> Callable[[str, Event, int], object]:
         """Return what takes a tenant's events."""
         return state.online.apply
+
+    def forget(self, tenant: str, state: TenantState, offset: int, entity: str, key: str) -> int:
+        """Drop what there is of an entity; return how many keys it had."""
+        return state.online.forget(entity, key)
 
     def retract(self, tenant: str, state: TenantState, change: Change) -> None:
         """Take an event out again."""

@@ -40,6 +40,7 @@ from kingpost.features.catalogue import (
 )
 from kingpost.features.catch_up import catch_up, catch_up_all
 from kingpost.features.consent import Consent, consented
+from kingpost.features.consent_gate import ConsentGate
 from kingpost.features.declare import (
     Feature,
     FieldFeature,
@@ -71,6 +72,7 @@ from kingpost.features.errors import (
     UnlistedPartition,
     WrongFeature,
 )
+from kingpost.features.feature_reader import FeatureReader
 from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.filters import Filter
 from kingpost.features.hindsights import hindsight
@@ -80,7 +82,7 @@ from kingpost.features.kernel_columns import KernelColumn
 from kingpost.features.kernel_plan import Division, KernelPlan, Source, Take, WindowPlan
 from kingpost.features.key_table import KeyKind, KeyTable
 from kingpost.features.offline import Requests, feature_matrix
-from kingpost.features.online import FeatureReader, OnlineFeatures
+from kingpost.features.online import OnlineFeatures
 from kingpost.features.parity import (
     Difference,
     ParityReport,
@@ -91,7 +93,7 @@ from kingpost.features.parity import (
 from kingpost.features.read_vectors import Partitions, ReadVectors, join_histories
 from kingpost.features.recorded_values import as_recorded
 from kingpost.features.spill import BoundedState, MemoryRoom
-from kingpost.features.store import Change, Changes, FeatureStore, Readings, StoreReader
+from kingpost.features.store import Change, Changes, FeatureStore, Forgetting, Readings, StoreReader
 from kingpost.features.store_memory import MemoryFeatures
 from kingpost.features.store_overlay import OverlaidFeatures, OverlaidReader
 from kingpost.features.store_redis import RedisFeatures, RedisSettings
@@ -110,6 +112,7 @@ __all__ = [
     "Change",
     "Changes",
     "Consent",
+    "ConsentGate",
     "ConsentNotShared",
     "Difference",
     "Division",
@@ -127,6 +130,7 @@ __all__ = [
     "FieldRead",
     "Filter",
     "Filtered",
+    "Forgetting",
     "Histories",
     "History",
     "KernelColumn",

@@ -53,6 +53,7 @@ typedef unsigned __int128 uwide;
 #define ALIGN_LIMIT ((int64_t)1 << 53)
 #define MOST_ROWS ((Py_ssize_t)1 << 31)
 #define MOST_THREADS 64
+#define MOST_DROPPED 65536 /* keys at once */
 #define BLOCK 256
 #define SIZES 6 /* block capacities 8, 16, ... 256 */
 #define PAGE 1024
@@ -1241,6 +1242,49 @@ static void key_remove(Pool *pool, Key *key, Position position)
     memmove(slot, (char *)slot + slot_size(columns),
             (size_t)(key->n - position.slot - 1) * slot_size(columns));
     key->n--;
+}
+
+/* Take out all events up to time t; return how many. A key that keeps none gives its memory back. */
+static int64_t key_drop(Pool *pool, Key *key, int64_t t)
+{
+    int columns = pool->columns;
+    if (key->n == 0 || slot_at(key, columns, 0)->t > t)
+        return 0;
+    Position end = key_after(key, columns, t, INT64_MAX);
+    int64_t dropped = place_of(key, columns, end);
+    int whole = end.slot + (end.at == slot_at(key, columns, end.slot)->n);
+    for (int i = 0; i < whole; i++)
+        block_free(pool, slot_at(key, columns, i)->block);
+    memmove(key->slots, slot_at(key, columns, whole),
+            (size_t)(key->n - whole) * slot_size(columns));
+    key->n -= whole;
+    if (key->n == 0) {
+        key_free(pool, key);
+        return dropped;
+    }
+    Slot *slot = slot_at(key, columns, 0);
+    if (whole == end.slot) { /* the rest of its block stays */
+        slot->n -= end.at;
+        for (int c = -2; c < columns; c++) {
+            int64_t *column = values(slot->block, c);
+            memmove(column, column + end.at, (size_t)slot->n * sizeof(int64_t));
+        }
+        slot_count(pool, slot);
+    }
+    slot->before = 0;
+    for (int c = 0; c < columns; c++)
+        headers(slot)[c].before = 0, headers(slot)[c].squares_before = 0;
+    for (int i = 1; i < key->n; i++) {
+        Slot *last = slot_at(key, columns, i - 1);
+        slot = slot_at(key, columns, i);
+        slot->before = last->before + last->n;
+        for (int c = 0; c < columns; c++) {
+            const Header *header = &headers(last)[c];
+            headers(slot)[c].before = header->before + header->total;
+            headers(slot)[c].squares_before = header->squares_before + header->squares;
+        }
+    }
+    return dropped;
 }
 
 /* The sum of a column over all events of the key before `position`. */
@@ -3158,29 +3202,95 @@ static PyObject *state_insert(PyObject *object, PyObject *const *args, Py_ssize_
     Py_RETURN_NONE;
 }
 
+/* Open a slot behind the others, with a block that has room for `size` events; NULL on no memory. */
+static Slot *slot_append(Pool *pool, Key *key, int size)
+{
+    Block *block = block_new(pool, size);
+    if (!block)
+        return NULL;
+    if (slot_open(pool, key, key->n, block)) {
+        block_return(pool, block);
+        return NULL;
+    }
+    Slot *slot = slot_at(key, pool->columns, key->n - 1);
+    slot->n = size;
+    return slot;
+}
+
 /* Fill an empty key with records in (t, s) order, in blocks no larger than needed. */
 static int key_fill(Pool *pool, Key *key, const int64_t *records, const Rank *ranks, Py_ssize_t n,
                     int width)
 {
     for (Py_ssize_t first = 0; first < n; first += BLOCK) {
         int size = n - first < BLOCK ? (int)(n - first) : BLOCK;
-        Block *block = block_new(pool, size);
-        if (!block)
+        Slot *slot = slot_append(pool, key, size);
+        if (!slot)
             return -1;
-        if (slot_open(pool, key, key->n, block)) {
-            block_return(pool, block);
-            return -1;
-        }
         for (int i = 0; i < size; i++) {
             const int64_t *record = records + (Py_ssize_t)ranks[first + i].at * width;
             for (int c = -2; c < pool->columns; c++)
-                values(block, c)[i] = record[3 + c];
+                values(slot->block, c)[i] = record[3 + c];
         }
-        Slot *slot = slot_at(key, pool->columns, key->n - 1);
-        slot->n = size;
         slot_count(pool, slot);
     }
     return 0;
+}
+
+/* The same with rows [first, end) of columns that are in this order. */
+static int key_fill_from(Pool *pool, Key *key, const int64_t **column, Py_ssize_t first,
+                         Py_ssize_t end)
+{
+    for (; first < end; first += BLOCK) {
+        int size = end - first < BLOCK ? (int)(end - first) : BLOCK;
+        Slot *slot = slot_append(pool, key, size);
+        if (!slot)
+            return -1;
+        for (int c = -2; c < pool->columns; c++)
+            memcpy(values(slot->block, c), column[2 + c] + first, (size_t)size * sizeof(int64_t));
+        slot_count(pool, slot);
+    }
+    return 0;
+}
+
+/* Whether the rows are in order of (code, t, s), as `dump` gives them. */
+static int is_ordered(const Table *table)
+{
+    const int32_t *codes = table->codes;
+    const int64_t *t = table->column[0], *s = table->column[1];
+    for (Py_ssize_t i = 1; i < table->n; i++)
+        if (codes[i] <= codes[i - 1] &&
+            (codes[i] < codes[i - 1] || t[i] < t[i - 1] || (t[i] == t[i - 1] && s[i] < s[i - 1])))
+            return 0;
+    return 1;
+}
+
+/* Add rows that are in order. Returns 0, or -1 on no memory with a part of them added. */
+static int state_add_ordered(State *self, const Table *table)
+{
+    int64_t *x = self->values;
+    int status = 0;
+    for (Py_ssize_t at = 0, next; at < table->n && status == 0; at = next) {
+        for (next = at + 1; next < table->n && table->codes[next] == table->codes[at]; next++)
+            ;
+        Key *key = state_key(self, table->codes[at]);
+        if (!key)
+            return -1;
+        if (key->n == 0) {
+            status = key_fill_from(&self->pool, key, table->column, at, next);
+            if (status)
+                key_clear(&self->pool, key);
+            else
+                self->events += next - at;
+            continue;
+        }
+        for (Py_ssize_t i = at; i < next && status == 0; i++) {
+            for (int c = 0; c < self->plan.columns; c++)
+                x[c] = table->column[2 + c][i];
+            status = key_insert(&self->pool, key, table->column[0][i], table->column[1][i], x);
+            self->events += status == 0;
+        }
+    }
+    return status;
 }
 
 /* Add the sorted records of a table. Returns 0, or -1 on no memory with a part of them added. */
@@ -3237,7 +3347,8 @@ static PyObject *state_load(PyObject *object, PyObject *args, PyObject *keywords
         Table table = table_of(&loan, 2, self->plan.scale, 1);
         if (table_check(&table)) {
             explain(&table, "codes", names + 1);
-        } else if (table_sort(&table) || state_add(self, &table)) {
+        } else if (is_ordered(&table) ? state_add_ordered(self, &table)
+                                      : table_sort(&table) || state_add(self, &table)) {
             PyErr_NoMemory();
         } else {
             result = Py_None;
@@ -3397,6 +3508,36 @@ static PyObject *state_take(PyObject *object, PyObject *item)
     return result;
 }
 
+static const char drop_doc[] =
+    "drop($self, t, first, end, /)\n--\n\n"
+    "Drop all events up to time t of the keys from code `first` to `end`, exclusive; return the\n"
+    "codes among them that hold none now: bytes of int32.";
+
+static PyObject *state_drop(PyObject *object, PyObject *const *args, Py_ssize_t given)
+{
+    State *self = (State *)object;
+    int64_t t, first, end;
+    if (argument_count("drop", given, 3) ||
+        integer(args[0], "t", -TIME_LIMIT, TIME_LIMIT, &t) ||
+        integer(args[1], "first", 0, INT32_MAX, &first) ||
+        integer(args[2], "end", first, first + MOST_DROPPED, &end))
+        return NULL;
+    int32_t *empty = malloc((size_t)(end - first + 1) * sizeof *empty);
+    if (!empty)
+        return PyErr_NoMemory();
+    Py_ssize_t n = 0;
+    for (int64_t code = first; code < end; code++) {
+        Key *key = (Key *)state_find(self, code);
+        if (key)
+            self->events -= key_drop(&self->pool, key, t);
+        if (!key || key->n == 0)
+            empty[n++] = (int32_t)code;
+    }
+    PyObject *result = PyBytes_FromStringAndSize((const char *)empty, n * 4);
+    free(empty);
+    return result;
+}
+
 static PyObject *state_memory(PyObject *object, PyObject *unused)
 {
     State *self = (State *)object;
@@ -3422,6 +3563,7 @@ static PyMethodDef state_methods[] = {
     {"retract", (PyCFunction)(void (*)(void))state_retract, METH_FASTCALL, retract_doc},
     {"dump", state_dump, METH_NOARGS, dump_doc},
     {"take", state_take, METH_O, take_doc},
+    {"drop", (PyCFunction)(void (*)(void))state_drop, METH_FASTCALL, drop_doc},
     {"memory", state_memory, METH_NOARGS,
      "memory($self, /)\n--\n\nReturn the bytes that hold the events and keys."},
     {"events", state_events, METH_NOARGS,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # declared for type checkers only
 
 __all__ = ["State", "backfill"]
 
+MOST_DROPPED = 65_536
 _Taken = tuple[bytes, bytes, list[bytes]]
 
 
@@ -117,6 +118,24 @@ class State:
         key = self._keys.pop(integer(code, "code", -1, 2**31 - 1), self._none)
         self._events -= len(key.t)
         return key.t.tobytes(), key.s.tobytes(), [column.tobytes() for column in key.x]
+
+    def drop(self, t: int, first: int, end: int, /) -> bytes:
+        """Drop all events up to time t of the keys from code `first` to `end`, exclusive.
+
+        Returns:
+            The codes among them that hold none now: bytes of int32.
+        """
+        t = integer(t, "t", -TIME_LIMIT, TIME_LIMIT)
+        first = integer(first, "first", 0, 2**31 - 1)
+        end = integer(end, "end", first, first + MOST_DROPPED)
+        empty = array("i")
+        for code in range(first, end):
+            key = self._keys.get(code)
+            if key is not None:
+                self._events -= key.drop(t)
+            if key is None or not key.t:
+                empty.append(code)
+        return empty.tobytes()
 
     def memory(self) -> int:
         """Return the bytes that hold the events; the objects around them are not counted."""

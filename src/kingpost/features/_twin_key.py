@@ -81,6 +81,13 @@ class Key:
             del column[at]
         return True
 
+    def drop(self, t: int) -> int:
+        """Take out all events up to time t; return how many."""
+        end = bisect_right(self.t, t)
+        for column in (self.t, self.s, *self.x):
+            del column[:end]
+        return end
+
     def freeze(self) -> None:
         self.sums = [list(accumulate(column, initial=0)) for column in self.x]
 

@@ -55,6 +55,7 @@ class FeatureEntry:
         stream: Whose events it is made of; for a field or a function, the request's.
         key: The fields that a window is grouped by; empty for other kinds.
         window, delay: As `7d`; empty where there is none.
+        retention: How long windows hold the stream's events; empty where they hold all.
         aggregate: As `mean`, and `field` what it reduces; empty where there is none.
         is_exact: Whether offline and online give the same value whatever the order of
             events, with no error of a sketch.
@@ -78,6 +79,7 @@ class FeatureEntry:
     key: tuple[str, ...] = ()
     window: str = ""
     delay: str = ""
+    retention: str = ""
     aggregate: str = ""
     field: str = ""
     is_exact: bool = True
@@ -140,6 +142,7 @@ def catalogue_of(features: FeatureSet) -> tuple[FeatureEntry, ...]:
 
 def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
     contract, filters = view.stream.contract, view.windowed.keyed.filters
+    retention_us = view.stream.retention_us
     said = view.description
     described = cast("Sequence[object]", said["aggregates"])
     names = iter(view.groups)
@@ -172,6 +175,7 @@ def _window_entries(view: WindowFeatures) -> Iterator[FeatureEntry]:
                     key=view.keys,
                     window=window.text,
                     delay=duration_text(window.delay_us) if window.delay_us else "",
+                    retention=duration_text(retention_us) if retention_us else "",
                     aggregate=_said(one),
                     field=reduced[0] if len(parts) == 1 and reduced else "",
                     is_exact=all(isinstance(part, ExactAggregate) for part in parts),

@@ -8,17 +8,22 @@ The partition is read from its start, as when a server starts: what a retraction
 correction takes out may lie anywhere before it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from kingpost.contracts import Contract, Event, events_of
 from kingpost.core import Disk
+from kingpost.features.consent import Consent
+from kingpost.features.consent_gate import ConsentGate
+from kingpost.features.erasures import Erasure
 from kingpost.features.errors import StoreAhead
 from kingpost.features.history import NEVER, Histories, History
-from kingpost.features.store import Change, Changes, FeatureStore
+from kingpost.features.online import OnlineFeatures
+from kingpost.features.store import Change, Changes, FeatureStore, Forgetting
 from kingpost.journal import last_commit, scan
 
 __all__ = ["catch_up", "catch_up_all"]
@@ -42,7 +47,8 @@ def catch_up(
 
     Args:
         directory: The partition.
-        contracts: The streams that the store's features window over, by name.
+        contracts: The streams that the store's features window over, and those that say who
+            consents to what they need, by name.
 
     Raises:
         UnlistedPartition: The store does not know the partition.
@@ -81,7 +87,8 @@ def catch_up_all(
             raise StoreAhead(partition, found, through)
     first = min(done.values(), default=through) + 1
     is_new = any(
-        entry.kind in _KINDS and entry.tenant in stores and entry.topic in contracts
+        entry.tenant in stores
+        and (entry.kind == "erasure" or (entry.kind in _KINDS and entry.topic in contracts))
         for commit in scan(directory, disk=disk, start=first, stop=stop)
         for entry in commit.entries
     )
@@ -90,7 +97,14 @@ def catch_up_all(
         for commit in scan(directory, disk=disk, stop=stop):
             histories.add(commit)
     return sum(
-        _bring_up(store, partition, histories.of(tenant), contracts, done[tenant], through)
+        _bring_up(
+            store,
+            partition,
+            _Held(histories.of(tenant), histories.erasures(tenant)),
+            contracts,
+            done[tenant],
+            through,
+        )
         for tenant, store in stores.items()
     )
 
@@ -98,18 +112,17 @@ def catch_up_all(
 def _bring_up(
     store: FeatureStore,
     partition: str,
-    held: Mapping[str, History],
+    held: "_Held",
     contracts: Mapping[str, Contract[Event]],
     done: int,
     through: int,
 ) -> int:
-    changes = [
-        change
-        for name, history in held.items()
-        for change in _changes(contracts[name], history.counted(), done)
+    changes = _with_consents(store.consents, held, contracts, done)
+    changes += [
+        Forgetting(one.offset, one.entity, one.key) for one in held.erasures if one.offset > done
     ]
-    changes.sort(key=lambda change: (change.offset, change.came_at is None))
-    waiting: list[Change] = []
+    changes.sort(key=lambda change: change.offset)  # those of one offset stay as they are
+    waiting: list[Change | Forgetting] = []
     for offset, of_one in groupby(changes, key=lambda change: change.offset):
         if len(waiting) >= _AT_ONCE:
             store.apply(Changes(partition, waiting, offset - 1))
@@ -118,6 +131,38 @@ def _bring_up(
     if through > done:
         store.apply(Changes(partition, waiting, through))
     return len(changes)
+
+
+class _Held(NamedTuple):
+    """What a partition's journal holds of one tenant."""
+
+    histories: Mapping[str, History]
+    erasures: Sequence[Erasure]
+
+
+def _with_consents(
+    consents: Sequence[Consent],
+    held: _Held,
+    contracts: Mapping[str, Contract[Event]],
+    done: int,
+) -> list[Change | Forgetting]:
+    """Return what is to be done after an offset; of consents, all is read from the start."""
+    of_consents = {one.stream for one in consents}
+    changes = [
+        change
+        for name, history in held.histories.items()
+        for change in _changes(
+            contracts[name], history.counted(), -1 if name in of_consents else done
+        )
+    ]
+    changes.sort(key=lambda change: (change.offset, change.came_at is None))
+    if not consents:
+        return list(changes)
+    gate, found = ConsentGate(OnlineFeatures([], consents=consents)), list[Change | Forgetting]()
+    for offset, of_one in groupby(changes, key=lambda change: change.offset):
+        told = gate.pass_on(*of_one)
+        found += told if offset > done else ()
+    return found
 
 
 def _changes(contract: Contract[Event], history: History, done: int) -> Iterator[Change]:

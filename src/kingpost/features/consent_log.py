@@ -3,6 +3,7 @@
 The rule: the same as online. What an entity consents to changes at the positions where one
 of its events comes or ends. An event counts for features that need consent from its own
 position, if there was consent just before it, to the position where consent next ends.
+Consents count in the partition that they came to: who gives one is an entity there.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from kingpost.features.filters import mask
 from kingpost.features.history import NEVER, History
 from kingpost.features.kernel import backfill
 from kingpost.features.key_columns import numbered_keys, shared_codes
+from kingpost.features.read_vectors import partition_numbers
 from kingpost.features.windows import ALL_TIME_US
 
 __all__ = ["ConsentLog"]
@@ -62,32 +64,60 @@ class ConsentLog:
 
     def allowed(self, history: History) -> History:
         """Return the events of another stream as features that need the consent see them."""
-        codes, asked = shared_codes(self._events, history.events, (self._consent.entity,))
-        turns = self._turns.take(np.lexsort((self._turns.positions, codes[self._turns.rows])))
-        owners = codes[turns.rows]
+        turns, owners, asked = self._turns_for(history.events, history.positions)
         at = _latest(owners, turns.positions, asked, history.positions, side="left")
         is_given = (at >= 0) & np.append(turns.is_given, False)[at]
         after = np.minimum(at + 1, len(owners))
         # a turn after one that gives consent is the one that ends it
-        ends_here = np.append(owners, np.int32(-1))[after] == asked
+        ends_here = np.append(owners, -1)[after] == asked
         ends = np.where(ends_here, np.append(turns.positions, NEVER)[after], NEVER)
         if history.ends is not None:
             ends = np.minimum(ends, history.ends)
         return dataclasses.replace(history, ends=np.where(is_given, ends, history.positions))
 
-    def given(self, requests: ColumnBatch, read_at: Integers | None) -> NDArray[np.bool_]:
+    def given(self, requests: ColumnBatch, read_at: Integers) -> NDArray[np.bool_]:
         """Say which requests are read with consent, bool, shape (rows,).
 
         Args:
             requests: With the field that names the entity.
-            read_at: The position that each is read at; None is the present end.
+            read_at: The position that each is read at, in the partition that it came to.
         """
-        if read_at is None:
-            read_at = np.full(requests.rows, NEVER, np.int64)
-        codes, asked = shared_codes(self._events, requests, (self._consent.entity,))
-        turns = self._turns.take(np.lexsort((self._turns.positions, codes[self._turns.rows])))
-        at = _latest(codes[turns.rows], turns.positions, asked, read_at, side="right")
+        turns, owners, asked = self._turns_for(requests, read_at)
+        at = _latest(owners, turns.positions, asked, read_at, side="right")
         return (at >= 0) & np.append(turns.is_given, False)[at]
+
+    def _turns_for(
+        self, asking: ColumnBatch, positions: Integers
+    ) -> tuple[_Turns, Integers, Integers]:
+        """Return the turns in the order of who gives the consent, and position.
+
+        Args:
+            asking: Events or requests that name entities, and the position of each.
+
+        Returns:
+            The turns; whose each is; and for all that ask, whose consent it is, -1 for
+            nobody's.
+        """
+        codes, asked = shared_codes(self._events, asking, (self._consent.entity,))
+        owners, whose = _owners(
+            codes[self._turns.rows], self._turns.positions, asked, np.asarray(positions)
+        )
+        order = np.lexsort((self._turns.positions, owners))
+        return self._turns.take(order), owners[order], whose
+
+
+def _owners(
+    codes: NDArray[np.int32], positions: Integers, asked: NDArray[np.int32], asked_at: Integers
+) -> tuple[Integers, Integers]:
+    """Number entities in each partition alike, for turns and for who asks."""
+    partitions, asked_in = partition_numbers(positions), partition_numbers(asked_at)
+    count = 1 + max(int(partitions.max(initial=0)), int(asked_in.max(initial=0)))
+    owners = codes.astype(np.int64) * count + partitions
+    whose = np.where(asked < 0, -1, asked.astype(np.int64) * count + asked_in)
+    known, owners = np.unique(owners, return_inverse=True)
+    at = np.searchsorted(known, whose)
+    is_known = np.append(known, -2)[at] == whose
+    return owners.reshape(-1).astype(np.int64), np.where(is_known, at, -1)
 
 
 def _turns(consent: Consent, history: History) -> _Turns:
@@ -97,14 +127,21 @@ def _turns(consent: Consent, history: History) -> _Turns:
     if history.ends is not None:
         ended = np.flatnonzero(history.ends != NEVER)
         rows, at = np.concatenate([rows, ended]), np.concatenate([at, history.ends[ended]])
-    codes, _ = numbered_keys(history.events, (consent.entity,))
+    codes = _entities(consent, history)
     order = np.lexsort((at, codes[rows]))
     rows, at = rows[order], at[order]
-    is_given = _looked_up(consent, history, np.ascontiguousarray(codes, np.int32), rows, at)
+    is_given = _looked_up(consent, history, codes, rows, at)
     owners = codes[rows]
     before = np.concatenate([[False], is_given[:-1]]) if len(rows) else is_given
     before = before & np.concatenate([[False], owners[1:] == owners[:-1]])[: len(rows)]
     return _Turns(rows, at, is_given).take(np.flatnonzero(is_given != before))
+
+
+def _entities(consent: Consent, history: History) -> NDArray[np.int32]:
+    """Number the entities of events, apart for each partition."""
+    codes, _ = numbered_keys(history.events, (consent.entity,))
+    owners, _ = _owners(codes, history.positions, codes[:0], history.positions[:0])
+    return owners.astype(np.int32)
 
 
 def _looked_up(
@@ -138,9 +175,9 @@ def _looked_up(
 
 
 def _latest(
-    owners: NDArray[np.int32],
+    owners: Integers,
     positions: Integers,
-    asked: NDArray[np.int32],
+    asked: Integers,
     at: Integers,
     *,
     side: str,
@@ -153,10 +190,10 @@ def _latest(
     """
     moments = np.unique(positions)
     width = len(moments) + 1
-    turns = owners.astype(np.int64) * width + np.searchsorted(moments, positions)
+    turns = owners * width + np.searchsorted(moments, positions)
     # how many moments have passed takes the place of the position: that fits, whatever it is
     passed = np.searchsorted(moments, at, side="left" if side == "left" else "right")
-    found = np.searchsorted(turns, asked.astype(np.int64) * width + passed) - 1
+    found = np.searchsorted(turns, asked * width + passed) - 1
     known = (asked >= 0) & (found >= 0)
     if len(owners):
         known &= owners[np.maximum(found, 0)] == asked

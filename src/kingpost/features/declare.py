@@ -24,7 +24,14 @@ from kingpost.features.aggregates import Aggregate, ExactAggregate, Ratio, Reduc
 from kingpost.features.consent import Consent
 from kingpost.features.errors import LeakingLabel, WrongFeature
 from kingpost.features.filters import Filter, Value, checked_filters
-from kingpost.features.windows import Window, delay_of, sliding, tumbling
+from kingpost.features.windows import (
+    Window,
+    delay_of,
+    refuse_beyond,
+    retention_of,
+    sliding,
+    tumbling,
+)
 
 __all__ = [
     "Feature",
@@ -63,10 +70,15 @@ def named_field(contract: Contract[Event], name: str, place: Place) -> Field:
 
 @dataclass(frozen=True)
 class Stream(Generic[E_co]):
-    """A stream of events of one type, in the order in which we came to hold them."""
+    """A stream of events of one type, in the order in which we came to hold them.
+
+    Attributes:
+        retention_us: How long windows hold an event; None for as long as it is not erased.
+    """
 
     contract: Contract[E_co]
     place: Place
+    retention_us: int | None = None
 
     @property
     def name(self) -> str:
@@ -131,13 +143,20 @@ class Stream(Generic[E_co]):
         return Label(self, field)
 
 
-def stream(event: type[E]) -> Stream[E]:
+def stream(event: type[E], *, retention: str | timedelta | None = None) -> Stream[E]:
     """Declare the stream of an event type.
+
+    Args:
+        retention: How long windows hold an event, by its time, as `"400d"`; older ones are let
+            go. No window over the stream may look back farther. It changes no value: what it
+            leaves beyond the longest window is how late a request may come. None holds all.
 
     Raises:
         BadContract: The type cannot be a contract.
+        WrongFeature: The retention is no length of time, or shorter than a second.
     """
-    return Stream(contract_of(event), caller_place())
+    place = caller_place()
+    return Stream(contract_of(event), place, retention_of(retention, place))
 
 
 @dataclass(frozen=True)
@@ -229,11 +248,14 @@ class Keyed:
                 t − delay]. Streams of labels need one.
 
         Raises:
-            WrongFeature: A window is empty or given twice, or none is given.
+            WrongFeature: A window is empty or given twice, or none is given, or one looks back
+                farther than the stream's retention.
             LeakingLabel: The stream becomes known later and no delay is given.
         """
         place = caller_place()
-        return Windowed(self, sliding(windows, self._delay_us(delay, place), place))
+        found = sliding(windows, self._delay_us(delay, place), place)
+        self._refuse_beyond(found, place, 'look over at most "{}"')
+        return Windowed(self, found)
 
     def tumbling(
         self,
@@ -254,7 +276,9 @@ class Keyed:
             LeakingLabel: The stream becomes known later and no delay is given.
         """
         place = caller_place()
-        return Windowed(self, tumbling(windows, self._delay_us(delay, place), place))
+        found = tumbling(windows, self._delay_us(delay, place), place)
+        self._refuse_beyond(found, place, 'reach back at most "{}": twice a window, and its delay')
+        return Windowed(self, found)
 
     def latest(
         self,
@@ -276,7 +300,8 @@ class Keyed:
             default: The value when there is no event.
 
         Raises:
-            WrongFeature: A field is missing or free text, or none is given.
+            WrongFeature: A field is missing or free text, or none is given, or `max_age` and
+                `delay` are longer than the stream's retention.
             LeakingLabel: The stream becomes known later and no delay is given.
         """
         place = caller_place()
@@ -284,7 +309,9 @@ class Keyed:
             raise WrongFeature(
                 "a look-up needs fields, and each once", 'as in `.latest("limit")`', place
             )
-        windowed = Windowed(self, sliding((max_age,), self._delay_us(delay, place), place))
+        ages = sliding((max_age,), self._delay_us(delay, place), place)
+        self._refuse_beyond(ages, place, 'give `max_age`, at most "{}"')
+        windowed = Windowed(self, ages)
         found = {name: ExactAggregate("last", name, default, place) for name in fields}
         for name, one in found.items():
             _check_read(named_field(self.stream.contract, name, place), one)
@@ -298,8 +325,8 @@ class Keyed:
             purpose: What for, as records name it.
 
         Raises:
-            WrongFeature: The stream is grouped by several fields, the field is missing, not
-                boolean or may have no value, or the purpose is no name.
+            WrongFeature: The stream is grouped by several fields or has a retention, the field
+                is missing, not boolean or may have no value, or the purpose is no name.
         """
         place = caller_place()
         contract = self.stream.contract
@@ -309,6 +336,13 @@ class Keyed:
             raise WrongFeature(
                 f"consent is given by one entity, and {', '.join(self.keys)} are several fields",
                 'group by one, as in `.by("customer")`',
+                place,
+            )
+        if self.stream.retention_us is not None:
+            raise WrongFeature(
+                f"consents of {contract.name!r} would be let go for their age, and whoever gave one "
+                "would no longer consent",
+                "leave out the `retention` of a stream that says who consents",
                 place,
             )
         if found.kind != "boolean" or found.optional:
@@ -323,6 +357,10 @@ class Keyed:
                 f"purpose {purpose!r} is no name", 'as in `purpose="marketing"`', place
             )
         return Consent(purpose, contract.name, entity, self.filters, field, contract, place)
+
+    def _refuse_beyond(self, windows: tuple[Window, ...], place: Place, mend: str) -> None:
+        stream = self.stream
+        refuse_beyond(stream.retention_us, windows, stream.name, place, mend)
 
     def _delay_us(self, delay: str | timedelta | None, place: Place) -> int:
         if delay is None and self.stream.contract.known_time is not None:

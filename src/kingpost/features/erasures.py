@@ -8,7 +8,7 @@ tell who the customer was.
 An erasure is an entry of the journal, of kind `erasure`, its topic the field.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -78,12 +78,18 @@ class Erased:
 
     def find(self, event: Event, offset: int) -> Erasure | None:
         """Return the erasure of an event that the journal holds at an offset, if there is one."""
+        return next(self._of(event, offset), None)
+
+    def fields(self, event: Event, offset: int) -> frozenset[str]:
+        """Return the fields of an event that name somebody who was erased after it."""
+        return frozenset(one.entity for one in self._of(event, offset))
+
+    def _of(self, event: Event, offset: int) -> Iterator[Erasure]:
         for entity, last in self._last.items():
             value = getattr(event, entity, None)
             found = None if value is None else last.get(str(value))
             if found is not None and found.offset > offset:
-                return found
-        return None
+                yield found
 
 
 def entity_field(contract: Contract[Event], entity: str) -> Field | None:

@@ -40,7 +40,7 @@ class LeakingLabel(WrongFeature):
 
 
 class ConsentNotShared(KingpostError):
-    """Features that need consent, where several partitions share one store of features."""
+    """Features that need consent, read where nobody follows who consents."""
 
     code = "consent_not_shared"
 
@@ -50,9 +50,9 @@ class ConsentNotShared(KingpostError):
 
     def __str__(self) -> str:
         return (
-            f"features that need consent to {self.purpose!r} are kept in process only: between "
-            "partitions nothing says whether an event came before its consent; serve this "
-            "decision from one partition, without `online_store`"
+            f"a store by itself does not know who consents to {self.purpose!r}: that is in the "
+            "journal of the partition that a request comes to; read such features through "
+            "`kingpost run`, or in process with `OnlineFeatures`"
         )
 
 
@@ -223,7 +223,7 @@ class StoreUnfit(KingpostError):
 
 
 class FeaturesForgotten(KingpostError):
-    """A read looks back to where the online store may have let events go."""
+    """A read looks back to where events may have been let go."""
 
     code = "features_forgotten"
 
@@ -235,5 +235,5 @@ class FeaturesForgotten(KingpostError):
         return (
             f"windows over {self.stream!r} by {self.key!r} are no longer held for a request "
             f"{self.late_s:.0f} s behind: compute it offline from the journal, "
-            "or keep events longer with `grace`"
+            "or hold events longer, with the stream's `retention` or the store's `grace`"
         )

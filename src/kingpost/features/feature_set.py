@@ -9,9 +9,18 @@ import contextlib
 import hashlib
 import math
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableSequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableSequence,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple, cast
 
@@ -72,6 +81,19 @@ class VectorSlot(NamedTuple):
 
     start: int
     width: int
+
+
+class _Fields(NamedTuple):
+    """Fields whose features lie side by side, from `start` on.
+
+    Attributes:
+        all: Gets the values of all of them; None where there is one.
+        each: Gets one value, and the place of its feature.
+    """
+
+    all: Callable[[Event], tuple[float | None, ...]] | None
+    start: int
+    each: Sequence[tuple[Callable[[Event], float | None], int]]
 
 
 class FeatureSet:
@@ -143,7 +165,7 @@ class FeatureSet:
         self.consents = tuple(dict.fromkeys(one.consent for one in self.features if one.consent))
         self._needs = self._needed_consents()
         self._withheld = lru_cache(self._withheld_from)
-        self._fields = tuple((attrgetter(name), at) for name, at in fields)
+        self._fields = tuple(_side_by_side(fields))
         self._vectors = tuple((attrgetter(name), slot) for name, slot in self.vector_fields)
         self._rows = tuple((row.function, self._sources(row, at), at) for row, at in rows)
         for row, _ in rows:
@@ -228,15 +250,7 @@ class FeatureSet:
     def _complete(
         self, event: Event, out: MutableSequence[float], start: int, withheld: Collection[int]
     ) -> tuple[str, ...]:
-        failed: tuple[str, ...] = ()
-        for get, at in self._fields:
-            if at in withheld:
-                continue
-            value = get(event)
-            if value is None:
-                failed += (self.names[at],)
-                value = math.nan
-            out[start + at] = cast("float", value)
+        failed = self._fill_fields(event, out, start, withheld)
         for get, slot in self._vectors:
             if slot.start in withheld:
                 continue
@@ -262,6 +276,29 @@ class FeatureSet:
             except NOT_COMPUTABLE:
                 failed += (self.names[at],)
                 out[start + at] = math.nan
+        return failed
+
+    def _fill_fields(
+        self, event: Event, out: MutableSequence[float], start: int, withheld: Collection[int]
+    ) -> tuple[str, ...]:
+        """Fill in fields as they are, those side by side at once where all have a value."""
+        failed: tuple[str, ...] = ()
+        for get_all, at, fields in self._fields:
+            if get_all is not None and not withheld:
+                values = get_all(event)
+                if None not in values:
+                    out[start + at : start + at + len(values)] = array(
+                        "d", cast("tuple[float, ...]", values)
+                    )
+                    continue
+            for get, place in fields:
+                if place in withheld:
+                    continue
+                value = get(event)
+                if value is None:
+                    failed += (self.names[place],)
+                    value = math.nan
+                out[start + place] = value
         return failed
 
     def _withheld_from(self, refused: tuple[Consent, ...]) -> frozenset[int]:
@@ -373,6 +410,15 @@ class FeatureSet:
                 raise WrongFeature(
                     f"feature {row.name!r}: {error}", "use what the field has", row.place
                 ) from error
+
+
+def _side_by_side(slots: Sequence[tuple[str, int]]) -> Iterator[_Fields]:
+    """Gather fields whose features lie side by side."""
+    for _, run in groupby(enumerate(slots), key=lambda one: one[1][1] - one[0]):
+        fields = [slot for _, slot in run]
+        names = [name for name, _ in fields]
+        each = tuple((attrgetter(name), at) for name, at in fields)
+        yield _Fields(attrgetter(*names) if len(names) > 1 else None, fields[0][1], each)
 
 
 def _example(field: Field | None) -> object:

@@ -43,7 +43,14 @@ def hindsight(
             features, replace(requests, read_at=read_at), histories, threads=threads
         )
     else:
-        recorded = as_recorded(features, requests.events, vectors, histories, threads=threads)
+        recorded = as_recorded(
+            features,
+            requests.events,
+            vectors,
+            histories,
+            positions=requests.positions,
+            threads=threads,
+        )
     classical = feature_matrix(
         features, replace(requests, read_at=None), histories, threads=threads
     )

@@ -17,6 +17,7 @@ from kingpost.contracts import Contract, Event, Field
 from kingpost.features.aggregates import Aggregate, Ratio
 from kingpost.features.consent import Consent
 from kingpost.features.declare import WindowFeatures
+from kingpost.features.errors import WrongFeature
 from kingpost.features.filters import Filter
 from kingpost.features.kernel_columns import Encoding, KernelColumn, packed_default
 from kingpost.features.windows import ALL_TIME_US, Window
@@ -63,11 +64,13 @@ class KernelPlan:
         columns: The value columns, in the kernel's order.
         outputs: One per value that is read; a window is (t − far, t − near], or with an
             alignment the last such one that is complete.
+        retention_us: How long events are held; None for as long as they are not erased.
     """
 
     contract: Contract[Event]
     columns: tuple[KernelColumn, ...]
     outputs: tuple[KernelOutput, ...]
+    retention_us: int | None = None
 
     @property
     def scales(self) -> Sequence[int]:
@@ -75,7 +78,8 @@ class KernelPlan:
         return [column.scale for column in self.columns]
 
     def events_digest(self, source: Source) -> str:
-        """Digest what the events held depend on: contract, keys, filters, columns, consent.
+        """Digest what the events held depend on: contract, keys, filters, columns, consent and
+        retention.
 
         What is read of them, outputs and windows, is left out: other windows over the same
         events find them as they were.
@@ -88,6 +92,8 @@ class KernelPlan:
         )
         if source.consent is not None:
             parts = (*parts, source.consent.description)
+        if self.retention_us is not None:
+            parts = (*parts, f"held for {self.retention_us} us")
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
@@ -145,12 +151,14 @@ class WindowPlan:
 
         Args:
             consents: To look up as well, as online.
+
+        Raises:
+            WrongFeature: A stream is declared twice, with another retention.
         """
         growing: dict[Source, _Growing] = {}
-        values = [
-            (view, tuple(_values_of(view, growing)))
-            for view in {id(view): view for view in views}.values()
-        ]
+        once = {id(view): view for view in views}.values()
+        _check_retentions(once)
+        values = [(view, tuple(_values_of(view, growing))) for view in once]
         looked_up = {one: _looked_up(one, growing) for one in consents}
         return cls({source: one.finish() for source, one in growing.items()}, values, looked_up)
 
@@ -170,6 +178,18 @@ class WindowPlan:
                 found.append((at, one))
                 at += one.width if isinstance(one, Unpack) else 1
         return found
+
+
+def _check_retentions(views: Iterable[WindowFeatures]) -> None:
+    found: dict[str, int | None] = {}
+    for view in views:
+        stream = view.stream
+        if found.setdefault(stream.name, stream.retention_us) != stream.retention_us:
+            raise WrongFeature(
+                f"the stream {stream.name!r} is declared twice, with another retention",
+                "declare it once, and use that one everywhere",
+                view.place,
+            )
 
 
 def sources_of(values: Iterable[tuple[int, Value]]) -> dict[Source, None]:
@@ -210,6 +230,7 @@ class _Growing:
     """A plan to which outputs are still added; an output asked for again is shared."""
 
     contract: Contract[Event]
+    retention_us: int | None
     columns: dict[tuple[str, Encoding, int], KernelColumn] = field(default_factory=dict)
     outputs: dict[tuple[object, ...], tuple[int, KernelOutput]] = field(default_factory=dict)
 
@@ -229,6 +250,7 @@ class _Growing:
             self.contract,
             tuple(self.columns.values()),
             tuple(output for _, output in self.outputs.values()),
+            self.retention_us,
         )
 
 
@@ -271,7 +293,7 @@ def _take(
         filters.add(Filter(found.name, "present"))
     ordered = tuple(sorted(filters, key=repr))
     source = Source(contract.name, keyed.keys, ordered, view.consent)
-    plan = growing.setdefault(source, _Growing(contract))
+    plan = growing.setdefault(source, _Growing(contract, view.stream.retention_us))
     column = -1
     if found is not None and one.operation != "count":
         column = plan.column(found, _encoding(found, one, is_look_up=view.is_look_up), part)
@@ -294,7 +316,7 @@ def _take(
 
 def _looked_up(consent: Consent, growing: dict[Source, _Growing]) -> Take:
     source = Source(consent.stream, (consent.entity,), consent.filters)
-    plan = growing.setdefault(source, _Growing(consent.contract))
+    plan = growing.setdefault(source, _Growing(consent.contract, None))
     column = plan.column(consent.contract.by_name[consent.field], "multiple")
     return Take(source, plan.output(("last", column, ALL_TIME_US, 0, 0.0, 0, 0)))
 

@@ -111,6 +111,8 @@ class KeyTable:
         if isinstance(key, int):
             row = bisect_left(order, key)
             return row if row < len(order) and order[row] == key else None
+        if not len(order):
+            return None
         text = key.encode()
         wanted = int.from_bytes(_digest(text), "little")
         row = bisect_left(order, wanted)

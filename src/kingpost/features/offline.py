@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from kingpost.contracts import ColumnBatch, Instant
 from kingpost.features.consent import Consent
 from kingpost.features.consent_log import ConsentLog
-from kingpost.features.errors import ConsentNotShared
 from kingpost.features.feature_set import NOT_COMPUTABLE, FeatureSet
 from kingpost.features.filters import mask
 from kingpost.features.history import History
@@ -35,7 +34,7 @@ from kingpost.features.kernel_plan import (
     unpacks_of,
 )
 from kingpost.features.key_columns import shared_codes
-from kingpost.features.read_vectors import Chain, seen_from
+from kingpost.features.read_vectors import Chain, last_of_partition, seen_from
 
 __all__ = ["Requests", "feature_matrix"]
 
@@ -79,8 +78,6 @@ def feature_matrix(
     out = np.empty((len(requests), len(features)), np.float64)
     if len(requests):
         logs = {one: ConsentLog.of(one, histories[one.stream]) for one in features.consents}
-        if logs and isinstance(requests.read_at, Chain):
-            raise ConsentNotShared(features.consents[0].purpose)
         _fill_windows(features, requests, histories, logs, out, threads)
         _fill_rest(features, requests, out, _withheld(features, requests, logs))
     return out
@@ -91,12 +88,21 @@ def _withheld(
 ) -> Mapping[int, NDArray[np.bool_]]:
     """Say for each feature that needs consent which rows have none, bool, shape (rows,)."""
     found: dict[int, NDArray[np.bool_]] = {}
+    read_at = _consents_at(requests)
     for consent, log in logs.items():
-        read_at = None if isinstance(requests.read_at, Chain) else requests.read_at
         refused = ~log.given(requests.events, read_at)
         for at in features.needing(consent):
             found[at] = found[at] | refused if at in found else refused
     return found
+
+
+def _consents_at(requests: Requests) -> NDArray[np.int64]:
+    """Return the position at which each request's consents are looked up, in its partition."""
+    if requests.read_at is None:
+        return last_of_partition(requests.positions)
+    if isinstance(requests.read_at, Chain):  # of its own partition, a request saw all to itself
+        return requests.positions
+    return requests.read_at
 
 
 def _fill_windows(

@@ -7,10 +7,7 @@ applied. Rebuilding it from the journal gives the same bits.
 
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Final, NamedTuple, cast
 
-import msgspec
 import numpy as np
 
 from kingpost.contracts import Contract, Event
@@ -18,170 +15,18 @@ from kingpost.features.consent import Consent
 from kingpost.features.consent_log import ConsentLog
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.erasures import key_of
-from kingpost.features.feature_set import FeatureSet, Unavailable
-from kingpost.features.filters import mask, matcher
+from kingpost.features.feature_reader import FeatureReader, Look
+from kingpost.features.feature_set import FeatureSet
 from kingpost.features.history import History
-from kingpost.features.kernel import State
-from kingpost.features.kernel_columns import row_encoder, unpack_into
 from kingpost.features.kernel_plan import (
-    Division,
-    KernelPlan,
     Source,
-    Unpack,
-    Value,
     WindowPlan,
-    moves_of,
-    sources_of,
-    unpacks_of,
 )
-from kingpost.features.key_columns import numbered_keys
-from kingpost.features.spill import BoundedState, MemoryRoom
+from kingpost.features.retention import Retention
+from kingpost.features.spill import MemoryRoom
+from kingpost.features.window_state import ConsentState, WindowState, Withdrawn
 
-__all__ = ["FeatureReader", "OnlineFeatures"]
-
-_AFTER_ALL_US: Final = 2**61
-_ALL_HELD: Final = 2**63 - 1
-
-
-class _WindowState:
-    """The events of one source, held once for all windows over them."""
-
-    def __init__(self, source: Source, plan: KernelPlan, room: MemoryRoom | None) -> None:
-        self.width = len(plan.outputs)
-        state = State(plan.scales, plan.outputs)
-        self.state = state if room is None else BoundedState(state, len(plan.columns), room)
-        self.codes: dict[object, int] = {}
-        self.key = attrgetter(*source.keys)
-        self.source = source
-        self.consents: _ConsentState | None = None
-        self._plan, self._room = plan, room
-        self._free: list[int] = []
-        self._matches = matcher(source.filters)
-        self._time = attrgetter(f"{plan.contract.event_time.name}.us")
-        self._values = row_encoder(plan.columns)
-
-    def insert(self, event: Event, position: int) -> None:
-        if self._matches is not None and not self._matches(event):
-            return
-        if self.consents is not None and not self.consents.is_given_by(event):
-            return
-        key = self.key(event)
-        code = self.codes.get(key)
-        if code is None:
-            code = self._new_code(key)
-        self.state.insert(code, self._time(event), position, self._values(event))
-
-    def retract(self, event: Event, position: int) -> None:
-        if self._matches is not None and not self._matches(event):
-            return
-        code = self.codes.get(self.key(event))
-        if code is not None:
-            self.state.retract(code, self._time(event), position)
-
-    def forget(self, entity: str, value: object) -> int:
-        """Drop every key that has a value in a field; return how many there were."""
-        if self.source.keys == (entity,):
-            keys = [value] if value in self.codes else []
-        else:
-            at = self.source.keys.index(entity)
-            keys = [key for key in self.codes if cast("tuple[object, ...]", key)[at] == value]
-        for key in keys:
-            code = self.codes.pop(key)
-            self.state.take(code)
-            self._free.append(code)
-        if keys and self._room is not None:
-            self._room.scrub()
-        return len(keys)
-
-    def load(self, history: History) -> None:
-        """Add events of which all count; those without consent are left out already."""
-        batch, positions = history.events, history.positions
-        passes = mask(self.source.filters, batch)
-        if passes is not None:
-            batch, positions = batch.take(passes), positions[passes]
-        found, keys = numbered_keys(batch, self.source.keys)
-        codes = np.full(len(keys), -1, np.int32)
-        # a batch may name keys of which it has no row: they are nobody's business here
-        for at in np.flatnonzero(np.bincount(found, minlength=len(keys))).tolist():
-            code = self.codes.get(keys[at])
-            codes[at] = self._new_code(keys[at]) if code is None else code
-        rows = codes[found]
-        times = batch.numbers(self._plan.contract.event_time.name).astype(np.int64, copy=False)
-        values = [column.encode(batch) for column in self._plan.columns]
-        self.state.load(np.ascontiguousarray(rows, np.int32), times, positions, values)
-
-    def dump(self) -> Mapping[str, memoryview]:
-        codes, times, positions, values = self.state.dump()
-        if self._free:  # codes that no key has: number the others anew, in their order
-            places = np.full(len(self.codes) + len(self._free), -1, np.int32)
-            held = sorted(self.codes.values())
-            places[held] = np.arange(len(held), dtype=np.int32)
-            codes = places[np.frombuffer(codes, np.int32)].tobytes()
-        columns = {
-            "keys": memoryview(
-                msgspec.msgpack.encode(sorted(self.codes, key=self.codes.__getitem__))
-            ),
-            "codes": memoryview(codes),
-            "times": memoryview(times),
-            "positions": memoryview(positions),
-        }
-        return columns | {f"value_{at}": memoryview(one) for at, one in enumerate(values)}
-
-    def restore(self, columns: Mapping[str, memoryview]) -> None:
-        keys = msgspec.msgpack.decode(columns["keys"], type=list[_StoredKey])
-        self.codes.update(zip(map(_key_of, keys), range(len(keys)), strict=True))
-        self.state.load(
-            columns["codes"].cast("i"),
-            columns["times"].cast("q"),
-            columns["positions"].cast("q"),
-            [columns[f"value_{at}"].cast("q") for at in range(len(self._plan.columns))],
-        )
-
-    def _new_code(self, key: object) -> int:
-        code = self._free.pop() if self._free else len(self.codes)
-        self.codes[key] = code
-        return code
-
-
-class _ConsentState:
-    """What each entity consents to now, and the windows that depend on it."""
-
-    def __init__(self, consent: Consent, state: _WindowState, output: int) -> None:
-        self.consent, self._state, self._output = consent, state, output
-        self._entity_of = attrgetter(consent.entity)
-        self._values = array("d", bytes(8 * state.width))
-        self.windows: list[_WindowState] = []
-
-    def is_given_by(self, event: Event) -> bool:
-        """Say whether the entity that an event or a request names consents."""
-        return self.is_given(self._entity_of(event))
-
-    def is_given(self, entity: object) -> bool:
-        """Say whether an entity consents."""
-        code = self._state.codes.get(entity)
-        if code is None:
-            return False
-        self._state.state.read(code, _AFTER_ALL_US, _ALL_HELD, self._values, 0)
-        return self._values[self._output] != 0.0
-
-    def entities(self, events: Iterable[Event]) -> list[object]:
-        """Return those that some events of its own stream name and that consent now."""
-        named = dict.fromkeys(self._entity_of(event) for event in events)
-        return [entity for entity in named if self.is_given(entity)]
-
-    def drop_without(self, entities: Iterable[object]) -> None:
-        """Drop what the windows hold of those that do not consent any more."""
-        for entity in entities:
-            if not self.is_given(entity):
-                for state in self.windows:
-                    state.forget(self.consent.entity, entity)
-
-
-_StoredKey = str | int | list[str | int]
-
-
-def _key_of(stored: _StoredKey) -> object:
-    return tuple(stored) if isinstance(stored, list) else stored
+__all__ = ["OnlineFeatures"]
 
 
 class OnlineFeatures:
@@ -191,6 +36,7 @@ class OnlineFeatures:
         views: Every group of windowed features that some decision reads.
         consents: Those that some decision's features need beside the groups' own.
         room: Where keys go that memory has no room for; None keeps all of them.
+        now_us: The clock, which tells how old events are; None lets none go for its age.
 
     Attributes:
         streams: Of each state of windows, the streams that it is made from, by the digest
@@ -204,18 +50,19 @@ class OnlineFeatures:
         *,
         consents: Iterable[Consent] = (),
         room: MemoryRoom | None = None,
+        now_us: Callable[[], int] | None = None,
     ) -> None:
         views = tuple(views)
         needed = dict.fromkeys([*(view.consent for view in views if view.consent), *consents])
         self._plan = plan = WindowPlan.of(views, needed)
         self._states = {
-            source: _WindowState(source, one, room) for source, one in plan.sources.items()
+            source: WindowState(source, one, room) for source, one in plan.sources.items()
         }
         self._consents = {
-            one: _ConsentState(one, self._states[take.source], take.output)
+            one: ConsentState(one, self._states[take.source], take.output)
             for one, take in plan.consents.items()
         }
-        self._by_stream: dict[str, list[_WindowState]] = {}
+        self._by_stream: dict[str, list[WindowState]] = {}
         for source, state in self._states.items():
             self._by_stream.setdefault(source.stream, []).append(state)
             if source.consent is not None:
@@ -224,69 +71,119 @@ class OnlineFeatures:
         for states in self._by_stream.values():
             # an event counts by the consent before it, also where it is about consent itself
             states.sort(key=lambda state: state.consents is None)
-        self._consents_by_stream: dict[str, list[_ConsentState]] = {}
+        self._consents_by_stream: dict[str, list[ConsentState]] = {}
         for one, state in self._consents.items():
             self._consents_by_stream.setdefault(one.stream, []).append(state)
         self.consent_streams = frozenset(self._consents_by_stream)
+        self._inserts = {
+            stream: tuple([state.insert for state in states])
+            for stream, states in self._by_stream.items()
+        }
         self._by_digest = {
             one.events_digest(source): self._states[source] for source, one in plan.sources.items()
         }
         self.streams: Mapping[str, tuple[str, ...]] = {
             digest: _streams_of(state.source) for digest, state in self._by_digest.items()
         }
+        self._retentions = {
+            source.stream: Retention(
+                one.contract, one.retention_us, self._by_stream[source.stream], now_us
+            )
+            for source, one in plan.sources.items()
+            if one.retention_us is not None
+        }
+        self._apart = self.consent_streams.union(self._retentions)
 
     def apply(
         self, stream: str, event: Event, position: int, *, erased: frozenset[str] = frozenset()
-    ) -> None:
-        """Add one event that the journal holds at `position`.
+    ) -> Sequence[Withdrawn]:
+        """Add one event that the journal holds at `position`; return what consent it ends.
 
         Args:
             erased: Windows grouped by one of these fields do not take it.
         """
-        if stream in self.consent_streams:
-            self._change(stream, None, (event, position))
-            return
-        for state in self._by_stream.get(stream, ()):
-            if not erased or erased.isdisjoint(state.source.keys):
-                state.insert(event, position)
+        if stream in self._apart:
+            if stream in self.consent_streams:
+                return self._change(stream, None, (event, position), erased)
+            if not self._retentions[stream].takes(event):
+                return ()
+        if erased:
+            for state in self._by_stream.get(stream, ()):
+                if erased.isdisjoint(state.source.keys):
+                    state.insert(event, position)
+        else:
+            for insert in self._inserts.get(stream, ()):
+                insert(event, position)
+        return ()
 
-    def retract(self, stream: str, event: Event, position: int) -> None:
-        """Take an event out again that was added at `position`."""
-        self._change(stream, (event, position), None)
+    def retract(self, stream: str, event: Event, position: int) -> Sequence[Withdrawn]:
+        """Take an event out again that was added at `position`; return what consent that ends."""
+        return self._change(stream, (event, position), None)
 
-    def correct(self, stream: str, old: Event, came_at: int, event: Event, position: int) -> None:
-        """Put an event in the place of one that was added at `came_at`."""
-        self._change(stream, (old, came_at), (event, position))
+    def correct(
+        self,
+        stream: str,
+        old: Event,
+        came_at: int,
+        event: Event,
+        position: int,
+        *,
+        erased: frozenset[str] = frozenset(),
+    ) -> Sequence[Withdrawn]:
+        """Put an event in the place of one that was added at `came_at`, as `apply`."""
+        return self._change(stream, (old, came_at), (event, position), erased)
+
+    def given(self, event: Event) -> frozenset[Consent]:
+        """Return the consents that an event's or a request's entities give now."""
+        return frozenset(
+            one
+            for one, state in self._consents.items()
+            if state.is_given(getattr(event, one.entity, None))
+        )
 
     def _change(
-        self, stream: str, old: tuple[Event, int] | None, new: tuple[Event, int] | None
-    ) -> None:
+        self,
+        stream: str,
+        old: tuple[Event, int] | None,
+        new: tuple[Event, int] | None,
+        erased: frozenset[str] = frozenset(),
+    ) -> Sequence[Withdrawn]:
         """Take an event out and another one in, as one step for those that consent."""
         events = [one[0] for one in (old, new) if one is not None]
         consents = self._consents_by_stream.get(stream, ())
+        retention = self._retentions.get(stream)
+        if new is not None and retention is not None and not retention.takes(new[0]):
+            new = None
         before = [one.entities(events) for one in consents]
         for state in self._by_stream.get(stream, ()):
             if old is not None:
                 state.retract(*old)
-            if new is not None:
+            if new is not None and erased.isdisjoint(state.source.keys):
                 state.insert(*new)
-        for one, entities in zip(consents, before, strict=True):
-            one.drop_without(entities)
+        return [
+            ended
+            for one, entities in zip(consents, before, strict=True)
+            for ended in one.drop_without(entities)
+        ]
 
-    def forget(self, entity: str, key: str) -> int:
+    def forget(
+        self, entity: str, key: str, *, consent: Consent | None = None, within: range | None = None
+    ) -> int:
         """Drop all that is held of an entity; return how many keys there were.
 
         Args:
             entity: The field that names it; windows that are not grouped by it stay.
             key: Its value there, as text.
+            consent: Only from windows that need it; from all when None.
+            within: Only what came in at these positions; everything when None.
         """
         forgotten = 0
         for source, state in self._states.items():
-            if entity not in source.keys:
+            if entity not in source.keys or consent not in (None, source.consent):
                 continue
             value = key_of(self._plan.sources[source].contract.by_name[entity], key)
             if value is not None:
-                forgotten += state.forget(entity, value)
+                forgotten += state.forget(entity, value, within)
         # windows grouped by other fields too were dropped above: consent names one of theirs
         return forgotten
 
@@ -300,6 +197,9 @@ class OnlineFeatures:
             only: The digests of the states that take them; all of them when None.
         """
         logs: dict[Consent, ConsentLog] = {}
+        for stream, retention in self._retentions.items():
+            if stream in histories:
+                retention.note(histories[stream])
         for digest, state in self._by_digest.items():
             source = state.source
             if (only is not None and digest not in only) or source.stream not in histories:
@@ -310,34 +210,53 @@ class OnlineFeatures:
                     logs[consent] = ConsentLog.of(consent, histories[consent.stream])
                 history = logs[consent].allowed(history)
             history = history.live()
+            if (retention := self._retentions.get(source.stream)) is not None:
+                history = retention.held(history)
             if len(history):
-                state.load(history)
+                state.load([history])
+        self._let_go_of_all()
 
-    def extend(self, contract: Contract[Event], history: History) -> None:
+    def extend(self, contract: Contract[Event], histories: Sequence[History]) -> None:
         """Add many events of a stream that come after all that is held, as at a start.
 
         Between them nobody's consent may change: events of `consent_streams` are applied
         one by one.
         """
+        if (retention := self._retentions.get(contract.name)) is not None:
+            for history in histories:
+                retention.note(history)
+            histories = [retention.held(history) for history in histories]
         for state in self._by_stream.get(contract.name, ()):
             if state.consents is None:
-                state.load(history)
-                continue
-            codes, keys = numbered_keys(history.events, (state.consents.consent.entity,))
-            given = np.array([state.consents.is_given(key) for key in keys], np.bool_)
-            state.load(history.only(given[codes] if len(keys) else np.zeros(0, np.bool_)))
+                state.load(histories)
+            else:
+                state.load([state.consents.allowed(history) for history in histories])
+        self._let_go_of_all()
 
     def dump(self, digest: str) -> Mapping[str, memoryview]:
         """Return the events of one state of windows by the column, in the order of keys.
 
         Keys are MessagePack, each key's number its place among them; numbers of keys are
-        int32, all else int64, little-endian.
+        int32, all else int64, little-endian. Where the stream has a retention, `low` is the
+        time up to which events were let go.
         """
-        return self._by_digest[digest].dump()
+        self._let_go_of_all()
+        state = self._by_digest[digest]
+        if (retention := self._retentions.get(state.source.stream)) is None:
+            return state.dump()
+        return {**state.dump(), "low": memoryview(array("q", [retention.low_us])).cast("B")}
 
     def restore(self, digest: str, columns: Mapping[str, memoryview]) -> None:
         """Take what `dump` gave into a state that has no events yet."""
-        self._by_digest[digest].restore(columns)
+        state = self._by_digest[digest]
+        state.restore(columns)
+        if (retention := self._retentions.get(state.source.stream)) is not None:
+            times = np.asarray(columns["times"].cast("B").cast("q"), np.int64)
+            retention.resume(columns["low"].cast("B").cast("q")[0], times)
+
+    def _let_go_of_all(self) -> None:
+        for retention in self._retentions.values():
+            retention.let_go_of_all()
 
     def events(self) -> Mapping[str, int]:
         """Count the events held, by stream and the number of the state that holds them."""
@@ -354,99 +273,21 @@ class OnlineFeatures:
             self._plan.placed((slot.view, slot.start) for slot in features.windows),
             self._states,
             tuple(self._consents[one] for one in features.consents),
+            self._looks(features),
         )
+
+    def _looks(self, features: FeatureSet) -> "tuple[Look, ...]":
+        """Find how far some features look back over each stream that has a retention."""
+        farthest: dict[str, Look] = {}
+        for view in (slot.view for slot in features.windows):
+            retention = self._retentions.get(view.stream.name)
+            reach_us = max(window.reach_us for window in view.windowed.windows)
+            found = farthest.get(view.stream.name)
+            if retention is not None and (found is None or found.reach_us < reach_us):
+                look = Look(retention, reach_us, ", ".join(view.keys))
+                farthest[view.stream.name] = look
+        return tuple(farthest.values())
 
 
 def _streams_of(source: Source) -> tuple[str, ...]:
     return (source.stream,) if source.consent is None else (source.stream, source.consent.stream)
-
-
-class _Read(NamedTuple):
-    """One read of a state, and where its values go."""
-
-    read: Callable[[int, int, int, "array[float]", int], None]
-    code_of: Callable[[object, int], int]
-    key: Callable[[Event], object]
-    values: "array[float]"
-    moves: Sequence[tuple[int, int, int]]
-    vectors: Sequence[tuple[int, Unpack]]
-
-
-class _Quotient(NamedTuple):
-    """One value over another, and the place of the feature that it is."""
-
-    above: "array[float]"
-    above_at: int
-    below: "array[float]"
-    below_at: int
-    default: float
-    place: int
-
-
-class FeatureReader:
-    """Reads the features of one decision for one request at a time.
-
-    Args:
-        values: Where each windowed feature comes from, by its place among the features.
-        consents: Those that some of them need.
-    """
-
-    def __init__(
-        self,
-        features: FeatureSet,
-        values: Sequence[tuple[int, Value]],
-        states: Mapping[Source, _WindowState],
-        consents: tuple[_ConsentState, ...] = (),
-    ) -> None:
-        self._features, self._consents = features, consents
-        self._time = attrgetter(f"{features.request.event_time.name}.us")
-        sources = sources_of(values)
-        found = {source: array("d", bytes(8 * states[source].width)) for source in sources}
-        self._reads = tuple(
-            _Read(
-                states[source].state.read,
-                states[source].codes.get,
-                states[source].key,
-                room,
-                moves_of(source, values),
-                unpacks_of(source, values),
-            )
-            for source, room in found.items()
-        )
-        self._quotients = tuple(
-            _Quotient(
-                found[one.numerator.source],
-                one.numerator.output,
-                found[one.denominator.source],
-                one.denominator.output,
-                one.default,
-                at,
-            )
-            for at, one in values
-            if isinstance(one, Division)
-        )
-
-    def read(self, event: Event, position: int, out: "array[float]", start: int) -> Unavailable:
-        """Write the values for a request, float64, into `out[start:]`.
-
-        Args:
-            event: The request; already applied when its stream is one of those read.
-            position: The position the read is as of.
-
-        Returns:
-            The features that have no value; they are NaN.
-        """
-        moment = self._time(event)
-        for read, code_of, key, values, moves, vectors in self._reads:
-            read(code_of(key(event), -1), moment, position, values, 0)
-            for first, end, at in moves:
-                out[start + at : start + at + end - first] = values[first:end]
-            for at, one in vectors:
-                unpack_into(values[one.first : one.end], out, start + at, one.width)
-        for above, above_at, below, below_at, default, place in self._quotients:
-            divisor = below[below_at]
-            out[start + place] = above[above_at] / divisor if divisor else default
-        if not self._consents:
-            return self._features.complete(event, out, start)
-        refused = tuple([one.consent for one in self._consents if not one.is_given_by(event)])
-        return self._features.complete(event, out, start, refused)

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.contracts import Event
+from kingpost.features.consent import Consent
 from kingpost.features.declare import WindowFeatures
-from kingpost.features.errors import ConsentNotShared
+from kingpost.features.erasures import key_of
 from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.filters import matcher
 from kingpost.features.kernel import State
@@ -42,6 +43,7 @@ from kingpost.features.kernel_plan import (
     sources_of,
     unpacks_of,
 )
+from kingpost.features.retention import STEPS
 from kingpost.features.windows import ALL_TIME_US
 
 __all__ = ["EventGroup", "KeyEvents", "Layout", "LayoutRead"]
@@ -64,13 +66,14 @@ class KeyEvents(NamedTuple):
     Attributes:
         rows: The records, int64, shape (events, columns).
         low_us: Events up to this time may be gone; None when nothing was dropped.
-        first: The first record as it lies there: it changes whenever records are dropped.
+        first, last: The first and the last record as they lie there.
         size_bytes: Of all records.
     """
 
     rows: Integers
     low_us: int | None
     first: bytes
+    last: bytes
     size_bytes: int
 
 
@@ -79,15 +82,19 @@ class EventGroup:
 
     Attributes:
         outputs: What the kernel computes of them.
+        consent: What entities must consent to for their events to be held; None if nothing.
         reach_us: How far behind its time a read looks; `ALL_TIME_US` when without an end.
+        retention_us: How long events are held; None for as long as the store's grace says.
         record_bytes: Of one event.
         description: All that the stored bytes depend on.
     """
 
     def __init__(self, source: Source, plan: KernelPlan) -> None:
         self.stream, self.keys, self.key = source.stream, source.keys, ", ".join(source.keys)
+        self.consent, self._fields = source.consent, plan.contract.by_name
         self.outputs, self.scales = plan.outputs, plan.scales
         self.reach_us = max(map(_reach_us, plan.outputs))
+        self.retention_us = plan.retention_us
         self._record = struct.Struct(f"<{2 + len(plan.columns)}q")
         self.record_bytes = self._record.size
         self._matches = matcher(source.filters)
@@ -105,6 +112,16 @@ class EventGroup:
             ],
             "reach_us": self.reach_us,
         }
+        if source.consent is not None:
+            self.description["consent"] = source.consent.description
+        if self.retention_us is not None:  # what an idle key has lost depends on it
+            self.description["retention_us"] = self.retention_us
+
+    def grace_us(self, most_us: int) -> int:
+        """Return how far behind a read may be: as the store says, or the retention if less."""
+        if self.retention_us is None:
+            return most_us
+        return min(most_us, self.retention_us - self.reach_us)
 
     def takes(self, event: Event) -> bool:
         """Say whether an event of the stream is one of those held."""
@@ -116,6 +133,20 @@ class EventGroup:
         if None in parts:
             return None
         return str(parts[0]) if len(parts) == 1 else msgspec.json.encode(parts).decode()
+
+    def is_about(self, key: str, entity: str, value: str) -> bool:
+        """Say whether a key, as `key_of` gives it, has a value in the field of an entity."""
+        if self.keys == (entity,):
+            return key == value
+        part: str | int = msgspec.json.decode(key)[self.keys.index(entity)]
+        return part == key_of(self._fields[entity], value)
+
+    def without(self, held: bytes, first: int, last: int) -> bytes:
+        """Return what a store holds of a key, but for events of some sequences and their ends."""
+        records = np.frombuffer(held, "<i8").reshape(-1, 2 + self._width)
+        of = np.where(records[:, 0] >= 0, records[:, 0], ~records[:, 0])
+        goes = (of >= first) & (of <= last) & (records[:, 0] != _MARK)
+        return records[~goes].tobytes() if goes.any() else held
 
     def time_of(self, event: Event) -> int:
         """Return when an event of the stream happened, microseconds."""
@@ -140,7 +171,8 @@ class EventGroup:
         if ends.any():
             gone = ~rows[ends, 0]
             rows = rows[~(ends | np.isin(rows[:, 0], gone))]
-        return KeyEvents(rows, low, held[: self.record_bytes], len(held))
+        size = self.record_bytes
+        return KeyEvents(rows, low, held[:size], held[-size:], len(held))
 
     def head(self, held: bytes) -> KeyEvents:
         """Read what a store holds of a key but for its events: the mark, the size."""
@@ -149,7 +181,7 @@ class EventGroup:
         if first:
             sequence, time_us = _HEAD.unpack_from(first)
             low = time_us if sequence == _MARK else None
-        return KeyEvents(_NO_ROWS, low, first, len(held))
+        return KeyEvents(_NO_ROWS, low, first, held[-self.record_bytes :], len(held))
 
     def mark(self, low_us: int) -> bytes:
         """Return the record that says that events up to a time may be gone."""
@@ -159,17 +191,23 @@ class EventGroup:
         """Return shorter records for a key, when many of them no read looks back on any more.
 
         A read up to `grace_us` behind the key's latest event still finds all it needs. An
-        event dated after now does not make others old.
+        event dated after now does not make others old. Where the stream has a retention, one
+        record is enough: one that is older than that by a part of it, or that went out again.
         """
-        if self.reach_us >= ALL_TIME_US or held.size_bytes <= _FEW * self.record_bytes:
+        total = held.size_bytes // self.record_bytes
+        if self.reach_us >= ALL_TIME_US or not len(held.rows):
             return None
-        if not len(held.rows):
+        if self.retention_us is None and total <= _FEW:
             return None
-        latest = min(int(held.rows[:, 1].max()), now_us)
-        low = latest - self.reach_us - grace_us
-        kept = held.rows[held.rows[:, 1] > low]
-        dropped = held.size_bytes // self.record_bytes - len(kept)
-        if dropped <= max(_FEW, len(kept) // 3) or (held.low_us is not None and low <= held.low_us):
+        times = held.rows[:, 1]
+        low = min(int(times.max()), now_us) - self.reach_us - grace_us
+        kept = held.rows[times > low]
+        if self.retention_us is None:
+            is_worth_it = total - len(kept) > max(_FEW, len(kept) // 3)
+        else:
+            is_worth_it = int(times.min()) <= low - self.retention_us // STEPS
+            is_worth_it |= total > len(held.rows) + (held.low_us is not None)
+        if not is_worth_it or (held.low_us is not None and low <= held.low_us):
             return None
         return self.mark(low) + kept[np.argsort(kept[:, 1], kind="stable")].astype("<i8").tobytes()
 
@@ -188,6 +226,7 @@ class Layout:
 
     Attributes:
         groups: What is held of each source.
+        consents: Those that some of them need.
         digest: SHA-256 of all that the stored bytes depend on, shortened, in hex. A changed
             definition has another one, so it never reads what was stored for the old.
     """
@@ -201,6 +240,9 @@ class Layout:
         ordered = [described[text] for text in sorted(described)]
         self.groups = tuple(group for _, group in ordered)
         self._index = {source: index for index, (source, _) in enumerate(ordered)}
+        self.consents = tuple(
+            dict.fromkeys(group.consent for group in self.groups if group.consent is not None)
+        )
         self.digest = hashlib.sha256(b"\n".join(sorted(described))).hexdigest()[:16]
 
     def groups_of(self, stream: str) -> list[tuple[int, EventGroup]]:
@@ -208,13 +250,7 @@ class Layout:
         return [one for one in enumerate(self.groups) if one[1].stream == stream]
 
     def reading(self, features: FeatureSet) -> "LayoutRead":
-        """Plan the reads of one decision's features.
-
-        Raises:
-            ConsentNotShared: Some of them need consent.
-        """
-        if features.consents:
-            raise ConsentNotShared(features.consents[0].purpose)
+        """Plan the reads of one decision's features."""
         values = self._plan.placed((slot.view, slot.start) for slot in features.windows)
         return LayoutRead(features, values, self._index, self.groups)
 
@@ -310,8 +346,18 @@ class PreparedRead:
             read.number: array("d", bytes(8 * len(read.group.outputs))) for read, _ in states
         }
 
-    def read(self, row: int, event: Event, out: "array[float]", start: int) -> Unavailable:
+    def read(
+        self,
+        row: int,
+        event: Event,
+        out: "array[float]",
+        start: int,
+        refused: tuple[Consent, ...] = (),
+    ) -> Unavailable:
         """Write the features of one of the requests into `out[start:]`.
+
+        Args:
+            refused: The consents that its entities do not give.
 
         Returns:
             The features that have no value; they are NaN.
@@ -328,7 +374,7 @@ class PreparedRead:
             divisor = rooms[below][one.denominator.output]
             dividend = rooms[above][one.numerator.output]
             out[start + at] = dividend / divisor if divisor else one.default
-        return self._features.complete(event, out, start)
+        return self._features.complete(event, out, start, refused)
 
 
 class _Loaded:

@@ -23,7 +23,15 @@ from kingpost.features.errors import BadPartitions, UnlistedPartition
 from kingpost.features.history import NEVER, History
 from kingpost.journal import Position
 
-__all__ = ["Chain", "Partitions", "ReadVectors", "join_histories", "seen_from"]
+__all__ = [
+    "Chain",
+    "Partitions",
+    "ReadVectors",
+    "join_histories",
+    "last_of_partition",
+    "partition_numbers",
+    "seen_from",
+]
 
 _OFFSET_BITS = 48
 _MOST = 2**14
@@ -69,6 +77,16 @@ class Partitions:
     def sequences(self, partition: str, offsets: Integers) -> Integers:
         """Return the places of many events of one partition."""
         return np.int64(self.number(partition) << _OFFSET_BITS) | offsets
+
+
+def partition_numbers(sequences: Integers) -> Integers:
+    """Return the numbers of the partitions that events came to; 0 for offsets of an only one."""
+    return sequences >> _OFFSET_BITS
+
+
+def last_of_partition(sequences: Integers) -> Integers:
+    """Return the greatest position that there can be in the partitions of some events."""
+    return sequences | ((1 << _OFFSET_BITS) - 1)
 
 
 def join_histories(
@@ -124,7 +142,7 @@ class Chain:
         Args:
             sequences: As `Partitions.sequence` gives them; NEVER stays so.
         """
-        numbers = sequences >> _OFFSET_BITS
+        numbers = partition_numbers(sequences)
         offsets = sequences & ((1 << _OFFSET_BITS) - 1)
         ranks = np.full(len(sequences), NEVER, np.int64)
         for number in range(self.bounds.shape[1]):

@@ -11,10 +11,13 @@ limit, and that is logged; when it cannot be read, the call fails.
 
 import logging
 import struct
+import sys
+from array import array
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 from zlib import crc32
 
 import numpy as np
@@ -45,6 +48,7 @@ _SLOT = struct.Struct("<II")
 _TRIES_AFTER = 100_000
 _TURNS = 256
 _OUT, _HELD, _TOUCHED = 0, 1, 2
+_NONE_OUT: Final = 2**63 - 1
 _log = logging.getLogger(__name__)
 
 
@@ -158,17 +162,20 @@ class MemoryRoom:
         self._free.setdefault(size, []).append(place)
         self._stale[place] = size
 
-    def scrub(self) -> None:
-        """Write over whatever lies in places that are free.
+    def scrub(self, most: int | None = None) -> bool:
+        """Write over whatever lies in places that are free; False when some are left.
+
+        Args:
+            most: How many places are written over; all of them when None.
 
         Raises:
             OSError: The disk refused; the next call tries again.
         """
-        if self._file is None or not self._stale:
-            return
-        for place, size in list(self._stale.items()):
-            self._file.write_at(place, bytes(size))
-            del self._stale[place]
+        if self._file is not None:
+            for place, size in list(islice(self._stale.items(), most)):
+                self._file.write_at(place, bytes(size))
+                del self._stale[place]
+        return not self._stale
 
     def _make(self) -> DiskFile:
         # removed, not cut: a process that still reads the old one keeps it
@@ -212,6 +219,8 @@ class BoundedState:
         self._out: dict[int, int] = {}
         self._events_out = 0
         self._marks = bytearray()
+        self._oldest = array("q")
+        """The time of the oldest event of each key in the file."""
         self._line: deque[int] = deque()
         self._moved_in = False
         self._known_bytes = state.memory()
@@ -279,6 +288,15 @@ class BoundedState:
         self._settle()
         return taken
 
+    def drop(self, t: int, first: int, end: int, /) -> bytes:
+        """Drop all events up to a time of some keys, also in the file, as the kernel does."""
+        for code, time in enumerate(self._oldest[first:end], first):
+            if time <= t:
+                self._drop_out(code, t)
+        empty = array("i", self._state.drop(t, first, end))
+        self._settle()
+        return array("i", [code for code in empty if code not in self._out]).tobytes()
+
     def dump(self) -> tuple[bytes, bytes, bytes, list[bytes]]:
         """Return every event, ordered by code, time and sequence."""
         codes, t, s, values = self._state.dump()
@@ -334,11 +352,34 @@ class BoundedState:
             self._put_back(code, payload)
             raise
         self._events_out += len(t) // 8
+        self._oldest[code] = int.from_bytes(t[:8], sys.byteorder, signed=True)
+
+    def _drop_out(self, code: int, t: int) -> None:
+        """Drop old events of a key in the file."""
+        place = self._out[code]
+        payload = self._room.get(place)
+        columns = self._unpacked(payload)
+        del self._out[code]
+        self._oldest[code] = _NONE_OUT
+        dropped = int(np.searchsorted(columns[0], t, side="right"))
+        rest = b"".join([column[dropped:].tobytes() for column in columns])
+        self._events_out -= dropped
+        if rest:
+            try:
+                self._out[code] = self._room.put(rest)
+                self._oldest[code] = int(columns[0][dropped])
+            except OSError:  # there is no room to keep it in but memory
+                self._events_out -= self._put_back(code, rest)
+                self._line.append(code)
+                self._marks[code] = _HELD
+        self._room.free(place, len(payload))
 
     def _touch(self, code: int) -> None:
         marks = self._marks
         if code >= len(marks):
-            marks.extend(bytes(max(1024, code + 1 - len(marks), len(marks) // 2)))
+            more = max(1024, code + 1 - len(marks), len(marks) // 2)
+            marks.extend(bytes(more))
+            self._oldest.extend(array("q", [_NONE_OUT]) * more)
         mark = marks[code]
         if mark == _TOUCHED:
             return
@@ -353,6 +394,7 @@ class BoundedState:
         payload = self._room.get(place)
         self._events_out -= self._put_back(code, payload)
         del self._out[code]
+        self._oldest[code] = _NONE_OUT
         self._room.free(place, len(payload))
         self._moved_in = True
 

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.contracts import Event
+from kingpost.features.consent import Consent
 from kingpost.features.feature_set import FeatureSet
 from kingpost.journal import Position
 
-__all__ = ["Change", "Changes", "FeatureStore", "Readings", "StoreReader"]
+__all__ = ["Change", "Changes", "FeatureStore", "Forgetting", "Readings", "StoreReader"]
 
 
 class Change(NamedTuple):
@@ -29,6 +30,7 @@ class Change(NamedTuple):
             None for one that comes in.
         erased: Fields that name somebody who was erased since: windows grouped by one of them
             do not take the event.
+        consents: Those that are given for the event: windows that need another do not take it.
     """
 
     stream: str
@@ -36,6 +38,23 @@ class Change(NamedTuple):
     offset: int
     came_at: int | None = None
     erased: frozenset[str] = frozenset()
+    consents: frozenset[Consent] = frozenset()
+
+
+class Forgetting(NamedTuple):
+    """An entity of which windows hold no more what the partition has brought up to here.
+
+    Attributes:
+        offset: Where the journal says so.
+        entity: The field that names it; windows that are not grouped by it stay as they are.
+        key: Its value there, as text.
+        consent: Only windows that need this one, which has ended; None for all windows.
+    """
+
+    offset: int
+    entity: str
+    key: str
+    consent: Consent | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +62,13 @@ class Changes:
     """What a stretch of one partition does to the features of a tenant.
 
     Attributes:
-        changes: By offset. A correction is two changes of one offset: out, then in.
+        changes: By offset. A correction is two changes of one offset: out, then in; what is
+            forgotten at an offset comes after the events of it.
         through: The last offset covered; what lies between changes concerns others.
     """
 
     partition: str
-    changes: Sequence[Change]
+    changes: Sequence[Change | Forgetting]
     through: int
 
 
@@ -84,6 +104,11 @@ class StoreReader(Protocol):
 
 class FeatureStore(Protocol):
     """The events behind the windowed features of one tenant."""
+
+    @property
+    def consents(self) -> tuple[Consent, ...]:
+        """Those that some of the windows need."""
+        ...
 
     def resume(self, partition: str) -> int:
         """Say which offset of a partition was applied last, -1 for none.

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from kingpost.contracts import Event
+from kingpost.core import Clock
+from kingpost.features.consent import Consent
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.errors import ConsentNotShared, StoreNotResumed
+from kingpost.features.feature_reader import FeatureReader
 from kingpost.features.feature_set import FeatureSet
-from kingpost.features.online import FeatureReader, OnlineFeatures
+from kingpost.features.online import OnlineFeatures
 from kingpost.features.read_vectors import Partitions
-from kingpost.features.store import Changes, Readings
+from kingpost.features.store import Changes, Forgetting, Readings
 from kingpost.journal import Position
 
 __all__ = ["MemoryFeatures"]
@@ -28,14 +31,28 @@ class MemoryFeatures:
     Args:
         views: Every group of windowed features that some decision reads.
         partitions: Those whose changes it may be given.
+        clock: Tells how old events are; None lets none go for its age.
     """
 
-    def __init__(self, views: Iterable[WindowFeatures], partitions: Partitions) -> None:
-        self._online = OnlineFeatures(views)
+    def __init__(
+        self,
+        views: Iterable[WindowFeatures],
+        partitions: Partitions,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        views = tuple(views)
+        self._online = OnlineFeatures(views, now_us=None if clock is None else clock.now_us)
+        self._consents = tuple(dict.fromkeys(one.consent for one in views if one.consent))
         self._partitions = partitions
         self._applied: dict[str, int] = {}
         self._resumed: set[str] = set()
         self._at_once = threading.RLock()
+
+    @property
+    def consents(self) -> tuple[Consent, ...]:
+        """Those that some of the windows need."""
+        return self._consents
 
     def resume(self, partition: str) -> int:
         """Say which offset of a partition was applied last, -1 for none."""
@@ -53,7 +70,9 @@ class MemoryFeatures:
             for change in changes.changes:
                 if change.offset <= done:
                     continue
-                if change.came_at is None:
+                if isinstance(change, Forgetting):
+                    self._forget(partition, change)
+                elif change.came_at is None:
                     at = self._partitions.sequence(partition, change.offset)
                     self._online.apply(change.stream, change.event, at, erased=change.erased)
                 else:
@@ -61,6 +80,11 @@ class MemoryFeatures:
                     self._online.retract(change.stream, change.event, at)
             if changes.through > done:
                 self._applied[partition] = changes.through
+
+    def _forget(self, partition: str, one: Forgetting) -> None:
+        first = self._partitions.sequence(partition, 0)
+        end = self._partitions.sequence(partition, one.offset) + 1
+        self._online.forget(one.entity, one.key, consent=one.consent, within=range(first, end))
 
     def reader(self, features: FeatureSet) -> "MemoryReader":
         """Prepare reads of one decision's features.

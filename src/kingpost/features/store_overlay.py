@@ -13,20 +13,23 @@ less than that has lost events, and nothing is read until it has caught up.
 import threading
 from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.contracts import Event
 from kingpost.core import KingpostError
+from kingpost.features.consent import Consent
 from kingpost.features.errors import StoreBehind
 from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.packed_events import LayoutRead, PreparedRead
+from kingpost.features.redis_keys import Packed, PackedChange
 from kingpost.features.redis_link import Applied
-from kingpost.features.store import Change
-from kingpost.features.store_redis import PackedChange, RedisFeatures
+from kingpost.features.store import Change, Forgetting
+from kingpost.features.store_redis import RedisFeatures
 from kingpost.journal import Position
 
 __all__ = ["KEPT_AT_MOST", "OverlaidFeatures", "OverlaidRead", "OverlaidReader"]
@@ -50,8 +53,9 @@ class OverlaidFeatures:
     def __init__(self, store: RedisFeatures, partition: str, since: int, journal: str = "") -> None:
         self.store, self.partition, self._journal = store, partition, journal
         self._since = self._latest = since
-        self._kept: deque[PackedChange] = deque()
+        self._kept: deque[Packed] = deque()
         self._by_key: dict[str, list[PackedChange]] = {}
+        self._forgotten: deque[Forgetting] = deque()
         self._at_once = threading.Lock()
         self._is_resumed = self._is_agreed = False
 
@@ -60,7 +64,7 @@ class OverlaidFeatures:
         """All changes after this offset are kept here."""
         return self._since
 
-    def add(self, change: Change) -> None:
+    def add(self, change: Change | Forgetting) -> None:
         """Keep a change that the journal is about to hold; offsets never descend."""
         packed = self.store.pack(self.partition, change)
         with self._at_once:
@@ -70,7 +74,10 @@ class OverlaidFeatures:
                 return
             for one in packed:
                 self._kept.append(one)
-                self._by_key.setdefault(one.key, []).append(one)
+                if isinstance(one, Forgetting):
+                    self._forgotten.append(one)
+                else:
+                    self._by_key.setdefault(one.key, []).append(one)
 
     def begin_anew(self, since: int) -> None:
         """Forget all changes: the journal ends at `since`, whatever was added."""
@@ -134,7 +141,7 @@ class OverlaidFeatures:
         """Prepare reads of one decision's features."""
         return OverlaidReader(self, features)
 
-    def fetch(self, keys: Sequence[str]) -> tuple[Applied, Mapping[str, Sequence[PackedChange]]]:
+    def fetch(self, keys: Sequence[str]) -> tuple[Applied, "Beyond"]:
         """Read keys from Redis in one round trip, and what is kept here beyond that.
 
         Raises:
@@ -147,28 +154,45 @@ class OverlaidFeatures:
         with self._at_once:  # before Redis is asked: it may be given more meanwhile
             since = self._since
             kept = {key: tuple(self._by_key.get(key, ())) for key in keys}
+            forgotten = tuple(self._forgotten)
         done = self.store.exchange(None, keys)
         found = done.offsets.get(self.partition, -1)
         if found < since:
             raise StoreBehind(self.partition, found, since)
-        beyond = {
+        changes = {
             key: [one for one in changes if one.offset > found] for key, changes in kept.items()
         }
-        return done, beyond
+        return done, Beyond(changes, [one for one in forgotten if one.offset > found])
 
     def _forget(self, since: int) -> None:
         self._kept.clear()
         self._by_key.clear()
+        self._forgotten.clear()
         self._since = since
 
     def _drop_through(self, through: int) -> None:
         while self._kept and self._kept[0].offset <= through:
             one = self._kept.popleft()
+            if isinstance(one, Forgetting):
+                self._forgotten.popleft()
+                continue
             held = self._by_key[one.key]
             del held[0]
             if not held:
                 del self._by_key[one.key]
         self._since = max(self._since, through)
+
+
+class Beyond(NamedTuple):
+    """What is kept here and not in Redis yet.
+
+    Attributes:
+        changes: By key.
+        forgotten: Entities whose events, as Redis still holds them, count no more.
+    """
+
+    changes: Mapping[str, Sequence[PackedChange]]
+    forgotten: Sequence[Forgetting]
 
 
 class OverlaidReader:
@@ -190,7 +214,7 @@ class OverlaidReader:
             StoreUnreachable, StoreUnfit: It does not answer, or refuses.
         """
         store, requests = self._features.store, [event for event, _ in asked]
-        wanted, names = store.keys_of(self._reading.groups, requests)
+        wanted, names = store.keys.wanted(self._reading.groups, requests)
         done, beyond = self._features.fetch(list(wanted))
         held = dict(zip(wanted, done.held, strict=True))
         read = OverlaidRead(
@@ -200,7 +224,8 @@ class OverlaidReader:
             read.place(index, names[index], held, beyond)
         for name, index in wanted.items():
             group = store.layout.groups[index]
-            if len(held[name]) > _LOOKED_AT * group.record_bytes:
+            few = _LOOKED_AT if group.retention_us is None else 0
+            if len(held[name]) > few * group.record_bytes:
                 store.compact(index, name, group.unpack(held[name]))
         return read
 
@@ -220,7 +245,7 @@ class OverlaidRead:
         self._reading, self._times, self._asked = reading, times, asked
         self._offsets = done.offsets
         self._rows: dict[int, list[NDArray[np.int64] | None]] = {}
-        self._refused: dict[int, KingpostError] = {}
+        self._problems: dict[int, KingpostError] = {}
         self._prepared: PreparedRead | None = None
 
     def place(
@@ -228,29 +253,57 @@ class OverlaidRead:
         index: int,
         names: Sequence[str | None],
         held: Mapping[str, bytes],
-        beyond: Mapping[str, Sequence[PackedChange]],
+        beyond: Beyond,
     ) -> None:
         """Put together what each request sees of a group."""
         group = self._store.layout.groups[index]
-        seen: dict[tuple[str, int], NDArray[np.int64]] = {}
+        seen: dict[tuple[str, int, int], NDArray[np.int64]] = {}
         heads = {name: group.head(held[name]) for name in dict.fromkeys(names) if name is not None}
+        forgotten = self._forgotten(beyond, index, heads)
         rows = self._rows[index] = []
         for row, (name, (_, offset)) in enumerate(zip(names, self._asked, strict=True)):
             if name is None:
                 rows.append(None)
                 continue
-            own = [one.record for one in beyond[name] if one.offset <= offset]
-            found = seen.get((name, len(own)))
+            through = max([at for at in forgotten.get(name, ()) if at <= offset], default=-1)
+            own = [one.record for one in beyond.changes[name] if through < one.offset <= offset]
+            found = seen.get((name, len(own), through))
             if found is None:
-                found = seen[name, len(own)] = group.unpack(b"".join([held[name], *own])).rows
+                before = held[name]
+                if through >= 0:
+                    before = group.without(before, self._sequence(0), self._sequence(through))
+                found = seen[name, len(own), through] = group.unpack(b"".join([before, *own])).rows
             rows.append(found)
             try:
                 self._store.check_held(group, heads[name], self._times[row])
             except KingpostError as error:
-                self._refused[row] = error
+                self._problems[row] = error
 
-    def fill(self, row: int, out: "array[float]", start: int) -> Unavailable:
+    def _forgotten(
+        self, beyond: Beyond, index: int, names: Iterable[str]
+    ) -> Mapping[str, Sequence[int]]:
+        """Return the offsets at which what the partition brought of keys was forgotten."""
+        if not beyond.forgotten:
+            return {}
+        return {
+            name: [
+                one.offset
+                for one in beyond.forgotten
+                if self._store.keys.is_forgotten(one, index, name)
+            ]
+            for name in names
+        }
+
+    def _sequence(self, offset: int) -> int:
+        return self._store.partitions.sequence(self._partition, offset)
+
+    def fill(
+        self, row: int, out: "array[float]", start: int, refused: tuple[Consent, ...] = ()
+    ) -> Unavailable:
         """Write the features of one request into `out[start:]`.
+
+        Args:
+            refused: The consents that its entities do not give.
 
         Returns:
             The features that have no value; they are NaN.
@@ -259,12 +312,12 @@ class OverlaidRead:
             FeaturesForgotten: It is so late that what it looks back on is gone.
             Exception: What a function of the user's raises.
         """
-        refused = self._refused.get(row)
-        if refused is not None:
-            raise refused
+        problem = self._problems.get(row)
+        if problem is not None:
+            raise problem
         if self._prepared is None:
             self._prepared = self._reading.prepare(self._times, self._rows)
-        return self._prepared.read(row, self._asked[row][0], out, start)
+        return self._prepared.read(row, self._asked[row][0], out, start, refused)
 
     def position(self, row: int) -> Position:
         """Return what a request's values are as of."""

@@ -9,45 +9,38 @@ What a read is as of comes with it. Should the server hold less than it did befo
 after a restart without its data, calls end with `StoreBehind` and never with wrong values.
 """
 
-import contextlib
 import threading
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.contracts import Event
 from kingpost.core import Clock
+from kingpost.features.consent import Consent
 from kingpost.features.declare import WindowFeatures
 from kingpost.features.errors import (
+    ConsentNotShared,
     FeaturesForgotten,
     StoreBehind,
-    StoreFull,
-    StoreNotResumed,
     StoreUnfit,
-    StoreUnreachable,
 )
 from kingpost.features.feature_set import FeatureSet
 from kingpost.features.packed_events import EventGroup, KeyEvents, Layout
 from kingpost.features.read_vectors import Partitions
-from kingpost.features.redis_link import Applied, Applying, Growth, RedisLink
-from kingpost.features.store import Change, Changes, Readings
+from kingpost.features.redis_keys import Packed, PackedChange, RedisKeys, rewrite_of
+from kingpost.features.redis_link import Applied, RedisLink
+from kingpost.features.redis_writer import RedisWriter
+from kingpost.features.store import Change, Changes, Forgetting, Readings
 from kingpost.features.windows import ALL_TIME_US
 from kingpost.journal import Position
 
-__all__ = ["PackedChange", "RedisFeatures", "RedisReader", "RedisSettings"]
-
-WAITING_AT_MOST = 100_000
-"""Records that wait for a server that is away; with more, `catch_up` is asked for."""
-
-_GROWN = 128
-"""Records of a key from which its growth is looked at, each time it has doubled."""
+__all__ = ["RedisFeatures", "RedisReader", "RedisSettings"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,8 @@ class RedisSettings:
 
     Attributes:
         grace: How far behind a key's latest event a request may be and still be answered;
-            also how long idle keys are kept beyond their windows.
+            also how long idle keys are kept beyond their windows. Less where a stream's
+            retention leaves less beyond its windows.
         prefix: Begins every key's name.
         timeout_s: How long to wait for an answer.
     """
@@ -66,30 +60,14 @@ class RedisSettings:
     timeout_s: float = 1.0
 
 
-class PackedChange(NamedTuple):
-    """A record that goes to one key, and how long the key is kept then; 0 for ever.
+class RedisFeatures:
+    """The windows of one tenant in Redis; made by `open`. Any thread may read and apply.
 
     Attributes:
-        mark: What comes first in a key that is new, since an older one may have expired.
+        layout: The groups of events that are kept.
+        partitions: All whose events are kept.
+        keys: What the tenant's keys are called.
     """
-
-    offset: int
-    key: str
-    record: bytes
-    ttl_ms: int
-    mark: bytes
-
-
-@dataclass
-class _Waiting:
-    """Records of one partition that the server does not surely have."""
-
-    through: int = -1
-    records: list[PackedChange] = field(default_factory=list[PackedChange])
-
-
-class RedisFeatures:
-    """The windows of one tenant in Redis; made by `open`. Any thread may read and apply."""
 
     def __init__(
         self,
@@ -100,16 +78,14 @@ class RedisFeatures:
         settings: RedisSettings,
         clock: Clock,
     ) -> None:
-        self._link, self.layout, self._partitions = link, layout, partitions
+        self._link, self.layout, self.partitions = link, layout, partitions
         self._settings, self._clock, self._now_us = settings, clock, clock.now_us
         self._grace_us = settings.grace // timedelta(microseconds=1)
         # braces keep a tenant's keys on one server of a cluster
         self._tenant_prefix = f"{settings.prefix}:{{{tenant}}}:"
-        self.prefix = f"{self._tenant_prefix}{layout.digest}:"
-        self._meta = f"{self.prefix}applied"
+        self.keys = RedisKeys(f"{self._tenant_prefix}{layout.digest}:", layout)
+        self._writer = RedisWriter(link, self.keys, layout, partitions, self.compact)
         self._began_us = clock.now_us()
-        self._applied: dict[str, int] = {}
-        self._waiting: dict[str, _Waiting] = {}
         self._seen: dict[str, int] = {}
         self._at_once = threading.Lock()
 
@@ -142,10 +118,24 @@ class RedisFeatures:
         store.agree()
         return store
 
+    @staticmethod
+    def examine(url: str, *, timeout_s: float) -> str:
+        """See that a server can keep features; return its address, without a password.
+
+        Raises:
+            ExtraMissing, StoreUnreachable, StoreUnfit: See `open`.
+        """
+        link = RedisLink(url, timeout_s=timeout_s)
+        try:
+            link.check()
+        finally:
+            link.close()
+        return link.where
+
     def of_tenant(self, tenant: str) -> "RedisFeatures":
         """Give another tenant's windows over the same connections; nothing is asked yet."""
         return RedisFeatures(
-            self._link, self.layout, self._partitions, tenant, self._settings, self._clock
+            self._link, self.layout, self.partitions, tenant, self._settings, self._clock
         )
 
     def close(self) -> None:
@@ -160,41 +150,49 @@ class RedisFeatures:
         """
         with self._at_once:
             if other_layouts:
-                return self._link.drop(self._tenant_prefix, keep=self.prefix)
-            self._applied.clear()
-            self._waiting.clear()
+                return self._link.drop(self._tenant_prefix, keep=self.keys.prefix)
+            self._writer.clear()
             self._seen = {}
-            dropped = self._link.drop(self.prefix)
+            dropped = self._link.drop(self.keys.prefix)
         self.agree()
         return dropped
 
     def resume(self, partition: str) -> int:
         """Say which offset of a partition was applied last, -1 for none."""
-        self._partitions.number(partition)
+        self.partitions.number(partition)
         self.agree()  # it may have been emptied, and its facts with it
         with self._at_once:
-            offsets = self._link.exchange(self._meta, None, ()).offsets
-            self._applied[partition] = offsets.get(partition, -1)
-            self._waiting[partition] = _Waiting()
-            self._seen = self._seen | {partition: self._applied[partition]}
-            return self._applied[partition]
+            applied = self._writer.resume(partition)
+            self._seen = self._seen | {partition: applied}
+            return applied
 
     def apply(self, changes: Changes) -> None:
         """Apply changes, all at one moment; those applied before are passed over."""
         self.exchange(changes, ())
 
-    def apply_packed(self, partition: str, packed: Sequence[PackedChange], through: int) -> None:
+    @property
+    def consents(self) -> tuple[Consent, ...]:
+        """Those that some of the windows need."""
+        return self.layout.consents
+
+    def apply_packed(self, partition: str, packed: Sequence[Packed], through: int) -> None:
         """Apply what `pack` gave of the changes up to `through`, as `apply` does."""
         with self._at_once:
-            done = self._apply(self._wait_for(partition, packed, through), partition, ())
+            done = self._writer.write(partition, packed, through)
         self._note(done)
 
     def reader(self, features: FeatureSet) -> "RedisReader":
-        """Prepare reads of one decision's features."""
+        """Prepare reads of one decision's features.
+
+        Raises:
+            ConsentNotShared: Some of them need consent.
+        """
         return RedisReader(self, features, self.layout)
 
-    def pack(self, partition: str, change: Change) -> list[PackedChange]:
+    def pack(self, partition: str, change: Change | Forgetting) -> Sequence[Packed]:
         """Return the records that a change adds, one per group that takes its event."""
+        if isinstance(change, Forgetting):
+            return (change,)
         packed: list[PackedChange] = []
         now = self._now_us()
         for index, group in self.layout.groups_of(change.stream):
@@ -203,56 +201,35 @@ class RedisFeatures:
                 continue
             if not change.erased.isdisjoint(group.keys):
                 continue
+            if group.consent is not None and group.consent not in change.consents:
+                continue
             if change.came_at is None:
-                at = self._partitions.sequence(partition, change.offset)
+                at = self.partitions.sequence(partition, change.offset)
                 record = group.pack(change.event, at)
             else:
-                at = self._partitions.sequence(partition, change.came_at)
+                at = self.partitions.sequence(partition, change.came_at)
                 record = group.pack_end(change.event, at)
             ttl_ms, mark = 0, b""
             if group.reach_us < ALL_TIME_US:
                 ahead = max(0, group.time_of(change.event) - now)
-                kept_us = group.reach_us + self._grace_us
+                kept_us = group.reach_us + group.grace_us(self._grace_us)
                 ttl_ms = (kept_us + ahead) // 1000 + 1
                 if now - self._began_us > kept_us:
                     mark = group.mark(now - kept_us)
-            name = self.key_name(index, key)
+            name = self.keys.name(index, key)
             packed.append(PackedChange(change.offset, name, record, ttl_ms, mark))
         return packed
-
-    def key_name(self, index: int, key: str) -> str:
-        """Return the name under which a group's key is kept."""
-        return f"{self.prefix}{index}:{key}"
-
-    def keys_of(
-        self, groups: Iterable[tuple[int, EventGroup]], requests: Sequence[Event]
-    ) -> tuple[dict[str, int], dict[int, list[str | None]]]:
-        """Return the names of all keys that requests need, with their groups' numbers, and the
-        name of each request's key by group; None for a request without one.
-        """
-        wanted: dict[str, int] = {}
-        asked: dict[int, list[str | None]] = {}
-        for index, group in groups:
-            names = asked[index] = []
-            for event in requests:
-                key = group.key_of(event)
-                name = None if key is None else self.key_name(index, key)
-                if name is not None:
-                    wanted[name] = index
-                names.append(name)
-        return wanted, asked
 
     def exchange(self, changes: Changes | None, keys: Sequence[str]) -> Applied:
         """Apply changes and read keys, with nothing in between."""
         seen = self._seen  # before: another thread may see more while this one asks
         if changes is None:
-            done = self._link.exchange(self._meta, None, keys)
+            done = self._link.exchange(self.keys.meta, None, keys)
         else:
             partition = changes.partition
             packed = [one for change in changes.changes for one in self.pack(partition, change)]
             with self._at_once:
-                waiting = self._wait_for(partition, packed, changes.through)
-                done = self._apply(waiting, partition, keys)
+                done = self._writer.write(partition, packed, changes.through, keys)
         if changes is None or keys:
             # who only writes its own partition can do so while others still bring theirs back
             for name, before in seen.items():
@@ -268,24 +245,24 @@ class RedisFeatures:
         Raises:
             FeaturesForgotten: It is so late.
         """
-        now = self._now_us()
+        now, grace_us = self._now_us(), group.grace_us(self._grace_us)
         if held.low_us is not None and time_us - group.reach_us < held.low_us:
-            latest = held.low_us + group.reach_us + self._grace_us
+            latest = held.low_us + group.reach_us + grace_us
             raise FeaturesForgotten(group.stream, group.key, (latest - time_us) / 1e6)
         if (
             not held.size_bytes
             and group.reach_us < ALL_TIME_US
-            and now - self._began_us > group.reach_us + self._grace_us
-            and time_us < now - self._grace_us
+            and now - self._began_us > group.reach_us + grace_us
+            and time_us < now - grace_us
         ):
             raise FeaturesForgotten(group.stream, group.key, (now - time_us) / 1e6)
 
     def compact(self, index: int, key: str, held: KeyEvents) -> None:
-        """Drop a key's old records when they are many; next time when the server is away."""
-        shorter = self.layout.groups[index].compacted(held, self._grace_us, self._now_us())
+        """Drop a key's old records when they are many, along with the next exchange."""
+        group = self.layout.groups[index]
+        shorter = group.compacted(held, group.grace_us(self._grace_us), self._now_us())
         if shorter is not None:
-            with contextlib.suppress(StoreUnreachable, StoreFull):
-                self._link.compact(key, held.first, held.size_bytes, shorter)
+            self._link.shorten(self.keys.meta, rewrite_of(key, held, shorter))
 
     def agree(self) -> None:
         """Agree with other processes on what is kept, and since when.
@@ -294,19 +271,19 @@ class RedisFeatures:
             StoreUnreachable: The server does not answer.
             StoreUnfit: It numbers partitions otherwise.
         """
-        names = ",".join(self._partitions.names)
-        about = f"{self.prefix}about"
+        names = ",".join(self.partitions.names)
+        about = f"{self.keys.prefix}about"
         agreed = self._link.agree(about, {"partitions": names, "began_us": str(self._now_us())})
         self._began_us = int(agreed["began_us"])
         noted = tuple(agreed["partitions"].split(","))
-        common = min(len(noted), len(self._partitions))
-        if noted[:common] != self._partitions.names[:common]:
+        common = min(len(noted), len(self.partitions))
+        if noted[:common] != self.partitions.names[:common]:
             raise StoreUnfit(
                 self._link.where,
                 f"numbers the partitions {agreed['partitions']}, and this process {names}",
                 "list them in the same order everywhere, new ones at the end",
             )
-        if len(noted) < len(self._partitions):
+        if len(noted) < len(self.partitions):
             self._link.note(about, "partitions", names)
 
     def claim(self, partition: str, journal: str) -> None:
@@ -319,7 +296,7 @@ class RedisFeatures:
             StoreUnfit: Another journal's events are held under that name.
         """
         fact = f"journal:{partition}"
-        found = self._link.agree(f"{self.prefix}about", {fact: journal})[fact]
+        found = self._link.agree(f"{self.keys.prefix}about", {fact: journal})[fact]
         if found != journal:
             raise StoreUnfit(
                 self._link.where,
@@ -334,69 +311,13 @@ class RedisFeatures:
             name: max(offset, latest.get(name, -1)) for name, offset in done.offsets.items()
         }
 
-    def _wait_for(self, partition: str, packed: Sequence[PackedChange], through: int) -> _Waiting:
-        """Put changes behind those that wait already."""
-        waiting = self._waiting.get(partition)
-        if waiting is None or len(waiting.records) >= WAITING_AT_MOST:
-            self._waiting.pop(partition, None)
-            raise StoreNotResumed(partition)
-        done = max(waiting.through, self._applied[partition])
-        waiting.records += [one for one in packed if one.offset > done]
-        waiting.through = max(done, through)
-        return waiting
-
-    def _apply(self, waiting: _Waiting, partition: str, keys: Sequence[str]) -> Applied:
-        """Send what waits; when the server has come further by itself, only the rest."""
-        while True:
-            after = self._applied[partition]
-            applying = None
-            if waiting.through > after:
-                applying = Applying(partition, after, waiting.through, _growths(waiting.records))
-            done = self._link.exchange(self._meta, applying, keys)
-            if done.refused_at is None:
-                break
-            if done.refused_at < after:
-                raise StoreBehind(partition, done.refused_at, after)
-            waiting.records = [one for one in waiting.records if one.offset > done.refused_at]
-            self._applied[partition] = done.refused_at
-        if applying is not None:
-            self._applied[partition] = waiting.through
-            waiting.records = []
-            self._tend(applying, done.sizes)
-        return done
-
-    def _tend(self, applying: Applying, sizes: Sequence[int]) -> None:
-        """Look at keys that have doubled: nobody may ever read them."""
-        for one, size in zip(applying.growths, sizes, strict=True):
-            index = int(one.key[len(self.prefix) :].partition(":")[0])
-            group = self.layout.groups[index]
-            now = size // group.record_bytes
-            before = now - len(one.records) // group.record_bytes
-            if now >= _GROWN and now.bit_length() > before.bit_length():
-                with contextlib.suppress(StoreUnreachable):
-                    self.compact(index, one.key, group.unpack(self._link.fetch(one.key)))
-
-
-def _growths(records: Sequence[PackedChange]) -> list[Growth]:
-    """Put the records of each key together."""
-    by_key: dict[str, list[PackedChange]] = defaultdict(list)
-    for one in records:
-        by_key[one.key].append(one)
-    return [
-        Growth(
-            key,
-            b"".join([one.record for one in parts]),
-            max(one.ttl_ms for one in parts),
-            parts[0].mark,
-        )
-        for key, parts in by_key.items()
-    ]
-
 
 class RedisReader:
     """Reads the features of one decision."""
 
     def __init__(self, store: RedisFeatures, features: FeatureSet, layout: Layout) -> None:
+        if features.consents:
+            raise ConsentNotShared(features.consents[0].purpose)
         self._store, self._layout = store, layout
         self._reading = layout.reading(features)
         self._width = len(features)
@@ -405,7 +326,7 @@ class RedisReader:
     def read(self, requests: Sequence[Event], *, after: Changes | None = None) -> Readings:
         """Read the features of some requests at one moment."""
         times = [self._time(event) for event in requests]
-        wanted, asked = self._store.keys_of(self._reading.groups, requests)
+        wanted, asked = self._store.keys.wanted(self._reading.groups, requests)
         done = self._store.exchange(after, list(wanted))
         held = {
             name: self._layout.groups[index].unpack(records)

@@ -7,13 +7,22 @@ from typing import Final
 from kingpost.core import BadDuration, Place, duration_text, duration_us
 from kingpost.features.errors import WrongFeature
 
-__all__ = ["ALL_TIME_US", "Window", "delay_of", "sliding", "tumbling"]
+__all__ = [
+    "ALL_TIME_US",
+    "Window",
+    "delay_of",
+    "refuse_beyond",
+    "retention_of",
+    "sliding",
+    "tumbling",
+]
 
 ALL_TIME_US: Final = 2**62
 """The length of the window `"all"`: longer than all times there are."""
 
 _LONGEST_TUMBLING_US = 2**53
 _LONGEST_US = 10_000 * 366 * 86_400_000_000
+_SHORTEST_RETENTION_US = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,11 @@ class Window:
     def align_us(self) -> int:
         """What t is first rounded down to; 0 for not at all."""
         return self.length_us if self.is_tumbling else 0
+
+    @property
+    def reach_us(self) -> int:
+        """How far behind t it can look: one that is aligned begins up to its length earlier."""
+        return min(ALL_TIME_US, self.far_us + self.align_us)
 
     @property
     def text(self) -> str:
@@ -98,6 +112,52 @@ def delay_of(delay: str | timedelta | None, place: Place) -> int:
         WrongFeature: It is not a length of time, or a very long one.
     """
     return 0 if delay is None else _length_us(delay, place)
+
+
+def retention_of(retention: str | timedelta | None, place: Place) -> int | None:
+    """Read how long events are held; None for as long as they are not erased.
+
+    Raises:
+        WrongFeature: It is not a length of time, shorter than a second or a very long one.
+    """
+    if retention is None:
+        return None
+    try:
+        found = duration_us(retention)
+    except BadDuration as error:
+        raise WrongFeature(str(error), 'as in `retention="400d"`', place) from error
+    if not _SHORTEST_RETENTION_US <= found <= _LONGEST_US:
+        raise WrongFeature(
+            f"a retention of {retention} is shorter than a second or longer than 10,000 years",
+            'as in `retention="400d"`, or leave it out to hold events without an end',
+            place,
+        )
+    return found
+
+
+def refuse_beyond(
+    retention_us: int | None, windows: tuple[Window, ...], stream: str, place: Place, mend: str
+) -> None:
+    """Refuse windows that look back farther than the events of their stream are held.
+
+    Args:
+        mend: How to write one that does not; `{}` stands for the retention.
+
+    Raises:
+        WrongFeature: One does.
+    """
+    for window in windows:
+        if retention_us is not None and window.reach_us > retention_us:
+            held = duration_text(retention_us)
+            reach = "without an end"
+            if window.reach_us < ALL_TIME_US:
+                reach = f"{duration_text(window.reach_us)}, with its delay and alignment"
+            raise WrongFeature(
+                f"the window {window.text!r} looks back {reach}, and events of {stream!r} are held "
+                f"for {held}",
+                f"{mend.format(held)}, or hold events longer with `retention`",
+                place,
+            )
 
 
 def _length_us(length: str | timedelta, place: Place) -> int:

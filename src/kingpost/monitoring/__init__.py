@@ -10,6 +10,7 @@ from kingpost.monitoring.errors import (
 )
 from kingpost.monitoring.freshness import Freshness, FreshnessWatch
 from kingpost.monitoring.incident import RUNBOOKS, Incident, incident_id
+from kingpost.monitoring.letters import TaskEvent
 from kingpost.monitoring.limits import Limits
 from kingpost.monitoring.live import LIVE_BUCKET_US, LIVE_KEPT_US, LiveBucket
 from kingpost.monitoring.notify import AlertSettings, Notifier
@@ -73,6 +74,7 @@ __all__ = [
     "SqliteMonitors",
     "StageName",
     "Summary",
+    "TaskEvent",
     "Watch",
     "Window",
     "build_profile",

@@ -1,4 +1,4 @@
-"""Where an incident can be told: a webhook, a mail server.
+"""Where people can be told something: a webhook, a mail server.
 
 The rule: what cannot be used is said when the channel is made, not when the first alert
 is due; a password never goes over a wire in the clear, but to this very machine.
@@ -12,8 +12,7 @@ from typing import Protocol
 from kingpost.calls import BadWebhookSecret, WebhookFailed, WebhookSender
 from kingpost.core import Clock
 from kingpost.monitoring.errors import BadAlertSetting
-from kingpost.monitoring.incident import Incident
-from kingpost.monitoring.letters import incident_document, incident_mail
+from kingpost.monitoring.letters import Letter, mail_of
 
 __all__ = ["Channel", "NotDelivered", "SmtpChannel", "WebhookChannel"]
 
@@ -35,15 +34,15 @@ class NotDelivered(Exception):
 
 
 class Channel(Protocol):
-    """Tells somebody of incidents."""
+    """Tells somebody."""
 
     @property
     def name(self) -> str:
         """What logs call it."""
         ...
 
-    def send(self, incident: Incident) -> None:
-        """Tell of an incident once.
+    def send(self, letter: Letter) -> None:
+        """Tell it once.
 
         Raises:
             NotDelivered: It did not get through.
@@ -52,7 +51,7 @@ class Channel(Protocol):
 
 
 class WebhookChannel:
-    """Posts incidents to an address.
+    """Posts letters to an address.
 
     Raises:
         BadAlertSetting: The secret cannot be used.
@@ -60,24 +59,23 @@ class WebhookChannel:
 
     name = "webhook"
 
-    def __init__(self, url: str, secret: str, public_url: str, clock: Clock) -> None:
+    def __init__(self, url: str, secret: str, clock: Clock) -> None:
         try:
             self._sender = WebhookSender(url, secret)
         except BadWebhookSecret as error:
             raise BadAlertSetting("alert_webhook_secret", str(error)) from error
-        self._public_url, self._clock = public_url, clock
+        self._clock = clock
 
-    def send(self, incident: Incident) -> None:
-        body = incident_document(incident, self._public_url)
+    def send(self, letter: Letter) -> None:
         try:
-            self._sender.send(f"incident.opened:{incident.id}", body, self._clock.now_us() // 10**6)
+            self._sender.send(letter.key, letter.document, self._clock.now_us() // 10**6)
         except WebhookFailed as failure:
             again = self._sender.may_try_again(failure)
             raise NotDelivered(failure.reason, may_try_again=again) from None
 
 
 class SmtpChannel:
-    """Mails incidents.
+    """Mails letters.
 
     Args:
         server: Host and port, as `mail.example:587`; port 465 speaks TLS from the start.
@@ -95,7 +93,6 @@ class SmtpChannel:
         password: str,
         sender: str,
         to: str,
-        public_url: str,
         clock: Clock,
     ) -> None:
         host, _, port = server.rpartition(":")
@@ -108,16 +105,10 @@ class SmtpChannel:
         if not addresses:
             raise BadAlertSetting("alert_to", "expected addresses, separated by commas")
         self._to = tuple(_checked("alert_to", one) for one in addresses)
-        self._public_url, self._clock = public_url, clock
+        self._clock = clock
 
-    def send(self, incident: Incident) -> None:
-        mail = incident_mail(
-            incident,
-            self._public_url,
-            sender=self._sender,
-            to=self._to,
-            now_us=self._clock.now_us(),
-        )
+    def send(self, letter: Letter) -> None:
+        mail = mail_of(letter, sender=self._sender, to=self._to, now_us=self._clock.now_us())
         try:
             with self._connected() as connection:
                 connection.send_message(mail)

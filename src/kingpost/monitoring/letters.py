@@ -1,22 +1,51 @@
-"""An incident as others read it: as JSON for a webhook, as a mail for people."""
+"""What channels tell, as others read it: as JSON for a webhook, as a mail for people."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
+from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
 from kingpost.contracts import Instant
 from kingpost.monitoring.incident import Incident
+from kingpost.tasks import Task
 
-__all__ = ["incident_document", "incident_mail"]
+__all__ = ["Letter", "TaskEvent", "incident_letter", "mail_of", "task_letter"]
+
+TaskEvent = Literal["reminded", "escalated"]
+"""What happened to a task that people are told of."""
+
+_WORDS: dict[TaskEvent, str] = {"reminded": "still waits", "escalated": "was not answered in time"}
 
 
-def incident_document(incident: Incident, public_url: str) -> bytes:
-    """Write what a webhook sends; `text` is what chat services show."""
-    url = _url(incident, public_url)
-    return msgspec.json.encode(
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One thing to tell.
+
+    Attributes:
+        id: Tells it apart from others, in a mail; sent twice, it is the same.
+        key: The same for a webhook.
+        about: The id of the incident or the task, for logs.
+        document: What a webhook sends.
+        subject, lines: What a mail says.
+    """
+
+    id: str
+    key: str
+    about: str
+    document: bytes
+    subject: str
+    lines: tuple[str, ...]
+
+
+def incident_letter(incident: Incident, public_url: str) -> Letter:
+    """Write that an incident was opened; `text` is what chat services show."""
+    url = _url(public_url, "incidents", incident.id)
+    document = msgspec.json.encode(
         {
             "type": "incident.opened",
             "timestamp": _time(incident.opened_us),
@@ -42,35 +71,79 @@ def incident_document(incident: Incident, public_url: str) -> bytes:
             },
         }
     )
+    about = "About" if incident.kind == "stale" else "Decision"
+    since, found = _time(incident.breach_since_us), _time(incident.opened_us)
+    return Letter(
+        id=incident.id,
+        key=f"incident.opened:{incident.id}",
+        about=incident.id,
+        document=document,
+        subject=f"{incident.decision}: {incident.title}",
+        lines=(
+            incident.title,
+            "",
+            *incident.facts,
+            "",
+            f"{about}: {incident.decision}, tenant {incident.tenant}",
+            f"Since: {since}, found {found} (event time)",
+            f"What to do: {incident.runbook}",
+            *([f"Look at it: {url}"] if url else []),
+        ),
+    )
 
 
-def incident_mail(
-    incident: Incident, public_url: str, *, sender: str, to: tuple[str, ...], now_us: int
-) -> EmailMessage:
+def task_letter(task: Task, event: TaskEvent, now_us: int, public_url: str) -> Letter:
+    """Write that a task waits: its queue, its title and when it is due, not what it is about."""
+    identifier = quote(task.id, safe="")  # in headers as well, which take ASCII alone
+    url = _url(public_url, "inbox", identifier)
+    due = None if task.due_us is None else _time(task.due_us)
+    said = f"{task.queue}: {task.title} {_WORDS[event]}"
+    document = msgspec.json.encode(
+        {
+            "type": f"task.{event}",
+            "timestamp": _time(now_us),
+            "text": f"{said}{f', due {due}' if due else ''}{f' {url}' if url else ''}",
+            "data": {
+                "id": task.id,
+                "tenant": task.tenant,
+                "kind": task.kind,
+                "queue": task.queue,
+                "title": task.title,
+                "due": due,
+                "url": url,
+            },
+        }
+    )
+    return Letter(
+        id=f"{event}-{identifier}",
+        key=f"task.{event}:{identifier}",
+        about=task.id,
+        document=document,
+        subject=said,
+        lines=(
+            said,
+            "",
+            f"Queue: {task.queue}, tenant {task.tenant}",
+            *([f"Due: {due}"] if due else []),
+            *([f"Answer it: {url}"] if url else []),
+        ),
+    )
+
+
+def mail_of(letter: Letter, *, sender: str, to: tuple[str, ...], now_us: int) -> EmailMessage:
     """Write a mail; sent twice, it is the same mail by its id."""
     mail = EmailMessage()
-    mail["Subject"] = _one_line(f"[Kingpost] {incident.decision}: {incident.title}")
+    mail["Subject"] = _one_line(f"[Kingpost] {letter.subject}")
     mail["From"] = Address(addr_spec=sender)
     mail["To"] = [Address(addr_spec=one) for one in to]
     mail["Date"] = format_datetime(datetime.fromtimestamp(now_us / 1e6, UTC))
-    mail["Message-ID"] = f"<{incident.id}@kingpost>"
-    url = _url(incident, public_url)
-    lines = [
-        incident.title,
-        "",
-        *incident.facts,
-        "",
-        f"{'About' if incident.kind == 'stale' else 'Decision'}: {incident.decision}, tenant {incident.tenant}",
-        f"Since: {_time(incident.breach_since_us)}, found {_time(incident.opened_us)} (event time)",
-        f"What to do: {incident.runbook}",
-        *([f"Look at it: {url}"] if url else []),
-    ]
-    mail.set_content("\n".join(lines) + "\n")
+    mail["Message-ID"] = f"<{letter.id}@kingpost>"
+    mail.set_content("\n".join(letter.lines) + "\n")
     return mail
 
 
-def _url(incident: Incident, public_url: str) -> str | None:
-    return f"{public_url.rstrip('/')}/incidents/{incident.id}" if public_url else None
+def _url(public_url: str, section: str, identifier: str) -> str | None:
+    return f"{public_url.rstrip('/')}/{section}/{identifier}" if public_url else None
 
 
 def _time(time_us: int) -> str:

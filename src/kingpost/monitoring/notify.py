@@ -1,8 +1,8 @@
-"""Telling people of incidents, without keeping the observer waiting.
+"""Telling people of incidents and of tasks that wait, without keeping the observer waiting.
 
-The rule: an incident is logged at once, and each channel tells of it in a thread of its
+The rule: what is told is logged at once, and each channel tells of it in a thread of its
 own, so that one that hangs holds up no other. What does not get through is tried again for
-some minutes, then dropped with a log line: the incident itself is kept, and its task waits
+some minutes, then dropped with a log line: the incident itself is kept, and the task waits
 in the inbox. No log line holds an address or a secret.
 """
 
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from kingpost.core import Clock, SystemClock
 from kingpost.monitoring.channels import Channel, NotDelivered, SmtpChannel, WebhookChannel
 from kingpost.monitoring.incident import Incident
+from kingpost.monitoring.letters import Letter, TaskEvent, incident_letter, task_letter
+from kingpost.tasks import Task
 
 __all__ = ["AlertSettings", "Notifier"]
 
@@ -39,7 +41,7 @@ class AlertSettings:
 
 
 class Notifier:
-    """Tells every channel of incidents.
+    """Tells every channel of incidents and tasks.
 
     Args:
         backoff_s: Waits before each further attempt.
@@ -55,14 +57,11 @@ class Notifier:
         clock: Clock | None = None,
         backoff_s: Sequence[float] = _BACKOFF_S,
     ) -> None:
-        clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
+        self._public_url = settings.public_url
         channels: list[Channel] = []
         if settings.webhook:
-            channels.append(
-                WebhookChannel(
-                    settings.webhook, settings.webhook_secret, settings.public_url, clock
-                )
-            )
+            channels.append(WebhookChannel(settings.webhook, settings.webhook_secret, clock))
         if settings.smtp:
             channels.append(
                 SmtpChannel(
@@ -71,7 +70,6 @@ class Notifier:
                     settings.smtp_password,
                     settings.sender,
                     settings.to,
-                    settings.public_url,
                     clock,
                 )
             )
@@ -90,8 +88,25 @@ class Notifier:
                 "opened_us": incident.opened_us,
             },
         )
+        self._put(incident_letter(incident, self._public_url))
+
+    def tell_of_task(self, task: Task, event: TaskEvent) -> None:
+        """Log that a task waits, and queue that for every channel; never waits."""
+        _log.warning(
+            f"task_{event}",
+            extra={
+                "task": task.id,
+                "tenant": task.tenant,
+                "kind": task.kind,
+                "queue": task.queue,
+                "due_us": task.due_us,
+            },
+        )
+        self._put(task_letter(task, event, self._clock.now_us(), self._public_url))
+
+    def _put(self, letter: Letter) -> None:
         for courier in self._couriers:
-            courier.put(incident)
+            courier.put(letter)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Let the channels send what is queued, for so long in all, and end.
@@ -110,7 +125,7 @@ class _Courier:
 
     def __init__(self, channel: Channel, backoff_s: tuple[float, ...]) -> None:
         self._channel, self._backoff_s = channel, backoff_s
-        self._waiting: deque[Incident] = deque()
+        self._waiting: deque[Letter] = deque()
         self._changed = threading.Condition()
         self._is_finishing = False
         self._stop = threading.Event()
@@ -119,11 +134,11 @@ class _Courier:
         )
         self._thread.start()
 
-    def put(self, incident: Incident) -> None:
+    def put(self, letter: Letter) -> None:
         with self._changed:
             if len(self._waiting) >= _MOST_WAITING:
                 self._dropped(self._waiting.popleft(), "too many are waiting")
-            self._waiting.append(incident)
+            self._waiting.append(letter)
             self._changed.notify()
 
     def finish(self) -> None:
@@ -145,35 +160,35 @@ class _Courier:
                     if self._is_finishing:
                         return
                     self._changed.wait()
-                incident = self._waiting.popleft()
+                letter = self._waiting.popleft()
             try:
-                self._deliver(incident)
+                self._deliver(letter)
             except Exception as error:  # noqa: BLE001  a thread's boundary
-                self._dropped(incident, type(error).__name__)
+                self._dropped(letter, type(error).__name__)
 
-    def _deliver(self, incident: Incident) -> None:
+    def _deliver(self, letter: Letter) -> None:
         for wait_s in (*self._backoff_s, None):
             try:
-                self._channel.send(incident)
+                self._channel.send(letter)
             except NotDelivered as failure:
                 if wait_s is None or not failure.may_try_again:
-                    self._dropped(incident, failure.reason)
+                    self._dropped(letter, failure.reason)
                     return
                 _log.info(
                     "alert_retried",
                     extra={"channel": self._channel.name, "reason": failure.reason},
                 )
                 if self._stop.wait(wait_s):
-                    self._dropped(incident, failure.reason)
+                    self._dropped(letter, failure.reason)
                     return
             else:
                 _log.info(
-                    "alert_sent", extra={"channel": self._channel.name, "incident": incident.id}
+                    "alert_sent", extra={"channel": self._channel.name, "about": letter.about}
                 )
                 return
 
-    def _dropped(self, incident: Incident, reason: str) -> None:
+    def _dropped(self, letter: Letter, reason: str) -> None:
         _log.error(
             "alert_dropped",
-            extra={"channel": self._channel.name, "incident": incident.id, "reason": reason},
+            extra={"channel": self._channel.name, "about": letter.about, "reason": reason},
         )

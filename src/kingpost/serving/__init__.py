@@ -27,9 +27,11 @@ from kingpost.serving.errors import (
     PortInUse,
     RecordNotFound,
     RequestHeadTooLarge,
+    RequestTooLate,
     RouteNotFound,
     StreamNotFound,
     TooManyEvents,
+    UnknownWorkflow,
     UnsupportedMediaType,
     WrongTaskKind,
 )
@@ -51,6 +53,17 @@ from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSou
 from kingpost.serving.server import serve
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
+from kingpost.serving.workflow_desk import StartAsked, WorkflowDesk, next_runs, run_query
+from kingpost.serving.workflow_input import read_input
+from kingpost.serving.workflow_values import ValueDocument, shown_input, shown_value
+from kingpost.serving.workflow_waits import (
+    Told,
+    Wait,
+    WaitKind,
+    WorkflowState,
+    told_steps,
+    waits_of,
+)
 
 __all__ = [
     "LONGEST_REASON",
@@ -93,14 +106,23 @@ __all__ = [
     "Problem",
     "RecordNotFound",
     "RequestHeadTooLarge",
+    "RequestTooLate",
     "ReviewDesk",
     "ReviewSources",
     "RouteNotFound",
     "ServingApp",
     "ServingSettings",
+    "StartAsked",
     "StreamNotFound",
+    "Told",
     "TooManyEvents",
+    "UnknownWorkflow",
     "UnsupportedMediaType",
+    "ValueDocument",
+    "Wait",
+    "WaitKind",
+    "WorkflowDesk",
+    "WorkflowState",
     "WrongTaskKind",
     "build_app",
     "describe_api",
@@ -108,11 +130,18 @@ __all__ = [
     "drift_of",
     "feature_document",
     "feature_line",
+    "next_runs",
     "queues_for",
+    "read_input",
     "render_answer",
     "render_record",
+    "run_query",
     "serve",
+    "shown_input",
+    "shown_value",
     "statistics_of",
     "task_of_incident",
     "task_of_review",
+    "told_steps",
+    "waits_of",
 ]

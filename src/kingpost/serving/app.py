@@ -8,7 +8,8 @@ it is closed.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -18,6 +19,7 @@ from kingpost.decisions import Engine
 from kingpost.serving.control_plane import TRACE_ID, FeatureNames, control_plane
 from kingpost.serving.decision_route import DecisionRoute
 from kingpost.serving.events_route import EventsRoute
+from kingpost.serving.fast_lane import FastRoute
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.metrics import Metrics
@@ -25,6 +27,11 @@ from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
+from kingpost.serving.workflow_counts import WorkflowCounts
+from kingpost.serving.workflow_desk import WorkflowDesk
+
+if TYPE_CHECKING:
+    from kingpost.workflows import Workflows
 
 __all__ = ["ServingApp", "build_app"]
 
@@ -38,6 +45,7 @@ class ServingApp:
     Attributes:
         engine: What it serves.
         desk: What people may do; None without sources.
+        workflows: What may be done with workflows; None where there are none.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class ServingApp:
         clock: Clock,
         feature_names: FeatureNames,
         sources: ReviewSources | None,
+        workflows: "Workflows | None",
     ) -> None:
         self.metrics = Metrics(engine.served)
         self.engine = engine
@@ -61,6 +70,9 @@ class ServingApp:
             engine.application.streams, self._shell, bodies, self.metrics, settings
         )
         self.desk = None if sources is None else ReviewDesk(self._shell, sources, clock)
+        self.workflows = None if workflows is None else WorkflowDesk(workflows, clock)
+        if self.workflows is not None:
+            self.metrics.watch_workflows(WorkflowCounts(self.workflows.counts, clock))
         self._control = control_plane(
             self._shell,
             keys,
@@ -69,6 +81,7 @@ class ServingApp:
             self.metrics,
             feature_names,
             self.desk,
+            self.workflows,
             bodies,
             clock,
         )
@@ -79,6 +92,11 @@ class ServingApp:
             )
             for name, served in engine.served.items()
         }
+
+    @property
+    def fast_routes(self) -> Mapping[bytes, FastRoute]:
+        """What a server of ours may answer without ASGI, by path."""
+        return {path.encode(): route for path, route in self._decisions.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the application."""
@@ -108,6 +126,8 @@ class ServingApp:
     def close(self) -> None:
         """Close the engine: what was handed over becomes durable; closing twice is fine."""
         self.engine.close()
+        if self.workflows is not None:
+            self.workflows.close()
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
@@ -141,6 +161,7 @@ def build_app(
     *,
     feature_names: FeatureNames | None = None,
     sources: ReviewSources | None = None,
+    workflows: "Workflows | None" = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -149,6 +170,8 @@ def build_app(
             made; without it only those of the bundles that run now are known.
         sources: The inbox, the search and the monitors; without them their routes answer
             that they are not configured, and records stand without reviews and labels.
+        workflows: Those of all tenants, closed with the engine; without them their routes
+            answer that they are not configured.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -157,4 +180,4 @@ def build_app(
             return served.decision.features.names
         return None if feature_names is None else feature_names(decision, bundle)
 
-    return ServingApp(engine, keys, settings, clock, names_of, sources)
+    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows)

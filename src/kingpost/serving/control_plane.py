@@ -33,6 +33,8 @@ from kingpost.serving.rendering import render_record
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_routes import ReviewRoutes
 from kingpost.serving.shell import Shell
+from kingpost.serving.workflow_desk import WorkflowDesk
+from kingpost.serving.workflow_routes import WorkflowRoutes
 
 __all__ = ["TRACE_ID", "FeatureNames", "control_plane"]
 
@@ -67,6 +69,7 @@ def control_plane(
     metrics: Metrics,
     feature_names: FeatureNames,
     desk: ReviewDesk | None,
+    workflows: WorkflowDesk | None,
     bodies: BodyReader,
     clock: Clock,
 ) -> FastAPI:
@@ -113,6 +116,7 @@ def control_plane(
     review.add_to(api)
     sources = None if desk is None else desk.sources
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
+    WorkflowRoutes(workflows, let_in, bodies, clock).add_to(api)
 
     @api.get("/v1/records/{identifier}")
     async def read_record(request: Request, identifier: str) -> Response:
@@ -132,6 +136,7 @@ def control_plane(
     @api.get("/metrics")
     async def scrape(request: Request) -> Response:
         let_in(request).require("metrics")
+        await metrics.prepare()
         return _response(
             HttpAnswer(200, ((b"content-type", MEDIA_TYPE.encode()),), metrics.render())
         )

@@ -65,10 +65,14 @@ class ErasedDocument(ErasureDocument):
     """An erasure that was just done.
 
     Attributes:
-        forgotten: How many keys of windows and consents were dropped from memory.
+        forgotten: How many keys of windows and consents were dropped from memory; those in a
+            shared store follow at once.
+        other_partitions: Those of the servers that share the store: each erases what came to
+            its own partition, so ask them too.
     """
 
     forgotten: int
+    other_partitions: list[str]
 
 
 class ErasuresDocument(msgspec.Struct):
@@ -108,7 +112,8 @@ class ErasureRoutes:
         erasure, forgotten = await self._shell.erase(
             principal.tenant, asked.entity, asked.key, by=principal.id, reason=asked.reason
         )
-        return _response(ErasedDocument(*self._fields(erasure), forgotten))
+        others = list(self._shell.engine.other_partitions)
+        return _response(ErasedDocument(*self._fields(erasure), forgotten, others))
 
     def _list(self, tenant: str) -> Response:
         erasures = self._shell.engine.erasures(tenant)

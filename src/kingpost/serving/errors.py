@@ -27,9 +27,11 @@ __all__ = [
     "PortInUse",
     "RecordNotFound",
     "RequestHeadTooLarge",
+    "RequestTooLate",
     "RouteNotFound",
     "StreamNotFound",
     "TooManyEvents",
+    "UnknownWorkflow",
     "UnsupportedMediaType",
     "WrongTaskKind",
 ]
@@ -187,6 +189,20 @@ class FeatureNotFound(KingpostError):
         return "there is no feature of this name; GET /v1/features lists them"
 
 
+class UnknownWorkflow(KingpostError):
+    """A workflow that the application does not declare."""
+
+    code = "workflow_unknown"
+
+    def __init__(self, declared: tuple[str, ...]) -> None:
+        super().__init__(declared)
+        self.declared = declared
+
+    def __str__(self) -> str:
+        names = ", ".join(self.declared) or "none"
+        return f"the application declares no workflow of this name; it declares {names}"
+
+
 class WrongTaskKind(KingpostError):
     """A task that cannot be answered in this way."""
 
@@ -198,8 +214,10 @@ class WrongTaskKind(KingpostError):
 
     def __str__(self) -> str:
         if self.kind == "incident":
-            return "this task is an incident; it is acknowledged, not approved or overridden"
-        return "this task is a review; it is approved or overridden, not acknowledged"
+            return "this task is an incident; it is acknowledged, and nothing else"
+        if self.kind == "approval":
+            return "this task is an approval; it is approved, rejected or modified"
+        return "this task is a review; it is approved or overridden"
 
 
 class BadReason(KingpostError):
@@ -348,6 +366,23 @@ class FeaturesUnavailable(KingpostError):
         return (
             f"the features could not be read ({self.reason}), so nothing was decided, and that is "
             "on record; send the request again"
+        )
+
+
+class RequestTooLate(KingpostError):
+    """No answer could be given, because the request looks back to events no longer held."""
+
+    code = "request_too_late"
+
+    def __init__(self, record: str) -> None:
+        super().__init__(record)
+        self.record = record
+
+    def __str__(self) -> str:
+        return (
+            "the request lies so far back that events it looks back on are no longer held, so "
+            "nothing was decided, and that is on record; sent again it fails again: send requests "
+            "as they happen, or declare a longer `retention` for the stream"
         )
 
 

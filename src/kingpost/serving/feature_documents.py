@@ -68,6 +68,7 @@ class FeatureLineDocument(msgspec.Struct):
         version: SHA-256 over all that the value depends on.
         exact: The value has no error of a sketch and does not depend on the order of events.
         default: The value of an empty window; null for what is missing without one.
+        retention: How long windows hold events of the stream; empty where they hold all.
         purposes: What must be consented to, else there is no value.
         drift: What the monitors say, per decision; one that is not judged is not there.
         earlier_versions: Versions of this name beside this one.
@@ -82,6 +83,7 @@ class FeatureLineDocument(msgspec.Struct):
     key: tuple[str, ...]
     window: str
     delay: str
+    retention: str
     aggregate: str
     field: str
     exact: bool
@@ -177,6 +179,7 @@ def feature_line(one: DeclaredFeature, drift: Mapping[str, DriftState]) -> Featu
         key=entry.key,
         window=entry.window,
         delay=entry.delay,
+        retention=entry.retention,
         aggregate=entry.aggregate,
         field=entry.field,
         exact=entry.is_exact,

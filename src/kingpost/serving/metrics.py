@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from kingpost.core import KingpostError
 from kingpost.decisions import ServedDecision
 from kingpost.records import DecisionRecord
+from kingpost.serving.workflow_counts import WorkflowCounts
 
 __all__ = ["MEDIA_TYPE", "DecisionMetrics", "Histogram", "Metrics"]
 
@@ -112,6 +113,7 @@ class Metrics(Collector):
         self._events_held: Callable[[], Mapping[str, int]] = dict
         self._failure: Callable[[], KingpostError | None] = lambda: None
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
+        self._workflows: WorkflowCounts | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -126,6 +128,15 @@ class Metrics(Collector):
         """Say where to ask for what is known elsewhere, at each scrape."""
         self._events_held, self._failure = events_held, failure
         self._features_problem = features_problem
+
+    def watch_workflows(self, counts: WorkflowCounts) -> None:
+        """Say where to ask how many workflows there are."""
+        self._workflows = counts
+
+    async def prepare(self) -> None:
+        """Ask for what takes a database, before a scrape."""
+        if self._workflows is not None:
+            await self._workflows.refresh()
 
     def count_events(self, stream: str, verdict: str, number: int) -> None:
         """Count events that came without a request for a decision."""
@@ -144,6 +155,8 @@ class Metrics(Collector):
         """Yield every metric family, as the registry asks for them."""
         yield from self._collect_decisions()
         yield from self._collect_server()
+        if self._workflows is not None:
+            yield self._collect_workflows(self._workflows)
 
     def _collect_decisions(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -211,6 +224,16 @@ class Metrics(Collector):
             "1 while the online store cannot give features",
             0 if self._features_problem() is None else 1,
         )
+
+    def _collect_workflows(self, counts: WorkflowCounts) -> Metric:
+        active = GaugeMetricFamily(
+            "kingpost_workflows",
+            "Workflows that have not ended, over all tenants",
+            labels=("workflow", "state"),
+        )
+        for key, number in counts.latest.items():
+            active.add_metric(key, number)
+        return active
 
 
 def _add(family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram) -> None:

@@ -28,6 +28,7 @@ from kingpost.monitoring import (
     MONITOR_MIGRATIONS,
     Incident,
     MonitorStoreFailed,
+    TaskEvent,
     Watch,
 )
 from kingpost.records import (
@@ -51,7 +52,7 @@ from kingpost.serving.observer_store import (
 )
 from kingpost.serving.tasks_of import task_of_incident
 from kingpost.storage import StorageBusy, StorageFailed, StorageFull, make_anew, transaction
-from kingpost.tasks import TaskStore, TaskStoreFailed
+from kingpost.tasks import Task, TaskStore, TaskStoreFailed
 
 __all__ = ["OBSERVED_MIGRATIONS", "Observed", "Observer"]
 
@@ -121,6 +122,9 @@ class Observer:
         connection: To `observed.sqlite`, its tables at the format of `OBSERVED_MIGRATIONS`.
         on_incident: Told of each incident that was opened now; must not wait.
         freshness: Looks after sources that may become stale, now and then.
+        on_task: Told of each task that somebody should be reminded of, and of each approval
+            that moved to another queue, once; must not wait. After a crash in between it is
+            not told again.
         step_size: About how many records or labels make a step.
 
     Attributes:
@@ -140,6 +144,7 @@ class Observer:
         clock: Clock,
         on_incident: Callable[[Incident], None],
         freshness: LooksAfterFreshness | None = None,
+        on_task: Callable[[Task, TaskEvent], None] | None = None,
         step_size: int = STEP_SIZE,
     ) -> None:
         self.observed = Observed()
@@ -148,6 +153,7 @@ class Observer:
         self._connection, self._disk, self._clock = connection, disk, clock
         self._on_incident, self._step_size = on_incident, step_size
         self._freshness, self._looked_us = freshness, 0
+        self._on_task = on_task
         self._store = ObserverStore(connection)
         self._progress: Progress | None = None
         self._scan: Scan | None = None
@@ -169,7 +175,7 @@ class Observer:
                 read on.
         """
         self._pass_on()
-        self._tasks.escalate(self._clock.now_us())
+        self._look_after_tasks()
         with self._all_or_nothing(), _uncollected():
             gathered, commits, last = self._gather()
             if last is not None:
@@ -290,6 +296,18 @@ class Observer:
         self._looked_us = now_us
         self.observed.incidents += opened
         return True
+
+    def _look_after_tasks(self) -> None:
+        """Move tasks that are late, and remind of those that wait."""
+        now_us, tell = self._clock.now_us(), self._on_task
+        moved, due = self._tasks.escalate(now_us), self._tasks.remind(now_us)
+        if tell is None:
+            return
+        for task in moved:
+            if task.kind == "approval":
+                tell(task, "escalated")
+        for task in due:
+            tell(task, "reminded")
 
     def _pass_on(self) -> None:
         """Give others what they are owed."""

@@ -21,6 +21,7 @@ from kingpost.serving.health import HealthDocument
 from kingpost.serving.openapi_erasures import ERASURE_OPERATIONS
 from kingpost.serving.openapi_features import FEATURE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
+from kingpost.serving.openapi_workflows import WORKFLOW_DOCUMENTS, WORKFLOW_OPERATIONS
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
 from kingpost.serving.rendering import AnswerDocument, RecordDocument
 
@@ -56,6 +57,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         *(one.answer for one in FEATURE_OPERATIONS),
         *(one.answer for one in ERASURE_OPERATIONS),
         EraseDocument,
+        *WORKFLOW_DOCUMENTS,
     )
     _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
     contracts = application.streams.values()
@@ -144,6 +146,7 @@ def _decide(served: ServedDecision) -> Json:
             "event_conflict",
             "idempotency_key_reused",
             "decision_failed",
+            "request_too_late",
             "overloaded",
         ),
         tag="decisions",
@@ -233,16 +236,28 @@ def _record() -> Json:
 
 def _described_paths() -> dict[str, Json]:
     paths: dict[str, Json] = {}
-    for one in (*REVIEW_OPERATIONS, *FEATURE_OPERATIONS, *ERASURE_OPERATIONS):
+    operations = (
+        *REVIEW_OPERATIONS,
+        *FEATURE_OPERATIONS,
+        *ERASURE_OPERATIONS,
+        *WORKFLOW_OPERATIONS,
+    )
+    for one in operations:
         paths.setdefault(one.path, {})[one.method] = _described(one)
     return paths
 
 
 def _described(one: Described) -> Json:
     operation = _operation(
-        one.summary, one.answer.__name__, codes=(*_ALWAYS, *one.codes), tag=one.tag
+        one.summary,
+        one.answer.__name__,
+        codes=(*_ALWAYS, *one.codes),
+        tag=one.tag,
+        status=one.status,
     )
     parameters = [*_path_parameters(one.path), *_query_parameters(one.query)]
+    if one.is_keyed:
+        parameters.append(_key_header())
     if parameters:
         operation["parameters"] = parameters
     if one.body is not None:
@@ -289,7 +304,13 @@ def _get(summary: str, document: str, *, codes: Sequence[str] = (), tag: str) ->
 
 
 def _operation(
-    summary: str, document: str, *, codes: Sequence[str], tag: str, example: object = None
+    summary: str,
+    document: str,
+    *,
+    codes: Sequence[str],
+    tag: str,
+    example: object = None,
+    status: int = 200,
 ) -> Json:
     content: Json = {"schema": {"$ref": _REF.format(name=document)}}
     if example is not None:
@@ -299,7 +320,10 @@ def _operation(
         "tags": [tag],
         "security": [{"api_key": []}],
         "responses": {
-            "200": {"description": "Done", "content": {"application/json": content}},
+            str(status): {
+                "description": "Done" if status == 200 else "Taken, and kept",
+                "content": {"application/json": content},
+            },
             **_problems(codes),
         },
     }
@@ -326,6 +350,12 @@ def _request(content: Json) -> Json:
 def _schema_of(contract: Contract[Event]) -> Json:
     schema = {"$ref": _REF.format(name=contract.type.__name__)}
     return {"schema": schema, "example": example_event(contract)}
+
+
+def _key_header() -> Json:
+    schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._~-]+$"}
+    told = "The same as `key` in the body: under the same one it is done once"
+    return _header("Idempotency-Key", told) | {"schema": schema}
 
 
 def _header(name: str, description: str) -> Json:

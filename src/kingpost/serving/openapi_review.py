@@ -13,9 +13,11 @@ from kingpost.serving.review_documents import (
     IncidentsDocument,
     IncidentsQuery,
     LinesDocument,
+    ModifyDocument,
     OverrideDocument,
     ReasonDocument,
     RecordsQuery,
+    RejectDocument,
     ReviewDocument,
     TaskDocument,
     TasksDocument,
@@ -33,6 +35,8 @@ class Described(NamedTuple):
         codes: Problems beside those that every operation has.
         query: What its query parameters are; None where it takes none.
         body: What its JSON body is; None where it takes none.
+        status: What it answers with when all is well.
+        is_keyed: Whether it takes the header `Idempotency-Key`.
     """
 
     path: str
@@ -44,6 +48,8 @@ class Described(NamedTuple):
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     needs_body: bool = False
+    status: int = 200
+    is_keyed: bool = False
 
 
 _READING = ("not_configured", "internal_error")
@@ -68,6 +74,7 @@ _WRITING = (
     "journal_full",
     "journal_read_only",
 )
+_ANSWERING = (*_HOLDING, "task_claimed", "task_not_claimed", "wrong_task_kind", "bad_reason")
 _ACTION = "/v1/tasks/{id}/"
 
 REVIEW_OPERATIONS = (
@@ -103,10 +110,30 @@ REVIEW_OPERATIONS = (
         _ACTION + "approve",
         "post",
         "tasks",
-        "Let a proposed answer stand",
+        "Let a proposed answer stand, or a workflow go on",
         TaskDocument,
-        (*_HOLDING, *_WRITING, "wrong_task_kind"),
+        (*_HOLDING, *_WRITING, "wrong_task_kind", "task_not_claimed"),
         body=ReasonDocument,
+    ),
+    Described(
+        _ACTION + "reject",
+        "post",
+        "tasks",
+        "Say no to a workflow, with the reason",
+        TaskDocument,
+        _ANSWERING,
+        body=RejectDocument,
+        needs_body=True,
+    ),
+    Described(
+        _ACTION + "modify",
+        "post",
+        "tasks",
+        "Let a workflow go on with another value",
+        TaskDocument,
+        (*_ANSWERING, "bad_task_value"),
+        body=ModifyDocument,
+        needs_body=True,
     ),
     Described(
         _ACTION + "override",
@@ -124,7 +151,7 @@ REVIEW_OPERATIONS = (
         "tasks",
         "Say that an incident was seen",
         TaskDocument,
-        (*_HOLDING, "task_claimed", "task_not_claimed", "wrong_task_kind", "bad_reason"),
+        _ANSWERING,
         body=ReasonDocument,
     ),
     Described(

@@ -22,6 +22,7 @@ from kingpost.serving.errors import (
     MethodNotAllowed,
     NotReady,
     Overloaded,
+    RequestTooLate,
 )
 from kingpost.serving.http import HttpAnswer
 from kingpost.storage import storage_error
@@ -70,6 +71,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "task_not_found": Problem(404, "Unknown task"),
     "incident_not_found": Problem(404, "Unknown incident"),
     "feature_not_found": Problem(404, "Unknown feature"),
+    "workflow_not_found": Problem(404, "No such workflow was started"),
+    "workflow_unknown": Problem(404, "Unknown workflow"),
     "not_configured": Problem(404, "Not part of this server"),
     "method_not_allowed": Problem(405, "Method not allowed"),
     "body_timeout": Problem(408, "Body too slow"),
@@ -80,6 +83,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "task_claimed": Problem(409, "Somebody else has this task"),
     "task_closed": Problem(409, "This task is closed"),
     "task_not_claimed": Problem(409, "You do not hold this task"),
+    "workflow_not_running": Problem(409, "Not possible in the state of this workflow"),
     "wrong_task_kind": Problem(409, "A task of another kind"),
     "body_too_large": Problem(413, "Body too large"),
     "too_many_events": Problem(413, "Too many events"),
@@ -88,6 +92,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "bad_body": Problem(422, "The body is not what this path takes"),
     "bad_parameter": Problem(422, "A query parameter is not valid"),
     "bad_reason": Problem(422, "The reason cannot be kept"),
+    "bad_task_value": Problem(422, "The value cannot be kept"),
+    "request_too_late": Problem(422, "The request comes too late"),
     "request_head_too_large": Problem(431, "Request head too large"),
     "internal_error": Problem(500, "Internal error"),
     "database_newer": Problem(503, "The store cannot be read", _STORE),
@@ -107,6 +113,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "monitor_store_failed": Problem(503, "The monitors cannot be reached", _RETRY),
     "record_search_failed": Problem(503, "The search cannot be reached", _RETRY),
     "task_store_failed": Problem(503, "The inbox cannot be reached", _RETRY),
+    "workflow_store_failed": Problem(503, "The workflows cannot be reached", _RETRY),
     "storage_busy": Problem(503, "The store is busy", "nothing was changed; retry"),
     "storage_failed": Problem(503, "The store cannot be used", _STORE),
     "storage_full": Problem(503, "The store is full", _STORE),
@@ -152,7 +159,7 @@ def problem_answer(error: Exception, trace_id: str) -> HttpAnswer:
         document.field = error.field[:_LONGEST_FIELD]
         document.expected, document.found = error.expected, error.found
         document.detail = f"{document.field or 'body'}: {_difference(error)}"
-    elif isinstance(error, DecisionFailed | FeaturesUnavailable):
+    elif isinstance(error, DecisionFailed | FeaturesUnavailable | RequestTooLate):
         document.record = error.record
     return HttpAnswer(problem.status, _headers(error, problem.status), _encode(document))
 
@@ -170,7 +177,7 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
             headers += ((b"retry-after", b"%d" % error.retry_after_s),)
         case JournalFull() | JournalReadOnly() | NotReady():
             headers += ((b"retry-after", b"%d" % _RETRY_AFTER_S),)
-        case DecisionFailed():
+        case DecisionFailed() | RequestTooLate():
             headers += ((b"kingpost-record", error.record.encode()),)
         case FeaturesUnavailable():
             headers += (

@@ -1,7 +1,8 @@
 """The desk: what people may do with tasks and records, and in which order it is kept.
 
-The rule: what a person decided is durable in the journal before the task is closed and
-before anybody is told. Then the search is brought up to date, so that they read what they
+The rule: what a person decided is durable before anybody is told. Of a record it is in the
+journal before its task is closed; of anything else the closed task is where it is kept. After
+the journal the search is brought up to date, so that they read what they
 wrote; the observer does both again from the journal, which changes nothing, and so a
 crash in between loses nothing.
 
@@ -10,7 +11,7 @@ Answers to one record are given one after the other: the second finds the task c
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -37,6 +38,8 @@ from kingpost.tasks import (
     TaskNotFound,
     TaskStore,
     TaskStoreFailed,
+    TaskVerdict,
+    check_value,
 )
 
 __all__ = ["LONGEST_REASON", "ReviewDesk", "queues_for"]
@@ -95,18 +98,20 @@ class ReviewDesk:
         return await self._ask(lambda tasks: tasks.release(task.tenant, task.id, by))
 
     async def approve(self, principal: Principal, identifier: str, reason: str = "") -> Task:
-        """Let a proposed answer stand; a task that nobody has is claimed for it.
+        """Let a proposed answer stand, or a workflow go on; a task that nobody has is claimed.
 
         Raises:
             TaskNotFound, TaskClaimed, TaskClosed, MissingScope, TaskStoreFailed: See `claim`.
-            WrongTaskKind: It is no review.
+            WrongTaskKind: It is no review and no approval.
             BadReason: The reason cannot be kept.
             RecordNotFound, DecisionNotFound: What it is about is not here any more.
             KingpostError: Nothing can be written; see `Shell.append`.
         """
         reason = _checked(reason)
         async with self._alone(identifier):
-            task = await self._task(principal, identifier, "review")
+            task = await self._task(principal, identifier, "review", "approval")
+            if task.kind == "approval":
+                return await self._close(principal, task, "approved", reason)
             record = self._record(principal, task.subject)
             proposal = proposal_of(record)
             positive = proposal is not None and proposal.positive
@@ -145,11 +150,44 @@ class ReviewDesk:
         """
         reason = _checked(reason)
         task = await self._task(principal, identifier, "incident")
-        await self._claim(principal, task)
-        by, now_us = principal.by, self._clock.now_us()
-        return await self._ask(
-            lambda tasks: tasks.close(task.tenant, task.id, by, "acknowledged", reason, now_us)
-        )
+        return await self._close(principal, task, "acknowledged", reason)
+
+    async def reject(self, principal: Principal, identifier: str, *, reason: str) -> Task:
+        """Say no to what a workflow asks.
+
+        Args:
+            reason: Why, for whoever reads the workflow; it must not be empty.
+
+        Raises:
+            TaskNotFound, TaskClaimed, TaskClosed, MissingScope, TaskStoreFailed: See `claim`.
+            WrongTaskKind: It is no approval.
+            BadReason: The reason cannot be kept.
+        """
+        reason = _checked(reason, is_required=True)
+        task = await self._task(principal, identifier, "approval")
+        return await self._close(principal, task, "rejected", reason)
+
+    async def modify(
+        self,
+        principal: Principal,
+        identifier: str,
+        *,
+        value: Mapping[str, object],
+        reason: str = "",
+    ) -> Task:
+        """Let a workflow go on with another value than it asked about.
+
+        Args:
+            value: What takes the place of `about`: a JSON object.
+
+        Raises:
+            BadTaskValue: The value cannot be kept.
+            KingpostError: As in `reject`.
+        """
+        reason = _checked(reason)
+        check_value(value)
+        task = await self._task(principal, identifier, "approval")
+        return await self._close(principal, task, "modified", reason, value)
 
     async def correct(
         self, principal: Principal, identifier: str, *, positive: bool, reason: str
@@ -185,14 +223,12 @@ class ReviewDesk:
                 await self._finish(waits, review)
             return review
 
-    async def _task(
-        self, principal: Principal, identifier: str, kind: TaskKind | None = None
-    ) -> Task:
+    async def _task(self, principal: Principal, identifier: str, *kinds: TaskKind) -> Task:
         task = await self._ask(lambda tasks: tasks.get(principal.tenant, identifier))
         if task is None:
             raise TaskNotFound(identifier)
         principal.require("review", task.queue)
-        if kind not in (None, task.kind):
+        if kinds and task.kind not in kinds:
             raise WrongTaskKind(task.kind)
         return task
 
@@ -208,6 +244,23 @@ class ReviewDesk:
     async def _claim(self, principal: Principal, task: Task) -> Task:
         by, now_us = principal.by, self._clock.now_us()
         return await self._ask(lambda tasks: tasks.claim(task.tenant, task.id, by, now_us))
+
+    async def _close(
+        self,
+        principal: Principal,
+        task: Task,
+        verdict: TaskVerdict,
+        reason: str,
+        value: Mapping[str, object] | None = None,
+    ) -> Task:
+        """Answer a task of which the inbox alone keeps the answer."""
+        await self._claim(principal, task)
+        by, now_us = principal.by, self._clock.now_us()
+        return await self._ask(
+            lambda tasks: tasks.close(
+                task.tenant, task.id, by, verdict, reason, now_us, answer=value
+            )
+        )
 
     async def _write(
         self,

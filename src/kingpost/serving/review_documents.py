@@ -24,9 +24,11 @@ __all__ = [
     "LabelDocument",
     "LineDocument",
     "LinesDocument",
+    "ModifyDocument",
     "OverrideDocument",
     "ReasonDocument",
     "RecordsQuery",
+    "RejectDocument",
     "ReviewDocument",
     "TaskDocument",
     "TasksDocument",
@@ -43,6 +45,7 @@ __all__ = [
 _Limit = Annotated[int, Meta(ge=1, le=200)]
 _Text = Annotated[str, Meta(max_length=255)]
 _Moment = Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})]
+_Value = dict[str, Annotated[object, Meta(extra_json_schema={"description": "Any JSON value."})]]
 
 
 class TasksQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,7 +57,7 @@ class TasksQuery(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     queue: _Text | UnsetType = UNSET
-    kind: Literal["review", "incident"] | UnsetType = UNSET
+    kind: Literal["review", "incident", "approval"] | UnsetType = UNSET
     state: Literal["open", "claimed", "closed"] | UnsetType = UNSET
     mine: bool = False
     overdue: bool = False
@@ -99,7 +102,7 @@ class IncidentsQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ReasonDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """What approves a review or acknowledges an incident."""
+    """What approves a review or an approval, or acknowledges an incident."""
 
     reason: Annotated[str, Meta(max_length=2000)] = ""
 
@@ -111,8 +114,25 @@ class OverrideDocument(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
+class RejectDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What says no to a workflow."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+class ModifyDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What a workflow goes on with instead of what it asked about."""
+
+    value: _Value
+    reason: Annotated[str, Meta(max_length=2000)] = ""
+
+
 class TaskDocument(msgspec.Struct):
-    """Something that waits for a person; `subject` is a record's or an incident's id."""
+    """Something that waits for a person; `subject` is a record's or an incident's id.
+
+    An approval has the id of the `workflow` that waits, what it asks `about` and, when
+    somebody modified that, their `answer`; lists leave both out.
+    """
 
     id: str
     kind: str
@@ -132,6 +152,9 @@ class TaskDocument(msgspec.Struct):
     closed: str | None
     verdict: str | None
     reason: str | None
+    workflow: str | None
+    about: _Value | None
+    answer: _Value | None
 
 
 class TasksDocument(msgspec.Struct):
@@ -228,8 +251,9 @@ class ExplanationDocument(msgspec.Struct):
     period: str
 
 
-def task_document(task: Task, now_us: int) -> TaskDocument:
-    """Render a task as it is at a time."""
+def task_document(task: Task, now_us: int, *, is_listed: bool = False) -> TaskDocument:
+    """Render a task as it is at a time; a list has no values."""
+    has_values = task.kind == "approval" and not is_listed
     return TaskDocument(
         id=task.id,
         kind=task.kind,
@@ -249,6 +273,9 @@ def task_document(task: Task, now_us: int) -> TaskDocument:
         closed=_moment_or_none(task.closed_us),
         verdict=task.verdict or None,
         reason=task.reason or None,
+        workflow=task.workflow or None,
+        about=dict(task.about) if has_values else None,
+        answer=dict(task.answer) if has_values and task.verdict == "modified" else None,
     )
 
 

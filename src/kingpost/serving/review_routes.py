@@ -24,9 +24,11 @@ from kingpost.serving.review_documents import (
     IncidentsDocument,
     IncidentsQuery,
     LinesDocument,
+    ModifyDocument,
     OverrideDocument,
     ReasonDocument,
     RecordsQuery,
+    RejectDocument,
     ReviewDocument,
     TasksDocument,
     TasksQuery,
@@ -38,9 +40,12 @@ from kingpost.serving.review_documents import (
 )
 from kingpost.tasks import Task, TaskNotFound, TaskQuery
 
-__all__ = ["MAX_BODY_BYTES", "ReviewRoutes"]
+__all__ = ["MAX_BODY_BYTES", "MAX_VALUE_BODY_BYTES", "ReviewRoutes"]
 
 MAX_BODY_BYTES = 16 * 1024
+MAX_VALUE_BODY_BYTES = 256 * 1024
+"""Room for a value of 64 KiB, however it is written."""
+
 _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 _encode = msgspec.json.Encoder().encode
 T = TypeVar("T")
@@ -69,7 +74,15 @@ class ReviewRoutes:
         """Add them."""
         api.get("/v1/tasks")(self.list_tasks)
         api.get("/v1/tasks/{identifier}")(self.read_task)
-        for action in (self.claim, self.release, self.approve, self.override, self.acknowledge):
+        for action in (
+            self.claim,
+            self.release,
+            self.approve,
+            self.override,
+            self.reject,
+            self.modify,
+            self.acknowledge,
+        ):
             api.post(f"/v1/tasks/{{identifier}}/{action.__name__}")(action)
         api.get("/v1/records")(self.find_records)
         api.post("/v1/records/{identifier}/override")(self.correct)
@@ -102,7 +115,7 @@ class ReviewRoutes:
         )
         found = await run_in_threadpool(lambda: desk.sources.tasks().find(query))
         following = found[-1].place if len(found) == asked.limit else None
-        documents = [task_document(task, now_us) for task in found]
+        documents = [task_document(task, now_us, is_listed=True) for task in found]
         return _response(TasksDocument(documents, following))
 
     async def read_task(self, request: Request, identifier: str) -> Response:
@@ -136,6 +149,18 @@ class ReviewRoutes:
         said = await self._body(request, OverrideDocument)
         return self._task_response(
             await desk.override(principal, identifier, positive=said.positive, reason=said.reason)
+        )
+
+    async def reject(self, request: Request, identifier: str) -> Response:
+        principal, desk = self._enter(request)
+        said = await self._body(request, RejectDocument)
+        return self._task_response(await desk.reject(principal, identifier, reason=said.reason))
+
+    async def modify(self, request: Request, identifier: str) -> Response:
+        principal, desk = self._enter(request)
+        said = await self._body(request, ModifyDocument, MAX_VALUE_BODY_BYTES)
+        return self._task_response(
+            await desk.modify(principal, identifier, value=said.value, reason=said.reason)
         )
 
     async def acknowledge(self, request: Request, identifier: str) -> Response:
@@ -230,10 +255,10 @@ class ReviewRoutes:
             raise NotConfigured("the inbox and the monitors")
         return principal, self._desk_or_none
 
-    async def _body(self, request: Request, kind: type[T]) -> T:
+    async def _body(self, request: Request, kind: type[T], limit: int = MAX_BODY_BYTES) -> T:
         headers: dict[bytes, bytes] = dict(request.scope["headers"])
         check_media_type(headers, b"application/json")
-        return read_body(await self._bodies.read(headers, request.receive, MAX_BODY_BYTES), kind)
+        return read_body(await self._bodies.read(headers, request.receive, limit), kind)
 
     def _task_response(self, task: Task) -> Response:
         return _response(task_document(task, self._clock.now_us()))

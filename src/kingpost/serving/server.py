@@ -13,13 +13,14 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from kingpost.serving.app import ServingApp
 from kingpost.serving.errors import BadAddress, PortInUse
-from kingpost.serving.protocol import BoundedProtocol
+from kingpost.serving.fast_lane import FastLane, KnownHeads
 
 __all__ = ["serve"]
 
@@ -55,7 +56,7 @@ def serve(
             app,
             interface="asgi3",
             loop="auto",
-            http=BoundedProtocol,
+            http=partial(FastLane, routes=app.fast_routes, heads=KnownHeads()),  # pyright: ignore[reportArgumentType]  called as a class is
             ws="none",
             lifespan="on",
             log_config=None,

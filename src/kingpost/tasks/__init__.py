@@ -1,6 +1,8 @@
 """One inbox for people: what waits for somebody, who has it, what they said."""
 
 from kingpost.tasks.errors import (
+    BadTaskId,
+    BadTaskValue,
     NotClaimed,
     TaskClaimed,
     TaskClosed,
@@ -9,12 +11,18 @@ from kingpost.tasks.errors import (
 )
 from kingpost.tasks.store import QueueCount, TaskQuery, TaskStore
 from kingpost.tasks.store_memory import MemoryTasks
-from kingpost.tasks.store_sqlite import TASK_MIGRATIONS, SqliteTasks
+from kingpost.tasks.store_sqlite import SqliteTasks
+from kingpost.tasks.tables import TASK_MIGRATIONS
 from kingpost.tasks.task import CLAIM_LEASE_US, Task, TaskKind, TaskState, TaskVerdict
+from kingpost.tasks.value import LARGEST_VALUE, LONGEST_ID, check_value
 
 __all__ = [
     "CLAIM_LEASE_US",
+    "LARGEST_VALUE",
+    "LONGEST_ID",
     "TASK_MIGRATIONS",
+    "BadTaskId",
+    "BadTaskValue",
     "MemoryTasks",
     "NotClaimed",
     "QueueCount",
@@ -29,4 +37,5 @@ __all__ = [
     "TaskStore",
     "TaskStoreFailed",
     "TaskVerdict",
+    "check_value",
 ]

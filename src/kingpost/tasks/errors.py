@@ -2,7 +2,15 @@
 
 from kingpost.core import KingpostError
 
-__all__ = ["NotClaimed", "TaskClaimed", "TaskClosed", "TaskNotFound", "TaskStoreFailed"]
+__all__ = [
+    "BadTaskId",
+    "BadTaskValue",
+    "NotClaimed",
+    "TaskClaimed",
+    "TaskClosed",
+    "TaskNotFound",
+    "TaskStoreFailed",
+]
 
 
 class TaskNotFound(KingpostError):
@@ -41,6 +49,8 @@ class TaskClosed(KingpostError):
         self.identifier, self.by, self.verdict = identifier, by, verdict
 
     def __str__(self) -> str:
+        if self.verdict == "withdrawn":
+            return "nobody needs an answer to this task any more: the workflow has gone on"
         return f"{self.by} has closed this task ({self.verdict}); correct the record if it is wrong"
 
 
@@ -55,6 +65,38 @@ class NotClaimed(KingpostError):
 
     def __str__(self) -> str:
         return "you do not hold this task, or your claim has lapsed; claim it first"
+
+
+class BadTaskId(KingpostError):
+    """A task whose id cannot be kept."""
+
+    code = "bad_task_id"
+
+    def __init__(self, identifier: str, problem: str) -> None:
+        super().__init__(identifier, problem)
+        self.identifier, self.problem = identifier, problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.identifier!r} cannot be the id of a task: {self.problem}; "
+            "start the workflow with another key"
+        )
+
+
+class BadTaskValue(KingpostError):
+    """What a task is about, or what somebody made of it, cannot be kept."""
+
+    code = "bad_task_value"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"the value cannot be kept: {self.problem}; give a JSON object of 64 KiB at most, "
+            "and keep what is larger elsewhere"
+        )
 
 
 class TaskStoreFailed(KingpostError):

@@ -1,6 +1,6 @@
 """Where tasks are kept: what a store of them can do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -50,7 +50,11 @@ class TaskStore(Protocol):
     """Tasks of all tenants. Every call may raise `TaskStoreFailed`."""
 
     def add(self, tasks: Sequence[Task]) -> int:
-        """Add tasks and return how many were new; one whose id is known stays as it is."""
+        """Add tasks and return how many were new; one whose id is known stays as it is.
+
+        Raises:
+            BadTaskValue, BadTaskId: One cannot be kept as it is; none was added.
+        """
         ...
 
     def get(self, tenant: str, identifier: str) -> Task | None:
@@ -58,7 +62,14 @@ class TaskStore(Protocol):
         ...
 
     def find(self, query: TaskQuery) -> Sequence[Task]:
-        """Return the tasks asked for, in the order of their `place`."""
+        """Return the tasks asked for, in the order of their `place`.
+
+        They come without `about` and `answer`, which `get` has.
+        """
+        ...
+
+    def closed(self, tenant: str, identifiers: Sequence[str]) -> Sequence[Task]:
+        """Return those of these tasks that are closed, whole."""
         ...
 
     def counts(self, tenant: str, now_us: int) -> Sequence[QueueCount]:
@@ -85,13 +96,25 @@ class TaskStore(Protocol):
         ...
 
     def close(
-        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, now_us: int
+        self,
+        tenant: str,
+        identifier: str,
+        by: str,
+        verdict: TaskVerdict,
+        reason: str,
+        now_us: int,
+        *,
+        answer: Mapping[str, object] | None = None,
     ) -> Task:
         """Answer a task that `by` holds.
+
+        Args:
+            answer: What became of `about`.
 
         Raises:
             TaskNotFound, TaskClosed: As in `claim`.
             NotClaimed: `by` does not hold it.
+            BadTaskValue: The answer cannot be kept.
         """
         ...
 
@@ -105,11 +128,27 @@ class TaskStore(Protocol):
         """
         ...
 
+    def withdraw(self, tenant: str, identifier: str, reason: str, now_us: int) -> Task | None:
+        """Close a task nobody needs an answer to any more, whoever holds it.
+
+        Returns:
+            The task, when a person had closed it before; it stays as it is.
+        """
+        ...
+
     def escalate(self, now_us: int) -> Sequence[Task]:
         """Move what is late to the queue it names, once, and let lapsed claims go.
 
         Returns:
             The tasks that moved.
+        """
+        ...
+
+    def remind(self, now_us: int) -> Sequence[Task]:
+        """Note of what is not closed that somebody is reminded of it, once each.
+
+        Returns:
+            The tasks whose reminder is due.
         """
         ...
 

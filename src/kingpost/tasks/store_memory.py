@@ -1,12 +1,13 @@
 """Tasks in memory, for as long as the process lives."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kingpost.tasks.errors import NotClaimed, TaskClaimed
 from kingpost.tasks.store import QueueCount, TaskQuery, not_closed
 from kingpost.tasks.task import Task, TaskKind, TaskVerdict
+from kingpost.tasks.value import check_id, kept
 
 __all__ = ["MemoryTasks"]
 
@@ -19,9 +20,10 @@ class MemoryTasks:
         self._lock = threading.Lock()
 
     def add(self, tasks: Sequence[Task]) -> int:
+        checked = [_checked(task) for task in tasks]
         with self._lock:
             before = len(self._tasks)
-            for task in tasks:
+            for task in checked:
                 self._tasks.setdefault(task.id, task)
             return len(self._tasks) - before
 
@@ -35,7 +37,12 @@ class MemoryTasks:
                 (task for task in self._tasks.values() if _matches(task, query)),
                 key=lambda task: task.place,
             )
-        return found[: query.limit]
+        return [replace(task, about={}, answer={}) for task in found[: query.limit]]
+
+    def closed(self, tenant: str, identifiers: Sequence[str]) -> Sequence[Task]:
+        with self._lock:
+            found = [self.get(tenant, identifier) for identifier in dict.fromkeys(identifiers)]
+        return [task for task in found if task is not None and task.closed_us is not None]
 
     def counts(self, tenant: str, now_us: int) -> Sequence[QueueCount]:
         counted: dict[tuple[str, TaskKind], list[Task]] = {}
@@ -69,13 +76,22 @@ class MemoryTasks:
             return self._put(replace(task, claimed_by="", claimed_us=None))
 
     def close(
-        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, now_us: int
+        self,
+        tenant: str,
+        identifier: str,
+        by: str,
+        verdict: TaskVerdict,
+        reason: str,
+        now_us: int,
+        *,
+        answer: Mapping[str, object] | None = None,
     ) -> Task:
+        said = kept(answer or {})
         with self._lock:
             task = self._not_closed(tenant, identifier)
             if task.claimed_by != by:
                 raise NotClaimed(identifier)
-            return self._put(_closed(task, by, verdict, reason, now_us))
+            return self._put(replace(_closed(task, by, verdict, reason, now_us), answer=said))
 
     def settle(
         self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, at_us: int
@@ -86,6 +102,16 @@ class MemoryTasks:
                 return None
             return self._put(_closed(task, by, verdict, reason, at_us))
 
+    def withdraw(self, tenant: str, identifier: str, reason: str, now_us: int) -> Task | None:
+        with self._lock:
+            task = self.get(tenant, identifier)
+            if task is None:
+                return None
+            if task.closed_us is not None:
+                return None if task.verdict == "withdrawn" else task
+            self._put(_closed(task, task.workflow, "withdrawn", reason, now_us))
+            return None
+
     def escalate(self, now_us: int) -> Sequence[Task]:
         moved: list[Task] = []
         with self._lock:
@@ -95,9 +121,20 @@ class MemoryTasks:
                 if task.claimed_by and not task.is_held(now_us):
                     task = self._put(replace(task, claimed_by="", claimed_us=None))
                 if task.escalate_to and task.escalated_us is None and task.is_overdue(now_us):
-                    late = replace(task, queue=task.escalate_to, escalated_us=now_us)
-                    moved.append(self._put(late))
+                    moved.append(self._put(task.escalated(now_us)))
         return sorted(moved, key=lambda task: task.place)
+
+    def remind(self, now_us: int) -> Sequence[Task]:
+        with self._lock:
+            due = [
+                self._put(replace(task, reminded_us=now_us))
+                for task in list(self._tasks.values())
+                if task.closed_us is None
+                and task.reminded_us is None
+                and task.remind_us is not None
+                and task.remind_us <= now_us
+            ]
+        return sorted(due, key=lambda task: task.place)
 
     def _not_closed(self, tenant: str, identifier: str) -> Task:
         return not_closed(self.get(tenant, identifier), identifier)
@@ -105,6 +142,12 @@ class MemoryTasks:
     def _put(self, task: Task) -> Task:
         self._tasks[task.id] = task
         return task
+
+
+def _checked(task: Task) -> Task:
+    """Return a task as another store would give it back."""
+    check_id(task)
+    return replace(task, about=kept(task.about), answer=kept(task.answer))
 
 
 def _closed(task: Task, by: str, verdict: TaskVerdict, reason: str, at_us: int) -> Task:

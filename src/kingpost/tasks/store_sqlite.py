@@ -6,10 +6,8 @@ processes that want the same task one gets it.
 """
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
-from operator import attrgetter
 
 import msgspec
 
@@ -20,48 +18,12 @@ from kingpost.tasks.errors import (
     TaskStoreFailed,
 )
 from kingpost.tasks.store import QueueCount, TaskQuery, not_closed
+from kingpost.tasks.tables import ADD, COLUMNS, IN_BRIEF, row_of, task_of
 from kingpost.tasks.task import CLAIM_LEASE_US, CLOSED, Task, TaskVerdict, closed_place
+from kingpost.tasks.value import EMPTY, encoded
 
-__all__ = ["TASK_MIGRATIONS", "SqliteTasks"]
+__all__ = ["SqliteTasks"]
 
-TASK_MIGRATIONS: Sequence[str] = (
-    """
-    CREATE TABLE tasks (
-        id TEXT PRIMARY KEY,
-        tenant TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        queue TEXT NOT NULL,
-        decision TEXT NOT NULL,
-        subject TEXT NOT NULL,
-        title TEXT NOT NULL,
-        created_us INTEGER NOT NULL,
-        event_time_us INTEGER NOT NULL,
-        due_us INTEGER,
-        escalate_to TEXT NOT NULL,
-        escalated_us INTEGER,
-        claimed_by TEXT NOT NULL,
-        claimed_us INTEGER,
-        closed_us INTEGER,
-        closed_by TEXT NOT NULL,
-        verdict TEXT NOT NULL,
-        reason TEXT NOT NULL,
-        place TEXT NOT NULL
-    ) STRICT
-    """,
-    "CREATE INDEX tasks_place ON tasks (tenant, place)",
-    "CREATE INDEX tasks_queue ON tasks (tenant, queue, place)",
-    """
-    CREATE INDEX tasks_due ON tasks (due_us)
-    WHERE closed_us IS NULL AND escalated_us IS NULL AND escalate_to <> ''
-    """,
-    "CREATE INDEX tasks_claimed ON tasks (tenant, claimed_by, place) WHERE claimed_by <> ''",
-    "CREATE INDEX tasks_waiting ON tasks (tenant, queue, kind) WHERE closed_us IS NULL",
-)
-"""One statement each; format n is what the first n of them made."""
-
-_NAMES = tuple(field.name for field in fields(Task))
-_COLUMNS = ", ".join(_NAMES)
-_values_of = attrgetter(*_NAMES)  # `astuple` copies every value
 _HELD = "claimed_by <> '' AND claimed_us > :lapsed"
 _STATES = {
     "open": "closed_us IS NULL AND claimed_by = ''",
@@ -70,10 +32,9 @@ _STATES = {
 }
 _CLOSE = (
     "UPDATE tasks SET claimed_by = '', claimed_us = NULL, closed_us = :closed_us, "
-    "closed_by = :by, verdict = :verdict, reason = :reason, place = :place "
+    "closed_by = :by, verdict = :verdict, reason = :reason, answer = :answer, place = :place "
     "WHERE id = :id AND tenant = :tenant AND closed_us IS NULL"
 )
-_Row = tuple[str | int | None, ...]
 
 
 class SqliteTasks:
@@ -85,32 +46,39 @@ class SqliteTasks:
     def add(self, tasks: Sequence[Task]) -> int:
         if not tasks:
             return 0
-        marks = ", ".join("?" * (len(_NAMES) + 1))
+        rows = [row_of(task) for task in tasks]
         with _translated():
             before = self._connection.total_changes
             with transaction(self._connection):
-                self._connection.executemany(
-                    f"INSERT INTO tasks ({_COLUMNS}, place) VALUES ({marks}) "
-                    "ON CONFLICT (id) DO NOTHING",
-                    [(*_values_of(task), task.place) for task in tasks],
-                )
+                self._connection.executemany(ADD, rows)
             return self._connection.total_changes - before
 
     def get(self, tenant: str, identifier: str) -> Task | None:
         with _translated():
             row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM tasks WHERE id = ? AND tenant = ?", [identifier, tenant]
+                f"SELECT {COLUMNS} FROM tasks WHERE id = ? AND tenant = ?", [identifier, tenant]
             ).fetchone()
-        return None if row is None else _task(row)
+        return None if row is None else task_of(row)
 
     def find(self, query: TaskQuery) -> Sequence[Task]:
         terms, values = _asked(query)
         with _translated():
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM tasks WHERE {' AND '.join(terms)} ORDER BY place LIMIT ?",
+                f"SELECT {IN_BRIEF} FROM tasks WHERE {' AND '.join(terms)} ORDER BY place LIMIT ?",
                 [*values, query.limit],
             ).fetchall()
-        return [_task(row) for row in rows]
+        return [task_of(row) for row in rows]
+
+    def closed(self, tenant: str, identifiers: Sequence[str]) -> Sequence[Task]:
+        if not identifiers:
+            return []
+        with _translated():
+            rows = self._connection.execute(
+                f"SELECT {COLUMNS} FROM tasks WHERE id IN (SELECT value FROM json_each(?)) "
+                "AND tenant = ? AND closed_us IS NOT NULL",
+                [msgspec.json.encode(list(identifiers)).decode(), tenant],
+            ).fetchall()
+        return [task_of(row) for row in rows]
 
     def counts(self, tenant: str, now_us: int) -> Sequence[QueueCount]:
         with _translated():
@@ -152,11 +120,20 @@ class SqliteTasks:
         raise NotClaimed(identifier)
 
     def close(
-        self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, now_us: int
+        self,
+        tenant: str,
+        identifier: str,
+        by: str,
+        verdict: TaskVerdict,
+        reason: str,
+        now_us: int,
+        *,
+        answer: Mapping[str, object] | None = None,
     ) -> Task:
+        said = {"answer": encoded(answer or {})}
         changed = self._change(
             f"{_CLOSE} AND claimed_by = :by",
-            _closing(tenant, identifier, by, verdict, reason, now_us),
+            _closing(tenant, identifier, by, verdict, reason, now_us) | said,
         )
         if changed is not None:
             return changed
@@ -167,6 +144,16 @@ class SqliteTasks:
         self, tenant: str, identifier: str, by: str, verdict: TaskVerdict, reason: str, at_us: int
     ) -> Task | None:
         return self._change(_CLOSE, _closing(tenant, identifier, by, verdict, reason, at_us))
+
+    def withdraw(self, tenant: str, identifier: str, reason: str, now_us: int) -> Task | None:
+        withdrawn = self._change(
+            _CLOSE.replace(":by", "workflow"),
+            _closing(tenant, identifier, "", "withdrawn", reason, now_us),
+        )
+        if withdrawn is not None:
+            return None
+        task = self.get(tenant, identifier)
+        return None if task is None or task.verdict == "withdrawn" else task
 
     def escalate(self, now_us: int) -> Sequence[Task]:
         late = "closed_us IS NULL AND escalated_us IS NULL AND escalate_to <> '' AND due_us <= :now"
@@ -187,23 +174,36 @@ class SqliteTasks:
                     f"UPDATE tasks SET claimed_by = '', claimed_us = NULL WHERE {lapsed}", values
                 )
                 rows = self._connection.execute(
-                    f"SELECT {_COLUMNS} FROM tasks WHERE {late}", values
+                    f"SELECT {COLUMNS} FROM tasks WHERE {late}", values
                 ).fetchall()
-                for row in rows:
-                    task = _task(row)
-                    moved.append(replace(task, queue=task.escalate_to, escalated_us=now_us))
+                moved += [task_of(row).escalated(now_us) for row in rows]
                 self._connection.executemany(
-                    "UPDATE tasks SET queue = ?, escalated_us = ?, place = ? WHERE id = ?",
-                    [(task.queue, now_us, task.place, task.id) for task in moved],
+                    "UPDATE tasks SET queue = ?, escalated_us = ?, due_us = ?, place = ? "
+                    "WHERE id = ?",
+                    [(task.queue, now_us, task.due_us, task.place, task.id) for task in moved],
                 )
         return sorted(moved, key=lambda task: task.place)
+
+    def remind(self, now_us: int) -> Sequence[Task]:
+        due = "closed_us IS NULL AND reminded_us IS NULL AND remind_us <= :now"
+        values = {"now": now_us}
+        with _translated():
+            # looked at first, as in `escalate`
+            if not self._connection.execute(
+                f"SELECT EXISTS (SELECT 1 FROM tasks WHERE {due})", values
+            ).fetchone()[0]:
+                return []
+            rows = self._connection.execute(
+                f"UPDATE tasks SET reminded_us = :now WHERE {due} RETURNING {COLUMNS}", values
+            ).fetchall()
+        return sorted(map(task_of, rows), key=lambda task: task.place)
 
     def _change(self, statement: str, values: dict[str, str | int]) -> Task | None:
         """Run an update of one task and return how it is now; None when it does not apply."""
         with _translated():
             # all rows are taken, since only the end of the statement commits it
-            rows = self._connection.execute(f"{statement} RETURNING {_COLUMNS}", values).fetchall()
-        return _task(rows[0]) if rows else None
+            rows = self._connection.execute(f"{statement} RETURNING {COLUMNS}", values).fetchall()
+        return task_of(rows[0]) if rows else None
 
     def _not_closed(self, tenant: str, identifier: str) -> Task:
         return not_closed(self.get(tenant, identifier), identifier)
@@ -247,13 +247,10 @@ def _closing(
         "by": by,
         "verdict": verdict,
         "reason": reason,
+        "answer": EMPTY,
         "closed_us": at_us,
         "place": closed_place(identifier, at_us),
     }
-
-
-def _task(row: _Row) -> Task:
-    return msgspec.convert(dict(zip(_NAMES, row, strict=True)), Task)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ Times are of the wall clock, microseconds UTC, but for `event_time_us`: deadline
 for people, who live by the clock and not by the stream.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 __all__ = [
@@ -26,9 +27,11 @@ CLAIM_LEASE_US = 30 * 60 * 1_000_000
 CLOSED = "2"
 """The places of what is closed begin with it, and come after all others."""
 
-TaskKind = Literal["review", "incident"]
+TaskKind = Literal["review", "incident", "approval"]
 TaskState = Literal["open", "claimed", "closed"]
-TaskVerdict = Literal["", "approved", "overridden", "acknowledged"]
+TaskVerdict = Literal[
+    "", "approved", "overridden", "acknowledged", "rejected", "modified", "withdrawn"
+]
 
 _NEVER = (1 << 63) - 1
 
@@ -40,15 +43,23 @@ class Task:
     Attributes:
         id: The subject's id; there is one task per subject, however often it is told.
         queue: The desk whose people look at it.
-        subject: Id of the decision record to review, or of the incident.
+        decision: What it belongs to; empty for an approval.
+        subject: Id of the decision record to review, of the incident, or of the approval itself.
         title: What it is about, for a list.
         event_time_us: When what it is about happened.
         due_us: When somebody should have answered; None is whenever.
         escalate_to: The queue it moves to when it is late; empty is none.
         escalated_us: When it moved there.
         claimed_by: Who has it now; empty is nobody. After it is closed it is empty.
-        verdict: What the person said; empty while it is not closed.
+        closed_by: Who answered it; of a task that was withdrawn, the workflow.
+        verdict: What the person said; empty while it is not closed. `withdrawn` is nobody's
+            answer: whoever asked needs none any more.
         reason: In the person's own words.
+        workflow: Id of the workflow that waits for the answer; empty is none.
+        about: What the person sees and may change, a JSON object of `LARGEST_VALUE` bytes at most.
+        answer: What they made of it, when they changed it.
+        remind_us: When to remind of it; None is never.
+        reminded_us: When that was done.
     """
 
     id: str
@@ -69,6 +80,11 @@ class Task:
     closed_by: str = ""
     verdict: TaskVerdict = ""
     reason: str = ""
+    workflow: str = ""
+    about: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
+    answer: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
+    remind_us: int | None = None
+    reminded_us: int | None = None
 
     @property
     def state(self) -> TaskState:
@@ -100,6 +116,16 @@ class Task:
         return bool(self.claimed_by) and (
             claimed_us is not None and now_us < claimed_us + CLAIM_LEASE_US
         )
+
+    def escalated(self, now_us: int) -> "Task":
+        """Return it as it is in the queue that it moves to when it is late.
+
+        Whoever gets an approval has as much time for it as those before had.
+        """
+        due_us = self.due_us
+        if self.kind == "approval" and due_us is not None:
+            due_us += max(0, due_us - self.created_us)
+        return replace(self, queue=self.escalate_to, escalated_us=now_us, due_us=due_us)
 
 
 def closed_place(identifier: str, closed_us: int) -> str:

@@ -16,8 +16,12 @@ from kingpost.cli.doctor import (
     worst,
 )
 from kingpost.cli.doctor.findings import Check, Result, ok, warned
+from kingpost.cli.workflow_place import workflow_database, workflows_of
 from kingpost.core import Settings, SystemClock, SystemDisk
+from kingpost.decisions import load_application
 from kingpost.journal import Entry, Journal, JournalClosed
+from kingpost.workflows import Workflows
+from tests.redis_server import redis_server
 from tests.stopped_clock import StoppedClock
 
 LATER_US = 4_000_000_000_000_000
@@ -60,6 +64,21 @@ def test_each_failure_says_what_to_do(tmp_path: Path) -> None:
     for finding in failures:
         assert finding.state == "fail", finding
         assert finding.mend, finding
+
+
+@pytest.mark.needs_service("redis")
+def test_an_online_store_is_asked_whether_it_can_keep_features() -> None:
+    with redis_server() as good, redis_server("--maxmemory-policy", "allkeys-lru") as bad:
+        fine, dropping = (
+            found(reach_checks(Settings(online_store=one.url)), "online store")
+            for one in (good, bad)
+        )
+    gone = found(reach_checks(Settings(online_store=good.url)), "online store")
+
+    assert (fine.state, fine.found) == ("ok", f"{good.url} answers")
+    assert dropping.state == gone.state == "fail"
+    assert "noeviction" in dropping.found
+    assert "online_store_unreachable" in gone.found
 
 
 def test_a_mail_server_of_port_465_is_spoken_to_in_tls() -> None:
@@ -125,3 +144,39 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:
     assert "journal_closed" in findings[1].found
     assert worst(findings) == "fail"
     assert worst([]) == "ok"
+
+
+FLOW = """
+import kingpost as kp
+
+@kp.workflow
+def kept(number: int) -> int:
+    return number
+
+@kp.workflow
+def gone(number: int) -> int:
+    return number
+"""
+
+
+def test_workflows_that_nobody_works_on_or_whose_code_is_gone_are_told(tmp_path: Path) -> None:
+    app = tmp_path / "flow_app_of_the_doctor.py"
+    app.write_text(FLOW)
+    settings = Settings(data_dir=tmp_path / "data")
+
+    def told(file: Path) -> list[Finding]:
+        check = installation_checks(settings, file, SystemClock())["workflows"]
+        return list(examine({"workflows": check}))
+
+    assert told(app)[-1].found == "none was started yet"
+    declared = workflows_of(load_application(app))
+    with Workflows(workflow_database(settings), clock=SystemClock()) as workflows:
+        workflows.start_with(declared["kept"], [1])
+        lost = workflows.start_with(declared["gone"], [1])
+    assert "2 have not ended, and no worker 'local' runs" in told(app)[-1].found
+    fewer = tmp_path / "fewer_flows_of_the_doctor.py"
+    fewer.write_text(FLOW.partition("@kp.workflow\ndef gone")[0])
+    waits, left = told(fewer)[-2:]
+    assert (waits.state, left.state) == ("warn", "warn")
+    assert f"1 wait for code, as {lost}" in waits.found
+    assert "1 have not ended" in left.found

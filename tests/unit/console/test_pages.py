@@ -23,6 +23,7 @@ PATHS = (
     "/decisions/fraud/live",
     "/records",
     "/inbox",
+    "/inbox?tab=approvals",
     "/inbox?tab=incidents",
     "/inbox?tab=mine",
     "/inbox?tab=closed",

@@ -650,3 +650,16 @@ def test_a_form_is_small_also_with_its_secret_in_the_header() -> None:
         assert house.changed == []
 
     run(scene)
+
+
+def test_an_answer_to_a_task_has_room_for_a_value_and_ends_somewhere() -> None:
+    async def scene(house: House) -> None:
+        csrf = await house.signed_in()
+
+        large = await house.send("/inbox/none/modify", {"csrf": csrf, "value": "x" * 600_000})
+        too_large = await house.send("/inbox/none/modify", {"csrf": csrf, "value": "x" * 1_100_000})
+
+        assert large.status_code == 404, "it was let through, to where nothing is"
+        assert too_large.status_code == 413
+
+    run(scene)

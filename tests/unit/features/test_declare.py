@@ -5,7 +5,14 @@ from typing import Annotated, Any, Literal
 import pytest
 
 import kingpost as kp
-from kingpost.features import FeatureSet, Filtered, LeakingLabel, Reduction, WrongFeature
+from kingpost.features import (
+    FeatureSet,
+    Filtered,
+    LeakingLabel,
+    OnlineFeatures,
+    Reduction,
+    WrongFeature,
+)
 
 HERE = __file__
 
@@ -300,3 +307,49 @@ def test_a_look_up_of_free_text_or_of_nothing_is_refused() -> None:
 def test_a_look_up_of_what_becomes_known_later_needs_a_delay() -> None:
     error_of(lambda: disputes.by("shop").latest("fraud"), LeakingLabel)
     error_of(lambda: disputes.by("shop").tumbling("1d"), LeakingLabel)
+
+
+kept = kp.stream(Payment, retention="40d")
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda: kept.by("customer").over("41d"),
+        lambda: kept.by("customer").over("1d", "all"),
+        lambda: kept.by("customer").over("30d", delay="11d"),
+        lambda: kept.by("customer").tumbling("21d"),
+        lambda: kept.where("shop", equals="s").by("customer").over("41d"),
+        lambda: kept.by("customer").latest("amount"),
+        lambda: kept.by("customer").latest("amount", max_age="40d", delay="1us"),
+    ],
+)
+def test_a_window_that_looks_back_beyond_the_retention_is_refused_with_what_would_do(
+    declare: Callable[[], object],
+) -> None:
+    text = error_of(declare)
+
+    assert "are held for 40d" in text
+    assert '"40d"' in text
+
+
+def test_a_window_that_ends_with_the_retention_is_none_the_worse_for_it() -> None:
+    held = kept.by("customer").over("40d").features(n=kp.count())
+    plain = payments.by("customer").over("40d").features(n=kp.count())
+    kept.by("customer").tumbling("20d")
+    kept.by("customer").over("30d", delay="10d")
+    kept.by("customer").latest("amount", max_age="40d")
+
+    assert held.description == plain.description
+    assert held.stream.retention_us == 40 * 86_400_000_000
+
+
+@pytest.mark.parametrize("retention", ["0s", "999ms", "all", "a while", "99999999d"])
+def test_a_retention_that_is_no_length_of_time_is_refused(retention: str) -> None:
+    assert 'retention="400d"' in error_of(lambda: kp.stream(Payment, retention=retention))
+
+
+def test_a_stream_declared_with_two_retentions_is_refused() -> None:
+    views = [one.by("customer").over("1d").features(n=kp.count()) for one in (kept, payments)]
+
+    assert "another retention" in error_of(lambda: OnlineFeatures(views))

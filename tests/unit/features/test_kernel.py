@@ -338,6 +338,7 @@ def test_no_argument_of_any_type_brings_it_down(kernel: Kernel) -> None:
         (module.State, 2),
         (state.retract, 3),
         (state.take, 1),
+        (state.drop, 3),
         (module.backfill, 16),
     ]
     for _ in range(1500):

@@ -23,7 +23,7 @@ OUTPUTS = [
 ]
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["insert", "insert", "retract", "read", "load"]),
+        st.sampled_from(["insert", "insert", "retract", "read", "load", "drop"]),
         st.integers(0, 30),
         st.integers(0, 100),
         st.integers(-1000, 1000),
@@ -60,6 +60,11 @@ def test_a_spilled_state_answers_every_read_with_the_same_bits(
                 state.load(codes, columns[0], columns[1], [columns[2], columns[2]])
         if what == "retract":
             assert plain.retract(code, time, at - 1) == bounded.retract(code, time, at - 1)
+        if what == "drop":
+            emptied = [
+                np.frombuffer(one.drop(time, code, code + 9), np.int32) for one in (plain, bounded)
+            ]
+            assert emptied[0].tolist() == sorted(emptied[1].tolist())
         assert read(plain, code, time) == read(bounded, code, time)
     assert plain.events() == bounded.events()
     assert plain.dump() == bounded.dump()
@@ -150,6 +155,40 @@ def test_what_is_taken_out_for_good_is_written_over_in_the_file() -> None:
     assert bounded.events() == 0
     bounded.insert(3, 1, 0, (5, 7))
     assert np.frombuffer(read(bounded, 3, 2))[1] == 0.05
+
+
+def test_what_is_dropped_for_its_age_is_written_over_in_the_file() -> None:
+    disk = SimulatedDisk()
+    _, bounded, room = states(disk)
+    secret = 0x5EC2E75EC2E7
+    for code in range(40):
+        bounded.insert(code, 1, code, (secret, 7))
+        bounded.insert(code % 20, 2, code, (9, 7))
+
+    emptied = np.frombuffer(bounded.drop(1, 0, 40), np.int32)
+    while not room.scrub(3):
+        pass
+
+    assert sorted(emptied.tolist()) == list(range(20, 40))
+    assert secret.to_bytes(8, "little") not in disk.contents()[FILE.name]
+    assert bounded.events() == 40
+    assert [np.frombuffer(read(bounded, code, 3))[0] for code in (0, 19, 20)] == [2.0, 2.0, 0.0]
+
+
+def test_a_key_whose_rest_cannot_be_written_stays_in_memory() -> None:
+    disk = SimulatedDisk()
+    plain, bounded, room = filled(disk)
+    disk.is_full = True
+
+    for state in (plain, bounded):
+        state.drop(200, 0, 40)
+
+    assert room.keys_out < 40
+    assert plain.dump() == bounded.dump()
+    disk.is_full = False
+    assert [read(plain, code, 500) for code in range(40)] == [
+        read(bounded, code, 500) for code in range(40)
+    ]
 
 
 def test_places_that_were_used_again_are_not_written_over() -> None:

@@ -15,6 +15,7 @@ from kingpost.features import (
     Changes,
     Erasure,
     FeatureStore,
+    Forgetting,
     MemoryFeatures,
     StoreNotResumed,
     UnlistedPartition,
@@ -270,3 +271,38 @@ def test_catching_up_leaves_out_those_who_were_erased_where_they_are_named(
     assert value(store, payment(9), "customer_total_2h") == 5.0
     assert value(store, payment(9, customer="bob"), "customer_n_2h") == 1.0
     assert value(store, payment(9, at=START + 3 * HOUR), "shop_n_1h") == 4.0
+
+
+def test_an_erasure_after_what_was_given_to_the_store_takes_it_out(store: FeatureStore) -> None:
+    disk = SimulatedDisk()
+    contract = CONTRACTS["card_payment"]
+    with Journal.open(NORTH, disk=disk, clock=StoppedClock()) as journal:
+        made = batch_of(contract, [payment(0), payment(1, customer="bob"), payment(2)])
+        journal.append([Entry("events", "acme", contract.name, made.encode(), 3)])
+        catch_up(store, NORTH, CONTRACTS, tenant="acme", disk=disk)
+        assert value(store, payment(9), "customer_n_2h") == 2.0
+
+        journal.append([encode_erasure("acme", Erasure(3, "customer", "ann", 0, "k", ""))])
+        catch_up(store, NORTH, CONTRACTS, tenant="acme", disk=disk)
+
+    assert value(store, payment(9), "customer_n_2h") == 0.0
+    assert value(store, payment(9, customer="bob"), "customer_n_2h") == 1.0
+    assert store.resume("north") == 3
+
+
+def test_what_is_forgotten_is_all_of_one_partition_up_to_the_very_offset(
+    store: FeatureStore,
+) -> None:
+    for name in ("north", "south"):
+        store.resume(name)
+    store.apply(arrived(payment(7), partition="south"))
+    made = [payment(number, customer="bob" if number == 1 else "ann") for number in range(4)]
+    changes = arrived(*made).changes
+    forgotten = Forgetting(2, "customer", "ann")
+
+    store.apply(Changes("north", [*changes[:3], forgotten, changes[3]], 3))
+    store.apply(Changes("north", [*changes[:3], forgotten, changes[3]], 3))
+
+    assert value(store, payment(9), "customer_n_2h") == 2.0, "the other partition's, and the last"
+    assert value(store, payment(9, customer="bob"), "customer_n_2h") == 1.0
+    assert value(store, payment(9, at=START + 3 * HOUR), "shop_n_1h") == 5.0

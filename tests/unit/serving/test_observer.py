@@ -321,6 +321,33 @@ def test_what_could_not_be_passed_on_is_passed_on_later(house: ObservedJournal) 
         assert len(tasks.find(TaskQuery(tenant="acme"))) == 1
 
 
+def test_people_are_told_once_of_approvals_that_wait(house: ObservedJournal) -> None:
+    asked = Task(
+        id="w-1-2",
+        tenant="acme",
+        kind="approval",
+        queue="finance",
+        decision="",
+        subject="w-1-2",
+        title="Pay 100 €",
+        created_us=house.clock.now_us(),
+        event_time_us=house.clock.now_us(),
+        due_us=house.clock.now_us() + 1_000_000,
+        escalate_to="leads",
+        remind_us=house.clock.now_us(),
+    )
+    with house.observer() as observer, house.tasks() as tasks:
+        tasks.add([asked])
+
+        observer.step()
+        assert house.told_of_tasks == [("w-1-2", "reminded")]
+        house.clock.time_us += 1_000_000
+        observer.step()
+        observer.step()
+
+    assert house.told_of_tasks == [("w-1-2", "reminded"), ("w-1-2", "escalated")]
+
+
 def test_what_is_late_is_escalated_at_each_step(house: ObservedJournal) -> None:
     with house.observer() as observer, house.tasks() as tasks:
         late = Task(

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from kingpost import access, decisions, journal, monitoring, records, serving, storage, tasks
+from kingpost import (
+    access,
+    decisions,
+    journal,
+    monitoring,
+    records,
+    serving,
+    storage,
+    tasks,
+    workflows,
+)
 from kingpost.contracts import ContractViolation
 from kingpost.core import KingpostError
 from kingpost.journal import JournalFailed, JournalFull, JournalReadOnly
@@ -62,7 +72,17 @@ def test_every_error_of_serving_has_its_status() -> None:
 
 
 def test_every_code_of_the_table_is_some_errors_code() -> None:
-    packages = (serving, access, decisions, journal, monitoring, records, storage, tasks)
+    packages = (
+        serving,
+        access,
+        decisions,
+        journal,
+        monitoring,
+        records,
+        storage,
+        tasks,
+        workflows,
+    )
     errors = [one for each in packages for one in errors_of(each)]
 
     assert set(PROBLEMS) <= {one.code for one in errors} | {ContractViolation.code}

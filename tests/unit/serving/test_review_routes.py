@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -16,7 +17,14 @@ from kingpost.records import (
     RecordSearchFailed,
     Review,
 )
-from kingpost.tasks import CLAIM_LEASE_US, MemoryTasks, Task, TaskStoreFailed, TaskVerdict
+from kingpost.tasks import (
+    CLAIM_LEASE_US,
+    LARGEST_VALUE,
+    MemoryTasks,
+    Task,
+    TaskStoreFailed,
+    TaskVerdict,
+)
 from tests.review_house import INCIDENT, ReviewHouse, run_review
 
 NOBODY = "0199f2a0-7c00-7000-8000-00000000002a"
@@ -340,6 +348,169 @@ def test_an_incident_is_read_and_acknowledged_and_nothing_else() -> None:
         record = await house.decided("p1", 600)
         wrong = await house.post(f"/v1/tasks/{record}/acknowledge")
         assert problem_of(wrong) == (409, "wrong_task_kind")
+
+    run_review(scene)
+
+
+def asks(house: ReviewHouse, identifier: str = "order 17-2", queue: str = "fraud-desk") -> str:
+    """Have a workflow ask, and return the path of the task."""
+    house.tasks.add(
+        [
+            Task(
+                id=identifier,
+                tenant="acme",
+                kind="approval",
+                queue=queue,
+                decision="",
+                subject=identifier,
+                title="Pay 100 €",
+                created_us=house.clock.now_us(),
+                event_time_us=house.clock.now_us(),
+                due_us=house.clock.now_us() + 3_600_000_000,
+                workflow="order 17",
+                about={"amount": 100, "to": {"name": "Zoë"}},
+            )
+        ]
+    )
+    return f"/v1/tasks/{quote(identifier)}"
+
+
+def test_an_approval_shows_what_it_is_about_and_a_list_does_not() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        path = asks(house)
+
+        [listed] = (await house.get("/v1/tasks?kind=approval")).json()["tasks"]
+        read = (await house.get(path)).json()
+
+        about = {"amount": 100, "to": {"name": "Zoë"}}
+        assert (read["kind"], read["workflow"], read["about"]) == ("approval", "order 17", about)
+        assert (read["answer"], read["due"]) == (None, "2018-08-01T13:00:00Z")
+        assert listed == {**read, "about": None}
+
+    run_review(scene)
+
+
+def test_a_workflow_is_told_yes_no_or_what_to_do_instead() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        yes, no, other = (asks(house, f"w-{at}") for at in range(3))
+
+        approved = await house.post(f"{yes}/approve", {"reason": "as agreed"}, house.bob)
+        rejected = await house.post(f"{no}/reject", {"reason": "no budget"})
+        modified = await house.post(f"{other}/modify", {"value": {"amount": 50}})
+
+        for answered, verdict, by, reason, answer in (
+            (approved, "approved", "bob", "as agreed", None),
+            (rejected, "rejected", "ann", "no budget", None),
+            (modified, "modified", "ann", None, {"amount": 50}),
+        ):
+            assert answered.status_code == 200
+            task = answered.json()
+            assert (task["state"], task["verdict"], task["closed_by"]) == ("closed", verdict, by)
+            assert (task["reason"], task["answer"]) == (reason, answer)
+            assert (await house.get(f"/v1/tasks/{task['id']}")).json() == task
+        assert house.reviews() == []
+        assert problem_of(await house.post(f"{yes}/reject", {"reason": "x"})) == (
+            409,
+            "task_closed",
+        )
+
+    run_review(scene)
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "code"),
+    [
+        ("reject", None, "bad_body"),
+        ("reject", {"reason": ""}, "bad_body"),
+        ("reject", {"reason": "  "}, "bad_reason"),
+        ("modify", {}, "bad_body"),
+        ("modify", {"value": [1]}, "bad_body"),
+        ("modify", {"value": {"text": "x" * LARGEST_VALUE}}, "bad_task_value"),
+        ("modify", {"value": {"a": 1}, "reason": "\x00"}, "bad_reason"),
+    ],
+)
+def test_an_answer_that_cannot_be_kept_leaves_the_task_as_it_was(
+    action: str, body: object, code: str
+) -> None:
+    async def scene(house: ReviewHouse) -> None:
+        path = asks(house)
+
+        assert problem_of(await house.post(f"{path}/{action}", body)) == (422, code)
+
+        assert (await house.get(path)).json()["state"] == "open"
+
+    run_review(scene)
+
+
+def test_a_task_is_answered_as_its_kind_is() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        path, record = asks(house), await house.decided("p1", 600)
+        house.alarm()
+
+        for refused in (
+            await house.post(f"{path}/override", {"positive": True, "reason": "x"}),
+            await house.post(f"{path}/acknowledge"),
+            await house.post(f"/v1/tasks/{record}/reject", {"reason": "x"}),
+            await house.post(f"/v1/tasks/{record}/modify", {"value": {}}),
+            await house.post(f"/v1/tasks/{INCIDENT.id}/reject", {"reason": "x"}),
+        ):
+            assert problem_of(refused) == (409, "wrong_task_kind")
+
+    run_review(scene)
+
+
+def test_approvals_are_for_those_who_may_answer_their_queue() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        path = asks(house, queue="finance")
+        eve = house.key("eve", "review", tenant="umbrella")
+
+        for refused in (
+            await house.get(path, house.bob),
+            await house.post(f"{path}/approve", key=house.bob),
+            await house.post(f"{path}/reject", {"reason": "x"}, house.bob),
+            await house.post(f"{path}/modify", {"value": {}}, house.shop),
+        ):
+            assert problem_of(refused) == (403, "missing_scope")
+        stranger = await house.post(f"{path}/modify", {"value": {}}, eve)
+        assert problem_of(stranger) == (404, "task_not_found")
+        assert (await house.get(path)).json()["state"] == "open"
+
+        cleo = house.key("cleo", "review:finance")
+        await house.post(f"{path}/claim", key=cleo)
+        assert problem_of(await house.post(f"{path}/approve")) == (409, "task_claimed")
+        answered = await house.post(f"{path}/modify", {"value": {}}, cleo)
+        assert (answered.json()["verdict"], answered.json()["answer"]) == ("modified", {})
+
+    run_review(scene)
+
+
+def test_of_many_who_answer_a_workflow_at_once_one_is_heard() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        path = asks(house)
+
+        answers = await asyncio.gather(
+            *(house.post(f"{path}/approve", key=key) for key in (house.ann, house.bob)),
+            *(house.post(f"{path}/reject", {"reason": "x"}, key) for key in (house.ann, house.bob)),
+            *(house.post(f"{path}/modify", {"value": {}}, key) for key in (house.ann, house.bob)),
+        )
+
+        [heard] = [one for one in answers if one.status_code == 200]
+        others = {problem_of(one) for one in answers if one is not heard}
+        assert others <= {(409, "task_closed"), (409, "task_claimed"), (409, "task_not_claimed")}
+        assert (await house.get(path)).json() == heard.json()
+
+    run_review(scene)
+
+
+def test_what_nobody_needs_any_more_cannot_be_answered() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        path = asks(house)
+        house.tasks.withdraw("acme", "order 17-2", "nobody answered in time", 5)
+
+        refused = await house.post(f"{path}/approve")
+
+        assert problem_of(refused) == (409, "task_closed")
+        assert "the workflow has gone on" in refused.json()["detail"]
 
     run_review(scene)
 

@@ -10,7 +10,10 @@ import pytest
 from kingpost.storage import migrate, open_database
 from kingpost.tasks import (
     CLAIM_LEASE_US,
+    LARGEST_VALUE,
     TASK_MIGRATIONS,
+    BadTaskId,
+    BadTaskValue,
     MemoryTasks,
     NotClaimed,
     QueueCount,
@@ -42,6 +45,15 @@ def task(identifier: str, **changes: object) -> Task:
         event_time_us=NOW - 5,
     )
     return replace(made, **changes)
+
+
+def approval(identifier: str, **changes: object) -> Task:
+    made = task(identifier, kind="approval", queue="finance", decision="", workflow="w-1")
+    return replace(made, **{"about": {"amount": 100, "to": {"name": "Zoë"}}, **changes})
+
+
+def nested(levels: int) -> dict[str, object]:
+    return {"in": nested(levels - 1)} if levels else {}
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -343,6 +355,9 @@ def test_a_database_that_fails_is_reported_as_such(tmp_path: Path) -> None:
         lambda: store.counts("acme", NOW),
         lambda: store.claim("acme", "a", "ann", NOW),
         lambda: store.escalate(NOW),
+        lambda: store.remind(NOW),
+        lambda: store.closed("acme", ["a"]),
+        lambda: store.withdraw("acme", "a", "", NOW),
     )
     for call in calls:
         with pytest.raises(TaskStoreFailed):
@@ -357,3 +372,177 @@ def test_what_waits_is_found_without_what_is_closed(store: TaskStore) -> None:
 
     assert ids(store.find(replace(ALL, is_waiting=True))) == ["r-2", "r-3"]
     assert ids(store.find(replace(ALL, is_waiting=True, kind="incident"))) == []
+
+
+def test_an_approval_comes_back_with_what_it_is_about(store: TaskStore) -> None:
+    asked = approval("w-1-2", due_us=NOW + HOUR, remind_us=NOW + 60)
+
+    store.add([asked])
+
+    assert store.get("acme", "w-1-2") == asked
+
+
+def test_a_list_leaves_out_what_tasks_are_about(store: TaskStore) -> None:
+    store.add([approval("w-1-2")])
+
+    assert store.find(ALL) == [approval("w-1-2", about={})]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"text": "x" * LARGEST_VALUE},
+        {"when": object()},
+        {"limit": float("inf")},
+        nested(400),
+        {"half": "\ud800"},
+    ],
+)
+def test_what_cannot_be_kept_as_json_is_refused(store: TaskStore, about: dict[str, object]) -> None:
+    with pytest.raises(BadTaskValue):
+        store.add([approval("w-1-2", about=about), approval("w-1-3")])
+    assert store.find(ALL) == []
+
+    store.add([approval("w-1-2")])
+    store.claim("acme", "w-1-2", "ann", NOW)
+    with pytest.raises(BadTaskValue):
+        store.close("acme", "w-1-2", "ann", "modified", "", NOW, answer=about)
+    assert store.get("acme", "w-1-2") == approval("w-1-2", claimed_by="ann", claimed_us=NOW)
+
+
+def test_a_value_as_large_as_may_be_is_kept(store: TaskStore) -> None:
+    about = {"text": "x" * (LARGEST_VALUE - len('{"text":""}'))}
+
+    store.add([approval("w-1-2", about=about)])
+
+    kept = store.get("acme", "w-1-2")
+    assert kept is not None
+    assert kept.about == about
+
+
+def test_what_is_asked_about_is_kept_as_it_was(store: TaskStore) -> None:
+    lines: list[object] = [1]
+    store.add([approval("w-1-2", about={"lines": lines, "pair": (1, 2)})])
+
+    lines.append(2)
+
+    kept = store.get("acme", "w-1-2")
+    assert kept is not None
+    assert kept.about == {"lines": [1], "pair": [1, 2]}
+
+
+@pytest.mark.parametrize("identifier", ["order/17-2", "", "x" * 201, "two\nlines"])
+def test_an_id_that_no_url_can_hold_is_refused(store: TaskStore, identifier: str) -> None:
+    with pytest.raises(BadTaskId):
+        store.add([approval(identifier)])
+
+
+def test_what_a_person_made_of_it_is_kept(store: TaskStore) -> None:
+    store.add([approval("w-1-2")])
+    store.claim("acme", "w-1-2", "ann", NOW)
+
+    closed = store.close(
+        "acme", "w-1-2", "ann", "modified", "half is enough", NOW + 1, answer={"amount": 50}
+    )
+
+    assert closed == store.get("acme", "w-1-2")
+    assert (closed.verdict, closed.closed_by) == ("modified", "ann")
+    assert closed.about == approval("w-1-2").about
+    assert closed.answer == {"amount": 50}
+
+
+def test_of_many_tasks_those_that_are_closed_are_found(store: TaskStore) -> None:
+    store.add([approval(f"w-{at}-2") for at in range(4)])
+    store.claim("acme", "w-1-2", "ann", NOW)
+    answered = store.close("acme", "w-1-2", "ann", "approved", "", NOW, answer={"a": 1})
+    store.withdraw("acme", "w-3-2", "too late", NOW)
+
+    found = store.closed("acme", ["w-0-2", "w-1-2", "w-1-2", "w-3-2", "w-9-2"])
+
+    assert sorted(ids(found)) == ["w-1-2", "w-3-2"]
+    assert answered in found
+    assert store.closed("other", ["w-1-2"]) == []
+    assert store.closed("acme", []) == []
+
+
+def test_a_task_is_withdrawn_whoever_holds_it(store: TaskStore) -> None:
+    store.add([approval("w-1-2")])
+    store.claim("acme", "w-1-2", "ann", NOW)
+
+    assert store.withdraw("acme", "w-1-2", "nobody answered in time", NOW + 1) is None
+    assert store.withdraw("acme", "w-1-2", "again", NOW + 2) is None
+
+    closed = store.get("acme", "w-1-2")
+    assert closed is not None
+    assert (closed.verdict, closed.closed_by, closed.closed_us) == ("withdrawn", "w-1", NOW + 1)
+    assert (closed.reason, closed.claimed_by) == ("nobody answered in time", "")
+    with pytest.raises(TaskClosed) as refused:
+        store.close("acme", "w-1-2", "ann", "approved", "", NOW + 2)
+    assert "needs an answer" in str(refused.value)
+
+
+def test_what_a_person_answered_is_not_withdrawn_but_returned(store: TaskStore) -> None:
+    store.add([approval("w-1-2")])
+    store.claim("acme", "w-1-2", "ann", NOW)
+    answered = store.close("acme", "w-1-2", "ann", "rejected", "no budget", NOW)
+
+    assert store.withdraw("acme", "w-1-2", "too late", NOW + 1) == answered
+    assert store.get("acme", "w-1-2") == answered
+    assert store.withdraw("acme", "nothing", "too late", NOW) is None
+    assert store.withdraw("other", "w-1-2", "too late", NOW) is None
+
+
+def test_whoever_gets_a_late_approval_has_as_much_time_again(store: TaskStore) -> None:
+    asked = approval("w-1-2", created_us=NOW - HOUR, due_us=NOW, escalate_to="leads")
+    store.add([asked, task("review", due_us=NOW, escalate_to="leads")])
+
+    moved = store.escalate(NOW + 7)
+
+    assert {one.id: one.due_us for one in moved} == {"w-1-2": NOW + HOUR, "review": NOW}
+    kept = store.get("acme", "w-1-2")
+    assert kept == replace(asked, queue="leads", escalated_us=NOW + 7, due_us=NOW + HOUR)
+    assert kept in moved
+    assert ids(store.find(ALL)) == ["review", "w-1-2"]
+    assert store.escalate(NOW + 2 * HOUR) == []
+
+
+def test_somebody_is_reminded_once_of_what_waits(store: TaskStore) -> None:
+    store.add(
+        [
+            approval("now", remind_us=NOW),
+            approval("held", remind_us=NOW - 1),
+            approval("later", remind_us=NOW + 1),
+            approval("never"),
+            approval("answered", remind_us=NOW),
+        ]
+    )
+    store.claim("acme", "held", "ann", NOW)
+    store.withdraw("acme", "answered", "", NOW)
+
+    due = store.remind(NOW)
+
+    assert [(one.id, one.reminded_us) for one in due] == [("held", NOW), ("now", NOW)]
+    assert due[1] == store.get("acme", "now")
+    assert store.remind(NOW) == []
+    assert ids(store.remind(NOW + 1)) == ["later"]
+
+
+def test_a_database_of_the_format_before_is_migrated(tmp_path: Path) -> None:
+    connection = open_database(tmp_path / "tasks.sqlite")
+    migrate(connection, "tasks", TASK_MIGRATIONS[:6])
+    connection.execute(
+        "INSERT INTO tasks VALUES ('a', 'acme', 'review', 'fraud-desk', 'fraud', 'a', "
+        "'a payment', ?, ?, ?, 'leads', NULL, 'ann', ?, NULL, '', '', '', ?)",
+        [NOW, NOW - 5, NOW + HOUR, NOW, task("a", due_us=NOW + HOUR).place],
+    )
+
+    migrate(connection, "tasks", TASK_MIGRATIONS)
+
+    before = SqliteTasks(connection)
+    assert before.get("acme", "a") == task(
+        "a", due_us=NOW + HOUR, escalate_to="leads", claimed_by="ann", claimed_us=NOW
+    )
+    before.add([approval("w-1-2", remind_us=NOW)])
+    assert ids(before.find(ALL)) == ["a", "w-1-2"]
+    assert ids(before.remind(NOW)) == ["w-1-2"]
+    connection.close()

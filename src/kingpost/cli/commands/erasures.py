@@ -17,6 +17,14 @@ _URL = click.option(
     envvar="KINGPOST_URL",
     help="Where the server is; KINGPOST_URL, or the configured host and port.",
 )
+_URLS = click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    envvar="KINGPOST_URL",
+    help="Where a server is; once for each that shares the online store. KINGPOST_URL, with "
+    "spaces between several, or the configured host and port.",
+)
 
 
 @click.command()
@@ -24,8 +32,8 @@ _URL = click.option(
 @click.argument("key")
 @click.option("--reason", default="", help="Why, for whoever reads the record of it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_URL
-@_JSON
+@_URLS
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each server.")
 @click.pass_obj
 def erase(
     settings: Settings,
@@ -33,19 +41,30 @@ def erase(
     key: str,
     reason: str,
     yes: bool,
-    url: str | None,
+    urls: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Erase the ENTITY (a field of events, as customer) that has the value KEY.
 
     Features forget its events, now and in every computation of the past; that cannot be
-    undone. The API key is read from KINGPOST_API_KEY; it needs the scope erase.
+    undone. Where several servers share an online store, each erases what came to it: give
+    the --url of all. It may be done again. The API key is read from KINGPOST_API_KEY; it
+    needs the scope erase.
     """
     if not yes:
         click.confirm(f"erase {printable(entity)} {printable(key)} for good?", abort=True, err=True)
-    with _client(settings, url) as client:
-        done = client.post("/v1/erasures", {"entity": entity, "key": key, "reason": reason})
-    print_result(done, as_json=as_json)
+    asked = {"entity": entity, "key": key, "reason": reason}
+    left: set[str] = set()
+    done: set[str] = set()
+    for url in urls or (None,):
+        with _client(settings, url) as client:
+            told = client.post("/v1/erasures", asked)
+        print_result(told, as_json=as_json)
+        done.add(str(told["position"]).partition(":")[0])
+        left.update(cast("list[str]", told["other_partitions"]))
+    if left - done:
+        names = ", ".join(sorted(left - done))
+        click.echo(f"still to be asked: the servers of the partitions {names}", err=True)
 
 
 @click.command()

@@ -167,6 +167,7 @@ def _print_feature(document: FeatureDocument) -> None:
             "type": f"{one.type}, {'exact' if one.exact else 'by a sketch'}",
             "when empty": "missing" if one.default is None else f"{one.default:g}",
             "reads": ", ".join(one.reads),
+            "held for": one.retention,
             "takes": ", ".join(one.takes),
             "feeds": ", ".join(one.feeds),
             "consent to": ", ".join(one.purposes),

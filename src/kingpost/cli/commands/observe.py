@@ -1,13 +1,11 @@
 """`kingpost watch`."""
 
-import os
-import signal
-import sys
 import threading
 from pathlib import Path
 
 import click
 
+from kingpost.cli.beside import told_to_stop
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
@@ -38,12 +36,7 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
     time: it goes on where it was.
     """
     log_to_stderr()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    if follow_parent:
-        os.nice(_NICENESS)
-        threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
+    stop = told_to_stop(with_parent=follow_parent, niceness=_NICENESS)
     try:
         with open_observer(settings, app, wait=stop if follow_parent else None) as observer:
             if once:
@@ -77,12 +70,6 @@ def _shown(done: Observed) -> dict[str, object]:
             for incident in done.incidents
         ],
     }
-
-
-def _await_end(stop: threading.Event) -> None:
-    while sys.stdin.buffer.read(1024):
-        pass
-    stop.set()
 
 
 def _catch_up(observer: Observer, stop: threading.Event) -> None:

@@ -1,7 +1,9 @@
 """`kingpost review`: the inbox of a running server."""
 
+import json
 import os
 from typing import cast
+from urllib.parse import quote
 
 import click
 
@@ -36,7 +38,9 @@ def review(context: click.Context, url: str | None) -> None:
 
 @review.command("list")
 @click.option("--queue", help="Only those of a queue.")
-@click.option("--kind", type=click.Choice(["review", "incident"]), help="Only those of a kind.")
+@click.option(
+    "--kind", type=click.Choice(["review", "incident", "approval"]), help="Only those of a kind."
+)
 @click.option(
     "--state", type=click.Choice(["open", "claimed", "closed"]), help="Only those in a state."
 )
@@ -79,8 +83,11 @@ def list_tasks(
 @_JSON
 @click.pass_obj
 def show(client: ApiClient, identifier: str, as_json: bool) -> None:
-    """Show a task, and the record or the incident that it is about."""
-    task = client.get(f"/v1/tasks/{_identifier(identifier)}")
+    """Show a task, and what it is about: a record, an incident, or a workflow's question."""
+    task = client.get(_task(identifier))
+    if task["kind"] == "approval":
+        print_result({"task": task} if as_json else task, as_json=as_json)
+        return
     home = "incidents" if task["kind"] == "incident" else "records"
     subject = client.get(f"/v1/{home}/{task['subject']}")
     if as_json:
@@ -97,7 +104,7 @@ def show(client: ApiClient, identifier: str, as_json: bool) -> None:
 @click.pass_obj
 def claim(client: ApiClient, identifier: str, as_json: bool) -> None:
     """Take a task for 30 minutes, so that nobody else works on it."""
-    _act(client, f"/v1/tasks/{_identifier(identifier)}/claim", {}, as_json=as_json)
+    _act(client, f"{_task(identifier)}/claim", {}, as_json=as_json)
 
 
 @review.command("release")
@@ -106,7 +113,7 @@ def claim(client: ApiClient, identifier: str, as_json: bool) -> None:
 @click.pass_obj
 def release(client: ApiClient, identifier: str, as_json: bool) -> None:
     """Give a task back."""
-    _act(client, f"/v1/tasks/{_identifier(identifier)}/release", {}, as_json=as_json)
+    _act(client, f"{_task(identifier)}/release", {}, as_json=as_json)
 
 
 @review.command("approve")
@@ -115,9 +122,33 @@ def release(client: ApiClient, identifier: str, as_json: bool) -> None:
 @_JSON
 @click.pass_obj
 def approve(client: ApiClient, identifier: str, reason: str, as_json: bool) -> None:
-    """Let a proposed answer stand."""
-    path = f"/v1/tasks/{_identifier(identifier)}/approve"
+    """Let a proposed answer stand, or a workflow go on."""
+    path = f"{_task(identifier)}/approve"
     _act(client, path, {"reason": reason}, as_json=as_json)
+
+
+@review.command("reject")
+@click.argument("identifier")
+@click.option("--reason", required=True, help="Why, for whoever reads the workflow.")
+@_JSON
+@click.pass_obj
+def reject(client: ApiClient, identifier: str, reason: str, as_json: bool) -> None:
+    """Say no to what a workflow asks."""
+    _act(client, f"{_task(identifier)}/reject", {"reason": reason}, as_json=as_json)
+
+
+@review.command("modify")
+@click.argument("identifier")
+@click.option(
+    "--value", required=True, help="A JSON object that takes the place of what was asked about."
+)
+@click.option("--reason", default="", help="Why, for whoever reads the workflow.")
+@_JSON
+@click.pass_obj
+def modify(client: ApiClient, identifier: str, value: str, reason: str, as_json: bool) -> None:
+    """Let a workflow go on with another value than it asked about."""
+    body: dict[str, object] = {"value": _value(value), "reason": reason}
+    _act(client, f"{_task(identifier)}/modify", body, as_json=as_json)
 
 
 @review.command("override")
@@ -141,12 +172,27 @@ def override(
 @click.pass_obj
 def acknowledge(client: ApiClient, identifier: str, reason: str, as_json: bool) -> None:
     """Say that an incident was seen."""
-    path = f"/v1/tasks/{_identifier(identifier)}/acknowledge"
+    path = f"{_task(identifier)}/acknowledge"
     _act(client, path, {"reason": reason}, as_json=as_json)
 
 
 def _act(client: ApiClient, path: str, body: dict[str, object], *, as_json: bool) -> None:
     print_result(client.post(path, body), as_json=as_json)
+
+
+def _task(identifier: str) -> str:
+    """Return where a task is; an approval's id holds that of its workflow, which may be any."""
+    return f"/v1/tasks/{quote(identifier, safe='')}"
+
+
+def _value(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"it is no JSON: {error}", param_hint="--value") from error
+    if not isinstance(found, dict):
+        raise click.BadParameter("it is no JSON object", param_hint="--value")
+    return cast("dict[str, object]", found)
 
 
 def _identifier(text: str) -> str:

@@ -23,6 +23,7 @@ __all__ = ["keys", "run"]
 @click.option("--host", help="Address to listen on; 127.0.0.1 by default.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option("--no-watch", is_flag=True, help="`kingpost watch` runs elsewhere.")
+@click.option("--no-work", is_flag=True, help="`kingpost work` runs elsewhere.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready.")
 @click.pass_obj
 def run(
@@ -31,12 +32,14 @@ def run(
     host: str | None,
     port: int | None,
     no_watch: bool,
+    no_work: bool,
     as_json: bool,
 ) -> None:
     """Serve APP's decisions until SIGTERM or Ctrl-C.
 
     Every decision needs an approved bundle that matches the code as it is; see `kingpost
-    train` and `kingpost approve`. What was decided is observed in a process beside it.
+    train` and `kingpost approve`. What was decided is observed in a process beside it, and
+    APP's workflows run in another one.
     """
     log_to_stderr()
     chosen = replace(
@@ -53,7 +56,8 @@ def run(
 
     watch = () if no_watch else _command(settings, "watch", str(app), "--follow-parent")
     snapshot = _command(settings, "snapshot", str(app), "--follow-parent")
-    run_server(chosen, app, ready, observer=watch, snapshot=snapshot)
+    work = () if no_work else _command(settings, "work", str(app), "--follow-parent")
+    run_server(chosen, app, ready, observer=watch, worker=work, snapshot=snapshot)
 
 
 def _command(settings: Settings, *arguments: str) -> Sequence[str]:

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,8 +13,9 @@ from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
 from kingpost.cli.run import memory_room
-from kingpost.core import Settings, SystemDisk
-from kingpost.decisions import load_application, take_snapshot
+from kingpost.core import Settings, SystemClock, SystemDisk
+from kingpost.decisions import Decision, consents_of, load_application, take_snapshot
+from kingpost.features import Consent
 
 __all__ = ["snapshot"]
 
@@ -44,15 +46,20 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
     where, disk = data_directory(settings), SystemDisk()
     application = load_application(app)
     room = memory_room(settings, where.root / "snapshot.spill", disk=disk)
+    decisions: Mapping[str, Decision] = application.decisions
+    consents: tuple[Consent, ...] = ()
+    if settings.online_store:  # windows there are no part of a snapshot
+        decisions, consents = {}, consents_of(decisions)
     try:
         done = take_snapshot(
             where.data,
             application,
-            # windows in an online store are no part of a snapshot
-            {} if settings.online_store else application.decisions,
+            decisions,
             where.snapshots,
             disk=disk,
             room=room,
+            consents=consents,
+            clock=SystemClock(),
         )
     finally:
         if room is not None:

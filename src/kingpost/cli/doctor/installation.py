@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 from kingpost.access import SqliteKeys
 from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
+from kingpost.cli.doctor.work import workflows_found
 from kingpost.cli.place import data_directory
+from kingpost.cli.workflow_place import workflows_of
 from kingpost.core import Clock, Settings, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -52,6 +54,7 @@ def installation_checks(
         loaded = _once(lambda: load_application(application))
         checks["application"] = lambda: _application(loaded())
         checks["bundles"] = lambda: _bundles(loaded(), where, clock)
+        checks["workflows"] = lambda: workflows_found(settings, loaded())
     return checks
 
 
@@ -127,6 +130,8 @@ def _application(application: Application) -> Iterator[Result]:
     names = ", ".join(application.decisions)
     if names:
         yield ok(f"{application.path} declares {names}")
+    elif workflows_of(application):
+        yield ok(f"{application.path} declares no decision, but workflows")
     else:
         yield warned(
             f"{application.path} declares no decision", "assign a kp.decision(…) to a name"

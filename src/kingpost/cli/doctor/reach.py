@@ -1,7 +1,7 @@
-"""What the installation talks to, where it is configured: webhook, mail, sign-in.
+"""What the installation talks to, where it is configured: online store, webhook, mail, sign-in.
 
-Nothing is sent: a webhook's host is connected to, a mail server is greeted, an issuer's
-public description is read.
+Nothing is sent: the store is asked what it is, a webhook's host is connected to, a mail
+server is greeted, an issuer's public description is read.
 """
 
 import smtplib
@@ -15,6 +15,7 @@ import msgspec
 
 from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
 from kingpost.core import Settings
+from kingpost.features import RedisFeatures
 
 __all__ = ["reach_checks"]
 
@@ -30,6 +31,8 @@ class _Description(msgspec.Struct):
 def reach_checks(settings: Settings) -> Mapping[str, Check]:
     """Return the checks of what is configured, by name."""
     checks: dict[str, Check] = {}
+    if settings.online_store:
+        checks["online store"] = lambda: _online_store(settings)
     if settings.alert_webhook:
         checks["alert webhook"] = lambda: _webhook(settings)
     if settings.alert_smtp:
@@ -37,6 +40,10 @@ def reach_checks(settings: Settings) -> Mapping[str, Check]:
     if settings.oidc_issuer:
         checks["sign-in"] = lambda: _sign_in(settings)
     return checks
+
+
+def _online_store(settings: Settings) -> Iterator[Result]:
+    yield ok(f"{RedisFeatures.examine(settings.online_store, timeout_s=_TIMEOUT_S)} answers")
 
 
 def _webhook(settings: Settings) -> Iterator[Result]:

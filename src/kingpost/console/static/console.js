@@ -270,7 +270,8 @@
     // forms are sent once
     document.addEventListener("submit", (event) => {
       if (event.defaultPrevented || event.target.method !== "post") return;
-      setTimeout(() => event.target.querySelectorAll("button").forEach((one) => { one.disabled = true; }));
+      const all = [...event.target.elements].filter((one) => one instanceof HTMLButtonElement);
+      setTimeout(() => all.forEach((one) => { one.disabled = true; }));
     });
     addEventListener("pageshow", (event) => {
       if (event.persisted) location.reload();

@@ -77,12 +77,12 @@ def server(handle: Handler) -> Generator[LoadClient]:
     stop = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    ready.wait(5)
+    ready.wait(30)
     try:
         yield LoadClient("127.0.0.1", ports[0], {"authorization": "Bearer k"}, connections=1)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(5)
+        thread.join(30)
         loop.close()
 
 

@@ -1,4 +1,4 @@
-"""The observer beside a server: a child process, started again when it dies.
+"""A process beside a server, such as the observer and the worker: started again when it dies.
 
 The rule: the server never waits for it, and it never outlives the server. It holds the
 reading end of a pipe from the server, which closes however the server ends.
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-__all__ = ["ObserverProcess"]
+__all__ = ["KeptProcess"]
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
@@ -21,21 +21,24 @@ _PATIENCE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-class ObserverProcess:
+class KeptProcess:
     """Keeps a command running in the background until it is closed.
 
     Args:
         command: What to run. It ends by itself when its standard input does.
+        name: What it is called in logs.
         pause_s: How long to wait before the first restart; twice as long before each
             further one.
     """
 
-    def __init__(self, command: Sequence[str], *, pause_s: float = _FIRST_PAUSE_S) -> None:
-        self._command, self._pause_s = command, pause_s
+    def __init__(
+        self, command: Sequence[str], *, name: str = "", pause_s: float = _FIRST_PAUSE_S
+    ) -> None:
+        self._command, self._name, self._pause_s = command, name, pause_s
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="observer", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=name or None, daemon=True)
         self._thread.start()
 
     @property
@@ -53,7 +56,7 @@ class ObserverProcess:
                 _close_pipe(process)
         self._thread.join(patience_s)
         if self._thread.is_alive() and process is not None:
-            _log.warning("observer_killed", extra={"pid": process.pid})
+            _log.warning("kept_process_killed", extra={"kept": self._name, "pid": process.pid})
             process.kill()
             self._thread.join()
 
@@ -69,7 +72,10 @@ class ObserverProcess:
                 return
             if time.monotonic() - started_s >= _STEADY_S:
                 pause_s = self._pause_s
-            _log.warning("observer_ended", extra={"code": code, "restart_in_s": pause_s})
+            _log.warning(
+                "kept_process_ended",
+                extra={"kept": self._name, "code": code, "restart_in_s": pause_s},
+            )
             self._stopped.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
