@@ -1,7 +1,7 @@
 """The endpoint of a typical tutorial: FastAPI, pydantic, joblib and a one-row pandas frame.
 
 It only scores: the caller sends the finished features, nothing is checked beyond types,
-nothing is recorded. `MODEL` names the joblib file.
+nothing is recorded. `MODELS` names the folder of the model.
 """
 
 import os
@@ -11,7 +11,7 @@ import pandas as pd
 from fastapi import FastAPI
 from pydantic import create_model
 
-saved = joblib.load(os.environ["MODEL"])
+saved = joblib.load(os.path.join(os.environ["MODELS"], "model.joblib"))
 model, names = saved["model"], saved["names"]
 Row = create_model("Row", **{name: (float, ...) for name in names})
 app = FastAPI()

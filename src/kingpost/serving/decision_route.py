@@ -1,4 +1,4 @@
-"""`POST /v1/decisions/{name}` as a bare ASGI application: the hot path.
+"""`POST /v1/decisions/{name}`: the hot path.
 
 The rule: everything a caller can get wrong is found before the engine sees the request,
 cheapest check first, and the body is not read for somebody without a key. It does by hand
@@ -6,16 +6,20 @@ what a framework would do, in a third of its time; the control plane describes t
 """
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
-from kingpost.access import KeyRing, MissingScope
+from kingpost.access import KeyRing, MissingScope, Principal
 from kingpost.core import Clock, KingpostError, id_text
 from kingpost.decisions import STORE_REASONS, Ask, ServedDecision
+from kingpost.features import FeaturesForgotten
 from kingpost.records import DecisionRecord, Outcome
 from kingpost.serving.errors import (
     BadHeader,
     DecisionFailed,
     FeaturesUnavailable,
     Overloaded,
+    RequestTooLate,
 )
 from kingpost.serving.http import (
     BodyReader,
@@ -41,8 +45,20 @@ _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotency-replayed", b"true")
 
 
+TakesAnswer = Callable[[HttpAnswer], None]
+
+
+class _Admitted(NamedTuple):
+    principal: Principal
+    session: str | None
+    idempotency_key: str | None
+
+
 class DecisionRoute:
-    """One decision, answered."""
+    """One decision, answered in two forms: to an ASGI server, and to a connection of our own.
+
+    Both forms go through the same checks in the same order, and give the same bytes.
+    """
 
     def __init__(
         self,
@@ -59,61 +75,96 @@ class DecisionRoute:
         self._decode = served.decision.request.decode
         self._shell, self._keys, self._bodies, self._clock = shell, keys, bodies, clock
         self._metrics, self._counts = metrics, metrics.by_decision[self._name]
-        self._max_body_bytes = settings.max_body_bytes
+        self.max_body_bytes = settings.max_body_bytes
         self._max_waiting = settings.max_waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        clock, metrics = self._clock, self._metrics
-        arrived_ns = clock.monotonic_ns()
+        """Answer one request of an ASGI server."""
+        arrived_ns = self._clock.monotonic_ns()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         trace_id = trace_id_of(headers.get(b"traceparent"))
-        outcome = ""
-        metrics.waiting += 1
+        self._metrics.waiting += 1
+        settled: Settled | Exception
         try:
-            settled = await self._decide(headers, receive, trace_id, arrived_ns)
-            outcome = settled.record.outcome
-            if settled.record.outcome is Outcome.FAILED:
-                failure = _failure(settled.record)
-                answer, code = problem_answer(failure, trace_id), failure.code
-            else:
-                answer, code = _answer(settled), "ok"
+            admitted = self._admit(headers)
+            body = await self._bodies.read(headers, receive, self.max_body_bytes)
+            settled = await self._shell.decide(self._ask(admitted, body, trace_id, arrived_ns))
         except Disconnected:
             self._counts.count("", "disconnected")
             return
         except Exception as error:  # noqa: BLE001  the boundary of a request
-            answer = problem_answer(error, trace_id)
-            code = _code(error)
+            settled = error
         finally:
-            metrics.waiting -= 1
-        self._counts.count(outcome, code)
-        self._counts.seconds.observe((clock.monotonic_ns() - arrived_ns) / 1e9)
-        await answer.send(send)
+            self._metrics.waiting -= 1
+        await self._answer(settled, trace_id, arrived_ns).send(send)
 
-    async def _decide(
-        self, headers: dict[bytes, bytes], receive: Receive, trace_id: str, arrived_ns: int
-    ) -> Settled:
+    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
+        """Answer a request that is whole.
+
+        Args:
+            headers: By their names in lower case.
+            answer: Told once, now or later, in the loop's thread.
+        """
+        arrived_ns = self._clock.monotonic_ns()
+        trace_id = trace_id_of(headers.get(b"traceparent"))
+        metrics = self._metrics
+        metrics.waiting += 1
+
+        def settle(settled: Settled | Exception) -> None:
+            metrics.waiting -= 1
+            answer(self._answer(settled, trace_id, arrived_ns))
+
+        try:
+            ask = self._ask(self._admit(headers), body, trace_id, arrived_ns)
+        except Exception as error:  # noqa: BLE001  the boundary of a request
+            settle(error)
+        else:
+            self._shell.submit(ask, settle)
+
+    def _admit(self, headers: dict[bytes, bytes]) -> _Admitted:
+        """Find out what is wrong before the body is looked at."""
         principal = self._keys.check(headers.get(b"authorization"))
         if "decide" not in principal.scopes and self._scope not in principal.scopes:
             raise MissingScope(self._scope)
         if self._metrics.waiting > self._max_waiting:
             raise Overloaded(RETRY_AFTER_S)
         check_media_type(headers, b"application/json")
-        session = _visible(headers, b"kingpost-session")
-        idempotency_key = _visible(headers, b"idempotency-key")
-        body = await self._bodies.read(headers, receive, self._max_body_bytes)
-        ask = Ask(
+        return _Admitted(
+            principal,
+            _visible(headers, b"kingpost-session"),
+            _visible(headers, b"idempotency-key"),
+        )
+
+    def _ask(self, admitted: _Admitted, body: bytes, trace_id: str, arrived_ns: int) -> Ask:
+        principal = admitted.principal
+        return Ask(
             self._name,
             principal.tenant,
             principal.id,
             self._decode(body),
             body,
             trace_id,
-            session,
-            idempotency_key,
+            admitted.session,
+            admitted.idempotency_key,
             arrived_ns,
         )
-        return await self._shell.decide(ask)
+
+    def _answer(self, settled: Settled | Exception, trace_id: str, arrived_ns: int) -> HttpAnswer:
+        """Make the answer, and count it."""
+        outcome = ""
+        if isinstance(settled, Settled):
+            record = settled.record
+            outcome = record.outcome
+            if outcome is Outcome.FAILED:
+                failure = _failure(record)
+                answer, code = problem_answer(failure, trace_id), failure.code
+            else:
+                answer, code = _answer(settled), "ok"
+        else:
+            answer, code = problem_answer(settled, trace_id), _code(settled)
+        self._counts.count(outcome, code)
+        self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
+        return answer
 
 
 def _visible(headers: dict[bytes, bytes], name: bytes) -> str | None:
@@ -134,6 +185,8 @@ def _answer(settled: Settled) -> HttpAnswer:
 
 
 def _failure(record: DecisionRecord) -> KingpostError:
+    if record.reason == FeaturesForgotten.code:
+        return RequestTooLate(id_text(record.id))
     kind = FeaturesUnavailable if record.reason in STORE_REASONS else DecisionFailed
     return kind(id_text(record.id), record.reason)
 

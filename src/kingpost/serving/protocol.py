@@ -44,6 +44,11 @@ class _WholeAnswers:
         else:
             self._transport.write(data)
 
+    def write_whole(self, answers: bytes) -> None:
+        """Send answers that are whole."""
+        if not self._transport.is_closing():
+            self._transport.write(answers)
+
     def flush(self) -> None:
         if self._head and not self._transport.is_closing():
             self._transport.write(self._head)

@@ -33,7 +33,7 @@ from kingpost.serving.errors import InternalError
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.recovery import Pause, recovered
 
-__all__ = ["Settled", "Shell"]
+__all__ = ["Settle", "Settled", "Shell"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ class _Group:
             follower(error)
 
 
-# One future for each request and none shared: a caller that is cancelled takes its own along.
-_Waiting = asyncio.Future[Settled | KingpostError]
+Settle = Callable[["Settled | KingpostError"], None]
+"""Told once, in the loop's thread, what became of a request."""
 
 
 class Shell:
@@ -90,23 +90,33 @@ class Shell:
         self._pause = pause
         self._recovering: asyncio.Task[None] | None = None
         self._clock, self._metrics, self._max_batch = clock, metrics, max_batch
-        self._arrived: list[tuple[Ask, _Waiting]] = []
+        self._arrived: list[tuple[Ask, Settle]] = []
         self._is_due = False
         self._flying: deque[_Group] = deque()
 
-    async def decide(self, ask: Ask) -> Settled:
+    def submit(self, ask: Ask, settle: Settle) -> None:
         """Decide a request together with those that arrive with it.
+
+        Args:
+            settle: Told its durable record, or why there is none: what `decide` raises.
+        """
+        self._arrived.append((ask, settle))
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._tick)
+
+    async def decide(self, ask: Ask) -> Settled:
+        """Do what `submit` does, and wait for what came of it.
 
         Raises:
             EventConflict, IdempotencyKeyReused: See `Engine.decide`.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
         """
-        loop = asyncio.get_running_loop()
-        waiting: _Waiting = loop.create_future()
-        self._arrived.append((ask, waiting))
-        if not self._is_due:
-            self._is_due = True
-            loop.call_soon(self._tick)
+        # one future for each request: a caller that is cancelled takes its own along
+        waiting: asyncio.Future[Settled | KingpostError] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.submit(ask, partial(_tell, waiting))
         settled = await waiting
         if isinstance(settled, Settled):
             return settled
@@ -221,8 +231,8 @@ class Shell:
         except Exception as error:  # noqa: BLE001  the boundary of a batch
             self._stop(error)
             refusal = error if isinstance(error, KingpostError) else InternalError()
-            for _, waiting in batch:
-                _tell(waiting, refusal)
+            for _, settle in batch:
+                settle(refusal)
             return
         self._metrics.batch_sizes.observe(len(batch))
         group.followers[0] = partial(self._settle, group, batch, replies)
@@ -257,19 +267,19 @@ class Shell:
     def _settle(
         self,
         group: _Group,
-        batch: Sequence[tuple[Ask, _Waiting]],
+        batch: Sequence[tuple[Ask, Settle]],
         replies: Sequence[Reply],
         error: KingpostError | None,
     ) -> None:
         records: dict[str, list[DecisionRecord]] = {}
-        for (ask, waiting), reply in zip(batch, replies, strict=True):
+        for (ask, settle), reply in zip(batch, replies, strict=True):
             if error is not None:
-                _tell(waiting, error)
+                settle(error)
             elif reply.record is not None:
                 records.setdefault(ask.decision, []).append(reply.record)
-                _tell(waiting, Settled(reply.record, is_repeat=False))
+                settle(Settled(reply.record, is_repeat=False))
             else:
-                _tell(waiting, self._repeated(ask, reply))
+                settle(self._repeated(ask, reply))
         for name, made in records.items():
             self._metrics.by_decision[name].note_batch(made, self._since(group))
 

@@ -1,0 +1,308 @@
+"""Decisions without ASGI: a connection of the server answers them itself.
+
+The rule: what it answers is what the ASGI form of the same route answers, byte for byte and
+in the order of the requests. It takes a request for a decision that is plain and whole: a
+POST with a `Content-Length` within the limit, on a connection that lives on, whose body came
+with its head or right behind it. All else, and whatever is pipelined behind all else, goes
+the way of ASGI, with its limits. No scope, task, event or timer is made for a request, and a
+head that was read before, byte for byte, is not read again.
+
+Rests on uvicorn's internals: the version is pinned, and a contract test holds both forms
+against each other.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from kingpost.serving.decision_route import TakesAnswer
+from kingpost.serving.http import HttpAnswer
+from kingpost.serving.protocol import BoundedProtocol
+
+__all__ = ["FastLane", "FastRoute", "KnownHeads"]
+
+MOST_IN_FLIGHT = 64
+"""Requests of one connection; it is read no further while so many wait."""
+BODY_BEHIND_S = 0.2
+"""How soon behind its head a body must be whole; a slower one goes the way of ASGI."""
+HEADS_KEPT = 1024
+_LONGEST_KEPT = 2048
+_HEAD_END = b"\r\n\r\n"
+_OF_ONE_REQUEST = (b"idempotency-key", b"traceparent")
+"""Headers that no second request has alike: such a head is not worth keeping."""
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+
+
+class FastRoute(Protocol):
+    """A route that can answer without ASGI."""
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body it takes."""
+        ...
+
+    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
+        """Answer a request that is whole, now or later, in the loop's thread."""
+        ...
+
+
+class _Read(NamedTuple):
+    """A head as it was read: of a plain request for a route, with so long a body."""
+
+    route: FastRoute
+    headers: dict[bytes, bytes]
+    length: int
+
+
+class KnownHeads:
+    """Heads that were read, by their bytes; shared by the connections of a server."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, _Read] = {}
+        self.find = self._known.get
+
+    def learn(self, head: bytes, read: _Read) -> None:
+        """Keep what a head says; all are forgotten when they are too many."""
+        if len(head) > _LONGEST_KEPT or any(name in read.headers for name in _OF_ONE_REQUEST):
+            return
+        if len(self._known) >= HEADS_KEPT:
+            self._known.clear()
+        self._known[head] = read
+
+
+class _Slot:
+    """A request in flight; `written` is its answer once there is one."""
+
+    __slots__ = ("written",)
+
+    def __init__(self) -> None:
+        self.written = b""
+
+
+class _Line:
+    """The requests of a connection that are in flight here.
+
+    It stands where uvicorn keeps the request that it answers, and says what uvicorn asks of
+    one: whether there is nothing to do, and that the connection is to close behind it.
+    """
+
+    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "slots")
+
+    def __init__(self) -> None:
+        self.slots: deque[_Slot] = deque()
+        self.keep_alive = True
+        self.disconnected = False
+        self.more_body = False
+        self.body = b""
+        self.message_event = asyncio.Event()
+
+    @property
+    def response_complete(self) -> bool:
+        return not self.slots
+
+
+class FastLane(BoundedProtocol):
+    """One connection.
+
+    Args:
+        routes: By the path of their requests.
+        heads: What the connections of the server have read.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        routes: Mapping[bytes, FastRoute],
+        heads: KnownHeads,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._routes, self._heads = routes, heads
+        self._line = _Line()
+        self._slots = self._line.slots
+        self._taking: _Read | None = None
+        self._taken: _Read | None = None
+        self._body = b""
+        self._is_between = True
+        self._behind: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._heard_at = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line.disconnected = True
+        self._forget_body()
+        if self._idle is not None:
+            self._idle.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        # what uvicorn makes here is made when a request goes its way
+        self._is_in_head = True
+        self._is_between = False
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        route = self._routes.get(self.url)
+        read = None if route is None else self._plain(route)
+        if read is None:
+            self._go_asgi()
+        else:
+            self._is_in_head = False
+            self._taking = read
+
+    def on_body(self, body: bytes) -> None:
+        if self._taking is None:
+            super().on_body(body)
+        else:
+            self._body = self._body + body if self._body else body
+
+    def on_message_complete(self) -> None:
+        self._is_between = True
+        read, body = self._taking, self._body
+        if read is None:
+            super().on_message_complete()
+        else:
+            self._forget_body()
+            self._taken = read
+            self._take(read, body)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self.loop.time()
+        is_between, head = self._is_between, data[: data.find(_HEAD_END)]
+        if is_between:
+            read = self._heads.find(head)
+            end = len(head) + len(_HEAD_END)
+            if read is not None and len(data) == end + read.length and self._has_room():
+                if self._head_timer is not None:
+                    self._head_is_whole()
+                self._unset_keepalive_if_required()
+                self._take(read, data[end:])
+                return
+        self._taken = None
+        super().data_received(data)
+        if self._taking is not None and self._behind is None:
+            self._behind = self.loop.call_later(BODY_BEHIND_S, self._body_is_late)
+        read = self._taken
+        if is_between and read and len(data) == len(head) + len(_HEAD_END) + read.length:
+            self._heads.learn(head, read)
+
+    def _take(self, read: _Read, body: bytes) -> None:
+        slot = _Slot()
+        self.cycle = self._line  # pyright: ignore[reportAttributeAccessIssue]  it says what uvicorn asks
+        self._slots.append(slot)
+        read.route.take(read.headers, body, partial(self._answer, slot))
+
+    def shutdown(self) -> None:
+        """Answer what is in flight or on its way, then close."""
+        self._body_is_late()
+        super().shutdown()
+
+    def _plain(self, route: FastRoute) -> _Read | None:
+        """Return what a head says when its request is one that is taken here."""
+        parser = self.parser
+        assert parser is not None  # it is what calls
+        headers = dict(self.headers)
+        length = headers.get(b"content-length")
+        is_plain = (
+            length is not None
+            and int(length) <= route.max_body_bytes
+            and b"transfer-encoding" not in headers
+            and parser.get_method() == b"POST"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and self._has_room()
+        )
+        return _Read(route, headers, int(length)) if is_plain and length is not None else None
+
+    def _has_room(self) -> bool:
+        """Tell whether a request can be taken now: nothing of ASGI before it, nobody in its way."""
+        cycle = self.cycle
+        return (
+            (cycle is self._line or cycle is None or cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  None before the first request
+            and not self.pipeline
+            and len(self._slots) < MOST_IN_FLIGHT
+            and self._line.keep_alive
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+
+    def _go_asgi(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    def _body_is_late(self) -> None:
+        is_waited_for, body = self._taking is not None, self._body
+        self._forget_body()
+        if is_waited_for and not self.transport.is_closing():
+            self._go_asgi()
+            super().on_body(body)
+
+    def _forget_body(self) -> None:
+        self._taking, self._body = None, b""
+        if self._behind is not None:
+            self._behind.cancel()
+            self._behind = None
+
+    def _answer(self, slot: _Slot, answer: HttpAnswer) -> None:
+        """Send an answer when its turn has come, with those behind it that are there."""
+        slot.written = self._written(answer)
+        slots = self._slots
+        if slots[0] is not slot:
+            return
+        parts: list[bytes] = []
+        while slots and slots[0].written:
+            parts.append(slots.popleft().written)
+        self.server_state.total_requests += len(parts)
+        if self._line.disconnected:
+            return
+        self._whole_answers.write_whole(parts[0] if len(parts) == 1 else b"".join(parts))
+        if not slots:
+            self._all_answered()
+
+    def _written(self, answer: HttpAnswer) -> bytes:
+        parts = [_STATUS_LINES[answer.status]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for name, value in answer.headers:
+            parts += (name, b": ", value, b"\r\n")
+        closes = b"" if self._line.keep_alive else b"connection: close\r\n"
+        parts += (b"content-length: %d\r\n%b\r\n" % (len(answer.body), closes), answer.body)
+        return b"".join(parts)
+
+    def _all_answered(self) -> None:
+        if not self._line.keep_alive or (self._has_ended and not self.pipeline):
+            self.transport.close()
+        elif self.pipeline:
+            self.on_response_complete()  # what came behind goes on
+        elif self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_if_idle)
+
+    def _look_if_idle(self) -> None:
+        """Close a connection that has said nothing for long: one timer for all its requests."""
+        self._idle = None
+        idle_s = 0.0 if self._is_busy() else self.loop.time() - self._heard_at
+        if idle_s >= self.timeout_keep_alive:
+            self.transport.close()
+        else:
+            left_s = self.timeout_keep_alive - idle_s
+            self._idle = self.loop.call_later(left_s, self._look_if_idle)
+
+    def _is_busy(self) -> bool:
+        return self._taking is not None or not self.cycle.response_complete or self._is_in_head
