@@ -22,7 +22,11 @@ __all__ = ["PATH", "Answered", "Form", "House", "Line", "Wire"]
 
 PATH = "/v1/decisions/fraud"
 Form = Literal["fast", "asgi"]
-_MADE = re.compile(rb"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MADE = re.compile(rb"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|data:[0-9]+")
+"""Identifiers, and positions: requests in flight together have theirs in the order of the journal."""
+
+_VARY = (b"date", b"content-length")
+"""The length goes with the digits of the position; whoever reads a body has held it to it."""
 
 
 class Wire(asyncio.Transport):
@@ -68,7 +72,7 @@ class Answered:
         return repr(self.told())
 
     def told(self) -> tuple[object, ...]:
-        headers = [(name, _masked(value)) for name, value in self.headers if name != b"date"]
+        headers = [(name, _masked(value)) for name, value in self.headers if name not in _VARY]
         return self.status, headers, _masked(self.body)
 
 

@@ -91,8 +91,8 @@ class Retention:
             return True  # nearly always: nothing moves on
         if time > self.low_us:
             self._oldest_us = min(self._oldest_us, time)
-            if self._sweeping or self.advance():
-                self._sweep()
+        if self._sweeping or self.advance():  # also when it is too old: the clock has moved
+            self._sweep()
         return time > self.low_us
 
     def note(self, history: History) -> None:
@@ -122,8 +122,8 @@ class Retention:
             raise FeaturesForgotten(self._name, key, late_us / 1e6)
 
     def let_go_of_all(self) -> None:
-        """Go over all keys where that was begun."""
-        while self._sweeping:
+        """Go over all keys where that was begun, or is due."""
+        while self._sweeping or self.advance():
             self._sweep()
 
     def advance(self) -> bool:
@@ -164,4 +164,5 @@ class Retention:
     def _note(self, times: NDArray[np.int64]) -> None:
         if len(times):
             self._newest_us = max(self._newest_us, int(times.max()))
-            self._oldest_us = min(self._oldest_us, int(times.min()))
+            # what is too old is not held, and lets in none that is as old
+            self._oldest_us = min(self._oldest_us, max(int(times.min()), self.low_us + 1))

@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 import kingpost as kp
-from kingpost.contracts import contract_of
+from kingpost.contracts import batch_of, contract_of
 from kingpost.core import caller_place
 from kingpost.decisions import ApplicationError, load_application
 from kingpost.features import (
     FeatureSet,
     FeaturesForgotten,
+    History,
     OnlineFeatures,
     WrongFeature,
     catalogue_of,
@@ -117,6 +119,33 @@ def test_an_event_from_the_future_makes_no_other_one_old() -> None:
 
     assert held.events()["visit/0"] == 3
     assert count(held, "p", 2) == 2.0
+
+
+def test_an_event_that_is_too_old_lets_go_of_others_as_the_clock_has_moved() -> None:
+    now_us = NOW
+    held = OnlineFeatures([counts], now_us=lambda: now_us)
+    for number, (page, days) in enumerate([("old", -20), ("a", 0), ("ahead", 500)]):
+        held.apply("visit", visit(number, page, days), number)
+    now_us += 18 * DAY
+
+    held.apply("visit", visit(3, "b", -40), 3)
+
+    assert pages(held) == ["ahead"]
+
+
+def test_what_is_too_old_stays_out_behind_a_journal_that_has_older_ones() -> None:
+    held = online()
+    held.apply("visit", visit(1, "a", 0), 1)
+    held.apply("visit", visit(2, "late", -17), 2)
+    again = online()
+    again.restore(DIGEST, held.dump(DIGEST))
+    contract, old = contract_of(Visit), visit(3, "late", -17)
+    later = History(batch_of(contract, [old]), np.array([3], np.int64))
+    again.extend(contract, [later])
+
+    again.apply("visit", visit(4, "late", -17), 4)
+
+    assert pages(again) == ["a"]
 
 
 def test_a_late_read_is_refused_only_once_something_was_let_go() -> None:
