@@ -10,7 +10,7 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
-from kingpost.access import KeyRing, MemoryKeys, create_key
+from kingpost.access import NO_LIMITS, KeyRing, Limits, MemoryKeys, Tokens, create_key
 from kingpost.serving import ServingApp, ServingSettings, build_app
 from kingpost.serving.fast_lane import FastLane, KnownHeads
 from kingpost.serving.http import Receive, Scope, Send
@@ -140,12 +140,22 @@ class Line:
 class House:
     """The small application, with keys."""
 
-    def __init__(self, settings: ServingSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServingSettings | None = None,
+        *,
+        tokens: Tokens | None = None,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         clock, keys = FakeClock(), MemoryKeys()
         engine = open_engine(Path("/journal/data"), disk=SimulatedDisk(), clock=clock)
         self.app: ServingApp = build_app(
-            engine, KeyRing(keys, clock), settings or ServingSettings(), clock
+            engine,
+            KeyRing(keys, clock, tokens=tokens, limits=limits),
+            settings or ServingSettings(),
+            clock,
         )
+        self.clock = clock
         self.keys = {
             scope: create_key(keys, clock, tenant="acme", scopes=[scope]).secret
             for scope in ("decide", "records")

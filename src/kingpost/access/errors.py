@@ -6,10 +6,14 @@ __all__ = [
     "ApiKeyMissing",
     "ApiKeyRefused",
     "BadKeyRequest",
+    "BadRoles",
     "KeyStoreFailed",
     "MissingScope",
+    "RateLimited",
     "SessionOver",
     "SessionStoreFailed",
+    "TokenKeysMissing",
+    "TokenRefused",
     "UnknownKey",
 ]
 
@@ -33,7 +37,7 @@ class ApiKeyRefused(KingpostError):
 
 
 class MissingScope(KingpostError):
-    """A valid key that may not do this."""
+    """A valid key or token that may not do this."""
 
     code = "missing_scope"
 
@@ -42,7 +46,7 @@ class MissingScope(KingpostError):
         self.scope = scope
 
     def __str__(self) -> str:
-        return f"this API key lacks the scope {self.scope!r}; ask for a key that has it"
+        return f"this key or token lacks the scope {self.scope!r}; ask for one that has it"
 
 
 class BadKeyRequest(KingpostError):
@@ -112,3 +116,75 @@ class SessionStoreFailed(KingpostError):
 
     def __str__(self) -> str:
         return f"the sessions cannot be reached ({self.reason}); check the disk, then try again"
+
+
+class TokenRefused(KingpostError):
+    """A token that lets nobody in; the reason is one that its bearer may know."""
+
+    code = "token_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"this token is not taken: {self.reason}; ask its issuer for another one"
+
+
+class TokenKeysMissing(KingpostError):
+    """The issuer's keys are being fetched, so no token can be checked, or not this one.
+
+    Safe to retry: nobody was let in.
+    """
+
+    code = "token_keys_missing"
+    retry_safe = True
+
+    def __str__(self) -> str:
+        return "the issuer's keys are being fetched; try again in a second"
+
+
+class RateLimited(KingpostError):
+    """More than a principal may ask for now; nothing was done, and nothing was taken.
+
+    Safe to retry: after `retry_after_s`; where that is 0 it asked for more at once than
+    there ever is.
+
+    Attributes:
+        limit: Which of `requests`, `rows` and `cost`.
+        fields: The header fields that tell what is left.
+    """
+
+    code = "rate_limited"
+    retry_safe = True
+
+    def __init__(
+        self,
+        limit: str,
+        rate: str,
+        retry_after_s: int,
+        fields: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(limit, rate, retry_after_s, fields)
+        self.limit, self.rate, self.retry_after_s = limit, rate, retry_after_s
+        self.fields = fields
+
+    def __str__(self) -> str:
+        retry = f"retry in {self.retry_after_s} s" if self.retry_after_s else "ask for less at once"
+        return f"the limit on {self.limit} is {self.rate}; {retry}"
+
+
+class BadRoles(KingpostError):
+    """A setting such as `oidc_roles` does not say which role may do what."""
+
+    code = "bad_roles"
+
+    def __init__(self, setting: str, part: str, problem: str) -> None:
+        super().__init__(setting, part, problem)
+        self.setting, self.part, self.problem = setting, part, problem
+
+    def __str__(self) -> str:
+        return (
+            f"setting {self.setting!r}, at {self.part!r}: {self.problem}; "
+            "write roles as 'ml-ops=records,review;viewer=records'"
+        )

@@ -1,7 +1,7 @@
 """Letting requests in by their `Authorization` header, at the price of one hash.
 
-The rule: a key that was revoked or has expired opens nothing any more `FRESH_NS` later. A
-header that was let in is remembered by its SHA-256, never as it is, and its key is looked
+The rule: a key that was revoked or has expired opens nothing any more `FRESH_NS` later; a
+token that has expired nothing from that moment on. A header that was let in is remembered by its SHA-256, never as it is, and its key is looked
 up again when it is not fresh. A refusal does not say what was wrong.
 """
 
@@ -10,8 +10,11 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from kingpost.access.errors import ApiKeyMissing, ApiKeyRefused
+from kingpost.access.limits import NO_LIMITS, Limits
 from kingpost.access.principal import Principal
+from kingpost.access.rate_limiter import RateLimiter
 from kingpost.access.store import KeyStore
+from kingpost.access.tokens import Tokens
 from kingpost.core import Clock
 
 __all__ = ["KeyRing"]
@@ -28,14 +31,30 @@ class _Held(NamedTuple):
 
 
 class KeyRing:
-    """The keys of a store, ready to be asked on every request; for one thread."""
+    """The keys of a store, ready to be asked on every request; for one thread.
 
-    def __init__(self, store: KeyStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    Args:
+        tokens: Lets in who brings an issuer's token instead; None takes keys alone.
+        limits: How much each key may ask that has no limits of its own.
+
+    Attributes:
+        charge: Takes what is asked for from what a principal has left; see `RateLimiter.take`.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        clock: Clock,
+        *,
+        tokens: Tokens | None = None,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        self._store, self._clock, self._tokens, self._limits = store, clock, tokens, limits
+        self.charge = RateLimiter(clock).take
         self._held: dict[bytes, _Held] = {}
 
     def check(self, authorization: bytes | None) -> Principal:
-        """Return who sends a header `Bearer kp_<id>_<secret>`.
+        """Return who sends a header `Bearer kp_<id>_<secret>`, or with a token behind `Bearer`.
 
         Args:
             authorization: The value of the header; None when there was none.
@@ -43,6 +62,7 @@ class KeyRing:
         Raises:
             ApiKeyMissing: There was none.
             ApiKeyRefused: It holds no valid key.
+            TokenRefused, TokenKeysMissing: It holds a token; see `Tokens.check`.
             KeyStoreFailed: The key could not be looked up.
         """
         if authorization is None:
@@ -59,6 +79,10 @@ class KeyRing:
         return held.principal
 
     def _look_up(self, authorization: bytes) -> _Held:
+        if self._tokens is not None and (token := _token(authorization)):
+            known = self._tokens.check(token)
+            kept_ns = (known.until_us - self._clock.now_us()) * 1000
+            return _Held(known.principal, self._clock.monotonic_ns() + kept_ns)
         identifier, secret = _parts(authorization)
         stored = self._store.find(identifier) if identifier else None
         expected = _NOBODY if stored is None else stored.secret_sha256
@@ -70,8 +94,17 @@ class KeyRing:
         fresh_ns = FRESH_NS
         if key.expires_us is not None:
             fresh_ns = min(fresh_ns, (key.expires_us - now_us) * 1000)
-        principal = Principal(key.id, key.tenant, frozenset(key.scopes), key.name)
+        limits = key.limits.over(self._limits) or None
+        principal = Principal(key.principal, key.tenant, frozenset(key.scopes), key.name, limits)
         return _Held(principal, self._clock.monotonic_ns() + fresh_ns)
+
+
+def _token(authorization: bytes) -> bytes:
+    """Return the token of a header; empty where it holds none that could be one."""
+    scheme, _, token = authorization.partition(b" ")
+    token = token.strip()
+    is_one = scheme.lower() == b"bearer" and token.count(b".") == 2 and token[:3] != b"kp_"
+    return token if is_one else b""
 
 
 def _parts(authorization: bytes) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""API keys: `kp_<id>_<secret>`, made once, kept as a hash, revoked for good.
+"""API keys: `kp_<id>_<secret>`, made once, kept as a hash, rotated, revoked for good.
 
 The rule: the secret is shown when the key is made and never again. What is stored is its
 SHA-256, which is enough for 256 random bits: nothing shorter than them can be guessed.
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from kingpost.access.errors import BadKeyRequest, UnknownKey
+from kingpost.access.limits import NO_LIMITS, Limits
 from kingpost.access.store import ApiKey, KeyStore
 from kingpost.core import Clock
 
-__all__ = ["SCOPES", "NewKey", "create_key", "is_scope", "revoke_key"]
+__all__ = ["SCOPES", "NewKey", "create_key", "is_scope", "revoke_key", "rotate_key"]
 
 SCOPES = ("decide", "ingest", "records", "review", "workflows", "erase", "metrics", "admin")
 """What a key can be let do; `decide:<decision>` is one decision, `review:<queue>` one queue."""
@@ -44,6 +45,8 @@ def create_key(
     scopes: Sequence[str],
     name: str = "",
     expires_us: int | None = None,
+    limits: Limits = NO_LIMITS,
+    holder: str = "",
 ) -> NewKey:
     """Make a key and store its hash.
 
@@ -51,6 +54,8 @@ def create_key(
         scopes: Of `SCOPES`, or `decide:<decision>`, or `review:<queue>`.
         name: For people, such as who holds it.
         expires_us: When it stops being valid, microseconds UTC; None is never.
+        limits: How much may be asked with it; the installation's limits where it has none.
+        holder: Id of the principal it is another key of; it is one of its own without.
 
     Raises:
         BadKeyRequest: The tenant cannot be one, a scope is unknown or none is given, or
@@ -80,9 +85,53 @@ def create_key(
         name=name,
         created_us=now_us,
         expires_us=expires_us,
+        holder=holder,
+        limits=limits,
     )
     store.add(key, sha256(secret.encode()).digest())
     return NewKey(key, f"kp_{identifier}_{secret}")
+
+
+def rotate_key(
+    store: KeyStore,
+    clock: Clock,
+    identifier: str,
+    *,
+    overlap_us: int,
+    expires_us: int | None = None,
+) -> NewKey:
+    """Make a key that takes the place of another one, for the same principal.
+
+    Args:
+        overlap_us: How long the old one stays valid; it never stays longer than it was to.
+        expires_us: When the new one stops being valid; without, it lives as long from now as
+            the old one did from its making.
+
+    Raises:
+        UnknownKey: No key has this id.
+        BadKeyRequest: It is not valid any more.
+        KeyStoreFailed: It could not be stored.
+    """
+    found = store.find(identifier)
+    if found is None:
+        raise UnknownKey(identifier)
+    old, now_us = found.key, clock.now_us()
+    if not old.is_valid(now_us):
+        raise BadKeyRequest(f"the key {identifier!r} is not valid any more", "create another one")
+    if expires_us is None and old.expires_us is not None:
+        expires_us = now_us + old.expires_us - old.created_us
+    made = create_key(
+        store,
+        clock,
+        tenant=old.tenant,
+        scopes=old.scopes,
+        name=old.name,
+        expires_us=expires_us,
+        limits=old.limits,
+        holder=old.principal,
+    )
+    store.expire(identifier, now_us + overlap_us)
+    return made
 
 
 def revoke_key(store: KeyStore, clock: Clock, identifier: str) -> ApiKey:

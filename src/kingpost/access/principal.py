@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kingpost.access.errors import MissingScope
+from kingpost.access.limits import Limits
 
 __all__ = ["Principal"]
 
@@ -12,16 +13,19 @@ class Principal:
     """Somebody who was let in.
 
     Attributes:
-        id: Id of the API key; stands in every record the principal causes.
+        id: Id of the API key, the first one of those it was rotated through, or `jwt:` and the
+            subject of a token; stands in every record the principal causes.
         tenant: Whose data it reaches, and none other's.
         scopes: What it may do; `decide:fraud` is `decide` for that one decision.
         name: What people call it: the key's name, or a person's address.
+        limits: How much it may ask; None is no limit.
     """
 
     id: str
     tenant: str
     scopes: frozenset[str]
     name: str = ""
+    limits: Limits | None = None
 
     @property
     def by(self) -> str:

@@ -24,6 +24,11 @@ class MemoryKeys:
         keys = [stored.key for stored in self._keys.values()]
         return [key for key in keys if tenant is None or key.tenant == tenant]
 
+    def expire(self, identifier: str, at_us: int) -> None:
+        stored = self._keys.get(identifier)
+        if stored is not None and (stored.key.expires_us is None or stored.key.expires_us > at_us):
+            self._keys[identifier] = replace(stored, key=replace(stored.key, expires_us=at_us))
+
     def revoke(self, identifier: str, at_us: int) -> None:
         stored = self._keys.get(identifier)
         if stored is not None and stored.key.revoked_us is None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 
 from kingpost.access.errors import KeyStoreFailed
+from kingpost.access.limits import Limits
 from kingpost.access.store import ApiKey, StoredKey
 
 __all__ = ["MIGRATIONS", "SqliteKeys"]
@@ -40,11 +41,15 @@ MIGRATIONS: Sequence[str] = (
         seen_us INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID
     """,
+    "ALTER TABLE api_keys ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE api_keys ADD COLUMN limits TEXT NOT NULL DEFAULT ''",
 )
 """One statement each; format n is what the first n of them made."""
 
-_Row = tuple[str, str, str, str, int, int | None, int | None, bytes]
-_COLUMNS = "id, tenant, scopes, name, created_us, expires_us, revoked_us, secret_sha256"
+_Row = tuple[str, str, str, str, int, int | None, int | None, str, str, bytes]
+_COLUMNS = (
+    "id, tenant, scopes, name, created_us, expires_us, revoked_us, holder, limits, secret_sha256"
+)
 
 
 class SqliteKeys:
@@ -62,11 +67,13 @@ class SqliteKeys:
             key.created_us,
             key.expires_us,
             key.revoked_us,
+            key.holder,
+            key.limits.to_text(),
             secret_sha256,
         )
         with _translated():
             self._connection.execute(
-                f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
+                f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
             )
 
     def find(self, identifier: str) -> StoredKey | None:
@@ -85,6 +92,14 @@ class SqliteKeys:
             ).fetchall()
         return [_stored(row).key for row in rows]
 
+    def expire(self, identifier: str, at_us: int) -> None:
+        with _translated():
+            self._connection.execute(
+                "UPDATE api_keys SET expires_us = ?1 "
+                "WHERE id = ?2 AND (expires_us IS NULL OR expires_us > ?1)",
+                [at_us, identifier],
+            )
+
     def revoke(self, identifier: str, at_us: int) -> None:
         with _translated():
             self._connection.execute(
@@ -94,7 +109,18 @@ class SqliteKeys:
 
 
 def _stored(row: _Row) -> StoredKey:
-    identifier, tenant, scopes, name, created_us, expires_us, revoked_us, digest = row
+    (
+        identifier,
+        tenant,
+        scopes,
+        name,
+        created_us,
+        expires_us,
+        revoked_us,
+        holder,
+        limits,
+        digest,
+    ) = row
     key = ApiKey(
         id=identifier,
         tenant=tenant,
@@ -103,6 +129,8 @@ def _stored(row: _Row) -> StoredKey:
         created_us=created_us,
         expires_us=expires_us,
         revoked_us=revoked_us,
+        holder=holder,
+        limits=Limits.from_text(limits),
     )
     return StoredKey(key, digest)
 

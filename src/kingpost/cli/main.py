@@ -32,7 +32,7 @@ _COMMANDS = {
     "run": ("serve", "Serve an application's decisions."),
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
     "snapshot": ("snapshot", "Write what a server holds, so that the next start is quick."),
-    "keys": ("serve", "Create, list and revoke API keys."),
+    "keys": ("serve", "Create, list, rotate and revoke API keys."),
     "erase": ("erasures", "Erase a person, or what else events name, from all features."),
     "erasures": ("erasures", "List what was erased."),
     "review": ("review", "List, claim and answer what waits for people."),

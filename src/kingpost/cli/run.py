@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kingpost.access import MIGRATIONS, KeyRing, SqliteKeys
+from kingpost.access import MIGRATIONS, SqliteKeys
+from kingpost.cli.access import open_key_ring
 from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
@@ -114,7 +115,7 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
     application = load_application(path)
     where = data_directory(settings)
     served = _served(application, where)
-    keys = KeyRing(open_keys(settings), clock)
+    keys = open_key_ring(settings, open_keys(settings), clock)
     sources = open_review_sources(where, application.decisions)
     engine = Engine.open(
         where.data,

@@ -1,7 +1,7 @@
 """The door of the console, as the settings want it."""
 
-from kingpost.access import MIGRATIONS, Sessions, SqliteKeys, SqliteSessions
-from kingpost.console import Issuer, IssuerSettings, SignIn, read_roles
+from kingpost.access import MIGRATIONS, Sessions, SqliteKeys, SqliteSessions, read_roles
+from kingpost.console import Issuer, IssuerSettings, SignIn
 from kingpost.core import Clock, Settings
 from kingpost.decisions import DataDirectory
 from kingpost.storage import ThreadConnections, migrate, open_database

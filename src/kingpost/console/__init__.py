@@ -2,15 +2,12 @@
 
 from kingpost.console.app import build_console
 from kingpost.console.door import Door
-from kingpost.console.errors import BadRoles
 from kingpost.console.issuer import Issuer, IssuerSettings
 from kingpost.console.kept import KeptRecords
-from kingpost.console.roles import read_roles
 from kingpost.console.sign_in import SignIn
 from kingpost.console.sources import ConsoleSources
 
 __all__ = [
-    "BadRoles",
     "ConsoleSources",
     "Door",
     "Issuer",
@@ -18,5 +15,4 @@ __all__ = [
     "KeptRecords",
     "SignIn",
     "build_console",
-    "read_roles",
 ]

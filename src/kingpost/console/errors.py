@@ -4,7 +4,6 @@ from kingpost.core import KingpostError
 
 __all__ = [
     "BadField",
-    "BadRoles",
     "ForeignRequest",
     "FormRefused",
     "FormTooLarge",
@@ -82,22 +81,6 @@ class IssuerFailed(KingpostError):
 
     def __str__(self) -> str:
         return f"issuer {self.issuer} cannot be asked ({self.reason}); try again, or use an API key"
-
-
-class BadRoles(KingpostError):
-    """The setting `oidc_roles` does not say which role may do what."""
-
-    code = "bad_roles"
-
-    def __init__(self, part: str, problem: str) -> None:
-        super().__init__(part, problem)
-        self.part, self.problem = part, problem
-
-    def __str__(self) -> str:
-        return (
-            f"setting 'oidc_roles', at {self.part!r}: {self.problem}; "
-            "write roles as 'ml-ops=records,review;viewer=records'"
-        )
 
 
 class PageNotFound(KingpostError):

@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from kingpost.access import Principal
+from kingpost.access import Principal, roles_in
 from kingpost.console.errors import IssuerFailed, SignInRefused
-from kingpost.console.roles import roles_in
 from kingpost.core import Clock, ExtraMissing
 
 if TYPE_CHECKING:

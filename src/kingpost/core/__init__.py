@@ -15,10 +15,12 @@ from kingpost.core.errors import KingpostError
 from kingpost.core.extras import ExtraMissing
 from kingpost.core.ids import TimeOrderedIds, id_text, parse_id
 from kingpost.core.places import Place, caller_place
+from kingpost.core.rates import BadRate, Rate, rate_of
 
 __all__ = [
     "SECRET_SETTINGS",
     "BadDuration",
+    "BadRate",
     "BadSetting",
     "CheckedSettings",
     "Clock",
@@ -28,6 +30,7 @@ __all__ = [
     "ExtraMissing",
     "KingpostError",
     "Place",
+    "Rate",
     "Settings",
     "SystemClock",
     "SystemDisk",
@@ -38,5 +41,6 @@ __all__ = [
     "duration_us",
     "id_text",
     "parse_id",
+    "rate_of",
     "read_settings",
 ]

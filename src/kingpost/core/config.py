@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kingpost.core.durations import BadDuration, duration_us
 from kingpost.core.errors import KingpostError
+from kingpost.core.rates import BadRate, rate_of
 
 __all__ = [
     "SECRET_SETTINGS",
@@ -86,6 +87,20 @@ class Settings:
         oidc_roles: What a role may do, as `ml-ops=records,review;viewer=records`.
         oidc_role_claim: The claim that lists a person's roles.
         oidc_tenant: The tenant of everybody who signs in that way; `tenant` when empty.
+        jwt_issuer: Whose bearer tokens are taken beside API keys, to the letter of their `iss`.
+        jwt_audience: What this installation is called in the `aud` of such tokens.
+        jwt_jwks_url: Where the issuer's keys are; its description says so when empty.
+        jwt_key_file: A file that has them instead, a key set in JSON or one key in PEM; read anew
+            every 5 s.
+        jwt_scope_claim: The claim with a token's scopes or roles, words or a list.
+        jwt_roles: What a role in it may do, as `scorer=decide:fraud;ops=records,metrics`; when
+            empty its words are scopes themselves.
+        jwt_tenant_claim: The claim that names the tenant; everybody's is `tenant` when empty.
+        jwt_leeway: How far the issuer's clock may be off.
+        limit_requests: How many requests a principal may send, as `100/s` or `10000/h`; without
+            limit when empty.
+        limit_rows: How many rows it may send, of requests, events and batches.
+        limit_cost: How much they may cost; a decision costs 1, or what it declares.
     """
 
     data_dir: Path = Path(".kingpost")
@@ -117,6 +132,17 @@ class Settings:
     oidc_roles: str = ""
     oidc_role_claim: str = "roles"
     oidc_tenant: str = ""
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_jwks_url: str = ""
+    jwt_key_file: str = ""
+    jwt_scope_claim: str = "scope"
+    jwt_roles: str = ""
+    jwt_tenant_claim: str = ""
+    jwt_leeway: str = "30s"
+    limit_requests: str = ""
+    limit_rows: str = ""
+    limit_cost: str = ""
 
     @property
     def drain_s(self) -> float:
@@ -154,13 +180,17 @@ _NUMBERS = {
     "features_memory_mb": (0, 1 << 30),
     "snapshot_every": (0, 1 << 40),
 }
-_REQUIRED = ("data_dir", "tenant", "host", "drain", "partition")
+_REQUIRED = ("data_dir", "tenant", "host", "drain", "partition", "jwt_scope_claim", "jwt_leeway")
+_LENGTHS = ("drain", "jwt_leeway")
+_RATES = ("limit_requests", "limit_rows", "limit_cost")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_URLS = ("public_url", "alert_webhook", "oidc_issuer")
+_URLS = ("public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
 _NEEDS = (
     ("alert_smtp", ("alert_from", "alert_to")),
     ("oidc_issuer", ("oidc_client_id",)),
+    ("jwt_issuer", ("jwt_audience",)),
+    ("jwt_audience", ("jwt_issuer",)),
 )
 _NO_SETTINGS = ("KINGPOST_API_KEY", "KINGPOST_URL", "KINGPOST_CHROMIUM")
 """Variables for clients of a server, and for what looks at its pages."""
@@ -230,11 +260,13 @@ def _parsed(source: str, key: str, value: object) -> str | int | Path:
         raise BadSetting(source, key, f"expected {kind}, found {shown}")
     if not value.isprintable():
         raise BadSetting(source, key, "has characters that are no text, as line ends")
-    if key == "drain":
-        try:
+    try:
+        if key in _LENGTHS:
             duration_us(value)
-        except BadDuration as error:
-            raise BadSetting(source, key, str(error)) from error
+        if key in _RATES and value:
+            rate_of(value)
+    except (BadDuration, BadRate) as error:
+        raise BadSetting(source, key, str(error)) from error
     if key in _URLS and value and not _is_url(value):
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):

@@ -266,6 +266,7 @@ class Decision:
 
     Attributes:
         request: The contract of the event that asks it.
+        cost: What one answer takes from a caller's limit on cost.
     """
 
     name: str
@@ -275,6 +276,7 @@ class Decision:
     gate: Gate
     budget: Budget
     place: Place
+    cost: float = 1.0
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -296,6 +298,7 @@ def decision(
     model: Model,
     gate: Gate | None = None,
     budget: Budget | None = None,
+    cost: float = 1.0,
 ) -> Decision:
     """Declare a decision.
 
@@ -305,11 +308,12 @@ def decision(
         features: Fields, functions and windows, in the order the model takes them.
         gate: Without one every answer passes.
         budget: Without one there is no deadline.
+        cost: What one answer takes from a caller's limit on cost, see `limit_cost`.
 
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
-        WrongDecision: The name cannot be one, or a rule speaks of no feature.
+        WrongDecision: The name cannot be one, a rule speaks of no feature, or the cost is none.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -324,6 +328,8 @@ def decision(
         )
     resolved = FeatureSet(contract, features, place)
     _check_rules(gate or Gate(), resolved, place)
+    if not 0 <= cost < math.inf:
+        raise WrongDecision(f"the cost is {cost}", "give a number from 0", place)
     if label.stream.contract.name == contract.name:
         raise LeakingLabel(
             f"the label {label.field!r} is a field of the request itself",
@@ -338,6 +344,7 @@ def decision(
         gate or Gate(),
         budget or Budget(),
         place,
+        cost,
     )
 
 

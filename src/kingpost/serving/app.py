@@ -8,15 +8,15 @@ it is closed.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
 
 from kingpost.access import KeyRing
 from kingpost.core import Clock
 from kingpost.decisions import Engine
-from kingpost.serving.control_plane import TRACE_ID, FeatureNames, control_plane
+from kingpost.serving.control_plane import LIMIT_FIELDS, TRACE_ID, FeatureNames, control_plane
 from kingpost.serving.decision_route import DecisionRoute
 from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.fast_lane import FastRoute
@@ -67,7 +67,7 @@ class ServingApp:
         bodies = BodyReader(clock, settings.body_timeout_s)
         self._health = Health(self._shell)
         events = EventsRoute(
-            engine.application.streams, self._shell, bodies, self.metrics, settings
+            engine.application.streams, self._shell, bodies, self.metrics, settings, keys
         )
         self.desk = None if sources is None else ReviewDesk(self._shell, sources, clock)
         self.workflows = None if workflows is None else WorkflowDesk(workflows, clock)
@@ -132,9 +132,16 @@ class ServingApp:
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
         scope[TRACE_ID] = trace_id
+
+        async def send_limited(message: MutableMapping[str, Any]) -> None:
+            fields = scope.get(LIMIT_FIELDS)
+            if fields and message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *fields]
+            await send(message)
+
         try:
             if self._pages is None or scope["path"].startswith(_API):
-                await self._control(scope, receive, send)
+                await self._control(scope, receive, send_limited)
             else:
                 await self._pages(scope, receive, send)
         except Disconnected:

@@ -36,10 +36,13 @@ from kingpost.serving.shell import Shell
 from kingpost.serving.workflow_desk import WorkflowDesk
 from kingpost.serving.workflow_routes import WorkflowRoutes
 
-__all__ = ["TRACE_ID", "FeatureNames", "control_plane"]
+__all__ = ["LIMIT_FIELDS", "TRACE_ID", "FeatureNames", "control_plane"]
 
 TRACE_ID = "kingpost_trace_id"
 """Where the scope of a request has its trace id."""
+
+LIMIT_FIELDS = "kingpost_limit_fields"
+"""Where it has the header fields that tell what its principal has left, if anything."""
 
 FeatureNames = Callable[[str, bytes], Sequence[str] | None]
 """Finds the feature names of a decision's bundle by its digest; None when it is unknown."""
@@ -83,7 +86,10 @@ def control_plane(
     described = describe_api(engine.application, engine.served)
 
     def let_in(request: Request) -> Principal:
-        return keys.check(dict(request.scope["headers"]).get(b"authorization"))
+        principal = keys.check(dict(request.scope["headers"]).get(b"authorization"))
+        if principal.limits is not None:
+            request.scope[LIMIT_FIELDS] = keys.charge(principal, rows=0, cost=0)
+        return principal
 
     @api.post("/v1/decisions/{name}")
     async def decide_unknown(request: Request) -> Response:  # the known ones never come here

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kingpost.access import KeyRing, MissingScope, Principal
+from kingpost.access import Fields, KeyRing, MissingScope, Principal
 from kingpost.core import Clock, KingpostError, id_text
 from kingpost.decisions import STORE_REASONS, Ask, ServedDecision
 from kingpost.features import FeaturesForgotten
@@ -52,6 +52,7 @@ class _Admitted(NamedTuple):
     principal: Principal
     session: str | None
     idempotency_key: str | None
+    fields: Fields
 
 
 class DecisionRoute:
@@ -72,6 +73,7 @@ class DecisionRoute:
     ) -> None:
         self._name = served.decision.name
         self._scope = f"decide:{self._name}"
+        self._cost = served.decision.cost
         self._decode = served.decision.request.decode
         self._shell, self._keys, self._bodies, self._clock = shell, keys, bodies, clock
         self._metrics, self._counts = metrics, metrics.by_decision[self._name]
@@ -85,8 +87,10 @@ class DecisionRoute:
         trace_id = trace_id_of(headers.get(b"traceparent"))
         self._metrics.waiting += 1
         settled: Settled | Exception
+        fields: Fields = ()
         try:
             admitted = self._admit(headers)
+            fields = admitted.fields
             body = await self._bodies.read(headers, receive, self.max_body_bytes)
             settled = await self._shell.decide(self._ask(admitted, body, trace_id, arrived_ns))
         except Disconnected:
@@ -96,7 +100,7 @@ class DecisionRoute:
             settled = error
         finally:
             self._metrics.waiting -= 1
-        await self._answer(settled, trace_id, arrived_ns).send(send)
+        await self._answer(settled, trace_id, arrived_ns, fields).send(send)
 
     def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
         """Answer a request that is whole.
@@ -109,13 +113,16 @@ class DecisionRoute:
         trace_id = trace_id_of(headers.get(b"traceparent"))
         metrics = self._metrics
         metrics.waiting += 1
+        fields: Fields = ()
 
         def settle(settled: Settled | Exception) -> None:
             metrics.waiting -= 1
-            answer(self._answer(settled, trace_id, arrived_ns))
+            answer(self._answer(settled, trace_id, arrived_ns, fields))
 
         try:
-            ask = self._ask(self._admit(headers), body, trace_id, arrived_ns)
+            admitted = self._admit(headers)
+            fields = admitted.fields
+            ask = self._ask(admitted, body, trace_id, arrived_ns)
         except Exception as error:  # noqa: BLE001  the boundary of a request
             settle(error)
         else:
@@ -126,6 +133,9 @@ class DecisionRoute:
         principal = self._keys.check(headers.get(b"authorization"))
         if "decide" not in principal.scopes and self._scope not in principal.scopes:
             raise MissingScope(self._scope)
+        fields: Fields = ()
+        if principal.limits is not None:
+            fields = self._keys.charge(principal, cost=self._cost)
         if self._metrics.waiting > self._max_waiting:
             raise Overloaded(RETRY_AFTER_S)
         check_media_type(headers, b"application/json")
@@ -133,6 +143,7 @@ class DecisionRoute:
             principal,
             _visible(headers, b"kingpost-session"),
             _visible(headers, b"idempotency-key"),
+            fields,
         )
 
     def _ask(self, admitted: _Admitted, body: bytes, trace_id: str, arrived_ns: int) -> Ask:
@@ -149,7 +160,9 @@ class DecisionRoute:
             arrived_ns,
         )
 
-    def _answer(self, settled: Settled | Exception, trace_id: str, arrived_ns: int) -> HttpAnswer:
+    def _answer(
+        self, settled: Settled | Exception, trace_id: str, arrived_ns: int, fields: Fields
+    ) -> HttpAnswer:
         """Make the answer, and count it."""
         outcome = ""
         if isinstance(settled, Settled):
@@ -164,7 +177,7 @@ class DecisionRoute:
             answer, code = problem_answer(settled, trace_id), _code(settled)
         self._counts.count(outcome, code)
         self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
-        return answer
+        return answer._replace(headers=answer.headers + fields) if fields else answer
 
 
 def _visible(headers: dict[bytes, bytes], name: bytes) -> str | None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from kingpost.access import Principal
+from kingpost.access import KeyRing, Principal
 from kingpost.contracts import Contract, ContractViolation, Event, EventKey
 from kingpost.decisions import Change
 from kingpost.integrations import quarantine_entry, refused_line
@@ -74,8 +74,9 @@ class EventsRoute:
         bodies: BodyReader,
         metrics: Metrics,
         settings: ServingSettings,
+        keys: KeyRing,
     ) -> None:
-        self._streams, self._shell, self._bodies = streams, shell, bodies
+        self._streams, self._shell, self._bodies, self._keys = streams, shell, bodies, keys
         self._metrics, self._settings = metrics, settings
         self._turns = asyncio.Semaphore(settings.max_event_uploads)
         self._refused: set[bytes] = set()
@@ -92,6 +93,7 @@ class EventsRoute:
         Raises:
             StreamNotFound: There is no such stream.
             TooManyEvents, ContractViolation: The body as a whole cannot be taken.
+            RateLimited: It has more rows than the principal may send now.
             KingpostError: See `BodyReader.read` and `Shell.ingest`.
         """
         contract = self._contract(stream)
@@ -102,6 +104,7 @@ class EventsRoute:
             rows = rows_of(
                 body, contract, is_lines=kind in NDJSON_TYPES, limit=self._settings.max_events
             )
+            self._keys.charge(principal, requests=0, rows=len(rows), cost=0)
             document = EventsDocument(0, 0, [])
             for start in range(0, len(rows), ROWS_PER_TURN):
                 sound, rejected = judge_rows(contract, rows[start : start + ROWS_PER_TURN])

@@ -29,7 +29,15 @@ __all__ = ["describe_api", "example_event"]
 
 _REF = "#/components/schemas/{name}"
 _ID = id_text(bytes.fromhex("0199f2a07c007000800000000000002a"))
-_ALWAYS = ("api_key_missing", "api_key_refused", "missing_scope", "key_store_failed")
+_ALWAYS = (
+    "api_key_missing",
+    "api_key_refused",
+    "token_refused",
+    "missing_scope",
+    "rate_limited",
+    "key_store_failed",
+    "token_keys_missing",
+)
 _STOPPED = (
     "journal_failed",
     "journal_full",
@@ -87,7 +95,11 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         "components": {
             "schemas": schemas | {one.type.__name__: one.json_schema() for one in contracts},
             "securitySchemes": {
-                "api_key": {"type": "http", "scheme": "bearer", "bearerFormat": "kp_<id>_<secret>"}
+                "api_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "kp_<id>_<secret>, or a JSON Web Token",
+                }
             },
         },
     }

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from kingpost.access import RateLimited, TokenKeysMissing, TokenRefused
 from kingpost.contracts import ContractViolation
 from kingpost.core import KingpostError
 from kingpost.journal import JournalFull, JournalReadOnly
@@ -61,6 +62,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "bad_header": Problem(400, "A header is not valid"),
     "api_key_missing": Problem(401, "No API key"),
     "api_key_refused": Problem(401, "API key not valid"),
+    "token_refused": Problem(401, "Token not valid"),
     "missing_scope": Problem(403, "Not allowed"),
     "not_found": Problem(404, "Not found"),
     "decision_not_found": Problem(404, "Unknown decision"),
@@ -94,6 +96,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "bad_reason": Problem(422, "The reason cannot be kept"),
     "bad_task_value": Problem(422, "The value cannot be kept"),
     "request_too_late": Problem(422, "The request comes too late"),
+    "rate_limited": Problem(429, "Too many requests"),
     "request_head_too_large": Problem(431, "Request head too large"),
     "internal_error": Problem(500, "Internal error"),
     "database_newer": Problem(503, "The store cannot be read", _STORE),
@@ -112,6 +115,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "overloaded": Problem(503, "Too many requests waiting"),
     "monitor_store_failed": Problem(503, "The monitors cannot be reached", _RETRY),
     "record_search_failed": Problem(503, "The search cannot be reached", _RETRY),
+    "token_keys_missing": Problem(503, "Tokens cannot be checked yet"),
     "task_store_failed": Problem(503, "The inbox cannot be reached", _RETRY),
     "workflow_store_failed": Problem(503, "The workflows cannot be reached", _RETRY),
     "storage_busy": Problem(503, "The store is busy", "nothing was changed; retry"),
@@ -175,6 +179,12 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
             headers += ((b"allow", error.allowed.encode()),)
         case Overloaded():
             headers += ((b"retry-after", b"%d" % error.retry_after_s),)
+        case RateLimited():
+            headers += error.fields
+            if error.retry_after_s:
+                headers += ((b"retry-after", b"%d" % error.retry_after_s),)
+        case TokenKeysMissing():
+            headers += ((b"retry-after", b"1"),)
         case JournalFull() | JournalReadOnly() | NotReady():
             headers += ((b"retry-after", b"%d" % _RETRY_AFTER_S),)
         case DecisionFailed() | RequestTooLate():
@@ -187,7 +197,9 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
         case _:
             pass
     if status == 401:
-        headers += ((b"www-authenticate", b"Bearer"),)
+        is_token = isinstance(error, TokenRefused)
+        how = b'Bearer error="invalid_token"' if is_token else b"Bearer"
+        headers += ((b"www-authenticate", how),)
     if status in (408, 413):  # the rest of the body is not read
         headers += (_CLOSE,)
     return headers

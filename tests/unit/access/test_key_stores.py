@@ -5,10 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from kingpost.access import MIGRATIONS, ApiKey, KeyStore, KeyStoreFailed, MemoryKeys, SqliteKeys
+from kingpost.access import (
+    MIGRATIONS,
+    ApiKey,
+    KeyStore,
+    KeyStoreFailed,
+    Limits,
+    MemoryKeys,
+    SqliteKeys,
+)
+from kingpost.core import rate_of
 from kingpost.storage import migrate, open_database
 
-KEY = ApiKey("a1", "acme", ("decide:fraud", "records"), "demo", 1_000, 9_000)
+KEY = ApiKey(
+    "a1",
+    "acme",
+    ("decide:fraud", "records"),
+    "demo",
+    1_000,
+    9_000,
+    holder="a0",
+    limits=Limits(requests=rate_of("5/s"), cost=rate_of("9/h")),
+)
 OTHER = ApiKey("b2", "umbrella", ("admin",), "", 2_000)
 DIGEST = bytes(range(32))
 
@@ -54,6 +72,17 @@ def test_a_key_is_revoked_once_and_for_good(store: KeyStore) -> None:
     assert not store.list()[0].is_valid(4_000)
 
 
+def test_a_key_can_be_let_end_sooner_and_never_later(store: KeyStore) -> None:
+    store.add(KEY, DIGEST)
+    store.add(OTHER, DIGEST)
+
+    for identifier in ("a1", "b2", "nobody"):
+        store.expire(identifier, 5_000)
+        store.expire(identifier, 7_000)
+
+    assert [key.expires_us for key in store.list()] == [5_000, 5_000]
+
+
 def test_what_a_store_returns_shows_no_digest(store: KeyStore) -> None:
     store.add(KEY, DIGEST)
 
@@ -69,6 +98,7 @@ def test_a_database_that_fails_is_reported_as_such(tmp_path: Path) -> None:
         lambda: store.find("a1"),
         store.list,
         lambda: store.revoke("a1", 1),
+        lambda: store.expire("a1", 1),
     )
     for call in calls:
         with pytest.raises(KeyStoreFailed, match="no such table"):

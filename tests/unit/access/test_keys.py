@@ -10,6 +10,7 @@ from kingpost.access import (
     ApiKeyRefused,
     BadKeyRequest,
     KeyRing,
+    Limits,
     MemoryKeys,
     MissingScope,
     Principal,
@@ -17,8 +18,10 @@ from kingpost.access import (
     UnknownKey,
     create_key,
     revoke_key,
+    rotate_key,
 )
 from kingpost.access.key_ring import HEADERS_KEPT
+from kingpost.core import rate_of
 from tests.tiny_app import FakeClock
 
 
@@ -231,3 +234,79 @@ def test_a_key_may_be_for_the_reviews_of_one_queue(store: CountingKeys, clock: F
 def test_somebody_stands_under_what_they_did_by_their_name() -> None:
     assert Principal("a1", "acme", frozenset(), "ann").by == "ann"
     assert Principal("a1", "acme", frozenset()).by == "a1"
+
+
+DAY_US = 86_400_000_000
+
+
+def test_a_rotated_key_is_another_secret_of_the_same_caller(
+    store: CountingKeys, clock: FakeClock
+) -> None:
+    limits = Limits(requests=rate_of("5/s"))
+    old = create_key(store, clock, tenant="acme", scopes=["decide:fraud"], name="x", limits=limits)
+    new = rotate_key(store, clock, old.key.id, overlap_us=DAY_US)
+    newest = rotate_key(store, clock, new.key.id, overlap_us=DAY_US)
+    ring = KeyRing(store, clock)
+
+    principals = [ring.check(f"Bearer {one.secret}".encode()) for one in (old, new, newest)]
+
+    assert len({old.secret, new.secret, newest.secret}) == 3
+    assert set(principals) == {
+        Principal(old.key.id, "acme", frozenset({"decide:fraud"}), "x", limits)
+    }
+
+
+def test_the_old_key_is_valid_until_the_overlap_ends(store: CountingKeys, clock: FakeClock) -> None:
+    old = create_key(store, clock, tenant="acme", scopes=["decide"])
+    new = rotate_key(store, clock, old.key.id, overlap_us=DAY_US)
+    ring = KeyRing(store, clock)
+
+    clock.advance(86_399)
+    ring.check(f"Bearer {old.secret}".encode())
+    clock.advance(1)
+
+    with pytest.raises(ApiKeyRefused):
+        ring.check(f"Bearer {old.secret}".encode())
+    assert ring.check(f"Bearer {new.secret}".encode())
+
+
+def test_a_rotated_key_lives_as_long_as_the_old_one_did(
+    store: CountingKeys, clock: FakeClock
+) -> None:
+    old = create_key(
+        store, clock, tenant="acme", scopes=["decide"], expires_us=clock.us + 10 * DAY_US
+    )
+    clock.advance(9 * 86_400)
+
+    new = rotate_key(store, clock, old.key.id, overlap_us=5 * DAY_US)
+    named = rotate_key(store, clock, new.key.id, overlap_us=0, expires_us=clock.us + DAY_US)
+
+    found = store.find(old.key.id)
+    assert found is not None
+    assert found.key.expires_us == old.key.expires_us, "an overlap makes nothing valid for longer"
+    assert new.key.expires_us == clock.us + 10 * DAY_US
+    assert named.key.expires_us == clock.us + DAY_US
+
+
+def test_only_a_key_that_is_valid_is_rotated(store: CountingKeys, clock: FakeClock) -> None:
+    old = create_key(store, clock, tenant="acme", scopes=["decide"])
+    revoke_key(store, clock, old.key.id)
+
+    with pytest.raises(BadKeyRequest, match="not valid any more"):
+        rotate_key(store, clock, old.key.id, overlap_us=0)
+    with pytest.raises(UnknownKey):
+        rotate_key(store, clock, "nobody", overlap_us=0)
+
+
+def test_limits_of_a_key_go_before_those_of_the_installation(
+    store: CountingKeys, clock: FakeClock
+) -> None:
+    own = Limits(requests=rate_of("5/s"))
+    ring = KeyRing(store, clock, limits=Limits(requests=rate_of("1/s"), rows=rate_of("9/s")))
+    made = create_key(store, clock, tenant="acme", scopes=["decide"], limits=own)
+    _, plain = header(store, clock)
+
+    assert ring.check(f"Bearer {made.secret}".encode()).limits == own._replace(rows=rate_of("9/s"))
+    assert ring.check(plain).limits == Limits(requests=rate_of("1/s"), rows=rate_of("9/s"))
+    assert KeyRing(store, clock).check(plain).limits is None
+    assert KeyRing(store, clock).charge(KeyRing(store, clock).check(plain)) == ()

@@ -7,6 +7,7 @@ import pytest
 
 from kingpost.access import (
     MIGRATIONS,
+    ApiKey,
     MemoryKeys,
     MemorySessions,
     Principal,
@@ -265,11 +266,14 @@ def test_a_database_that_fails_is_reported_as_such(tmp_path: Path) -> None:
 def test_keys_of_before_there_were_sessions_are_kept(tmp_path: Path) -> None:
     connection = open_database(tmp_path / "access.sqlite")
     migrate(connection, "access", MIGRATIONS[:1])
-    key = create_key(SqliteKeys(connection), FakeClock(), tenant="acme", scopes=["records"]).key
+    with connection:
+        connection.execute(
+            "INSERT INTO api_keys VALUES ('a1', 'acme', 'records', '', 5, NULL, NULL, x'00')"
+        )
 
     migrate(connection, "access", MIGRATIONS)
 
-    assert list(SqliteKeys(connection).list()) == [key]
+    assert list(SqliteKeys(connection).list()) == [ApiKey("a1", "acme", ("records",), "", 5)]
     assert SqliteSessions(connection).find(DIGEST) is None
     connection.close()
 

@@ -9,6 +9,7 @@ import pytest
 
 from kingpost.cli.doctor import (
     Finding,
+    door_checks,
     examine,
     installation_checks,
     machine_checks,
@@ -21,6 +22,7 @@ from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import load_application
 from kingpost.journal import Entry, Journal, JournalClosed
 from kingpost.workflows import Workflows
+from tests.local_issuer import local_issuer
 from tests.redis_server import redis_server
 from tests.stopped_clock import StoppedClock
 
@@ -180,3 +182,33 @@ def test_workflows_that_nobody_works_on_or_whose_code_is_gone_are_told(tmp_path:
     assert (waits.state, left.state) == ("warn", "warn")
     assert f"1 wait for code, as {lost}" in waits.found
     assert "1 have not ended" in left.found
+
+
+@pytest.mark.parametrize(
+    ("host", "state"),
+    [("127.0.0.1", "ok"), ("::1", "ok"), ("localhost", "ok"), ("0.0.0.0", "warn")],
+)
+def test_plain_http_on_a_public_address_is_told(host: str, state: str) -> None:
+    finding = found(door_checks(Settings(host=host)), "transport")
+
+    assert finding.state == state
+    assert not finding.mend or "TLS" in finding.mend
+
+
+def test_an_issuer_of_tokens_is_asked_for_its_keys(tmp_path: Path) -> None:
+    with local_issuer() as issuer:
+        good = Settings(jwt_issuer=issuer.url, jwt_audience="kingpost")
+        first, second = examine({"t": door_checks(good)["tokens"]})
+        (tmp_path / "none.json").write_text('{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}')
+        wrong = [
+            Settings(jwt_issuer="http://127.0.0.1:1", jwt_audience="a"),
+            Settings(jwt_issuer="x", jwt_audience="a", jwt_key_file=str(tmp_path / "gone")),
+            Settings(jwt_issuer="x", jwt_audience="a", jwt_key_file=str(tmp_path / "none.json")),
+        ]
+        findings = [list(examine({"t": door_checks(each)["tokens"]})) for each in wrong]
+
+    assert (first.state, second.state) == ("ok", "ok")
+    assert second.found.startswith("3 keys")
+    assert [each[-1].state for each in findings] == ["fail"] * 3
+    assert "gone" in findings[1][-1].found
+    assert "no key that may sign" in findings[2][-1].found

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
+from kingpost.access import BadRoles
 from kingpost.cli.sign_in import open_sign_in
-from kingpost.console import BadRoles, SignIn
+from kingpost.console import SignIn
 from kingpost.core import ExtraMissing, Settings
 from kingpost.decisions import DataDirectory
 from tests.tiny_app import FakeClock

@@ -10,11 +10,10 @@ import httpx
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
-from kingpost.access import Principal
-from kingpost.console import BadRoles, Issuer, IssuerSettings, read_roles
+from kingpost.access import BadRoles, Principal, read_roles, roles_in
+from kingpost.console import Issuer, IssuerSettings
 from kingpost.console.errors import IssuerFailed, SignInRefused
 from kingpost.console.issuer import Asked
-from kingpost.console.roles import roles_in
 from tests.fake_issuer import BACK, KEY, SECRET, URL, FakeIssuer
 from tests.tiny_app import FakeClock
 

@@ -43,13 +43,14 @@ def check(place: SettingsPlace, as_json: bool) -> None:
 
 
 def _with_roles(checked: CheckedSettings) -> CheckedSettings:
-    """Add what the console will say of the roles when it starts."""
-    from kingpost.console import BadRoles, read_roles
+    """Add what a server will say of the roles when it starts."""
+    from kingpost.access import BadRoles, read_roles
 
-    try:
-        read_roles(checked.settings.oidc_roles)
-    except BadRoles as error:
-        return checked._replace(problems=(*checked.problems, error))
+    for name in ("oidc_roles", "jwt_roles"):
+        try:
+            read_roles(getattr(checked.settings, name), setting=name)
+        except BadRoles as error:
+            checked = checked._replace(problems=(*checked.problems, error))
     return checked
 
 

@@ -10,6 +10,7 @@ import click
 from kingpost.cli.chosen import SettingsPlace
 from kingpost.cli.doctor import (
     Finding,
+    door_checks,
     examine,
     installation_checks,
     machine_checks,
@@ -56,6 +57,7 @@ def _findings(checked: CheckedSettings, app: Path | None) -> Iterator[Finding]:
     yield from examine(machine_checks(settings, clock))
     yield from examine(installation_checks(settings, app, clock))
     yield from examine(reach_checks(settings))
+    yield from examine(door_checks(settings))
 
 
 def _print(finding: Finding) -> None:

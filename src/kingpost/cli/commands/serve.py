@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from kingpost.access import SCOPES, ApiKey, create_key, revoke_key
+from kingpost.access import SCOPES, ApiKey, create_key, revoke_key, rotate_key
+from kingpost.cli.access import limits_of
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
 from kingpost.cli.run import open_keys, run_server
@@ -69,7 +70,7 @@ def _command(settings: Settings, *arguments: str) -> Sequence[str]:
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys."""
+    """Create, list, rotate and revoke API keys."""
 
 
 @keys.command("create")
@@ -82,27 +83,43 @@ def keys() -> None:
     help=f"What it may do: {', '.join(SCOPES)}, or decide:<decision>, or review:<queue>. "
     "As often as needed; decide, ingest and records by default.",
 )
+@click.option(
+    "--decision",
+    "decisions",
+    multiple=True,
+    metavar="NAME",
+    help="It may decide this decision: `--scope decide:NAME`. As often as needed.",
+)
 @click.option("--name", default="", help="For people, such as who holds it.")
 @click.option("--expires", help="How long it is valid, as 90d; for ever by default.")
+@click.option("--limit-requests", help="Requests it may send, as 100/s; `limit_requests` else.")
+@click.option("--limit-rows", help="Rows it may send, as 10000/h; `limit_rows` else.")
+@click.option("--limit-cost", help="What they may cost, as 500/m; `limit_cost` else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def create(
     settings: Settings,
     tenant: str | None,
     scopes: tuple[str, ...],
+    decisions: tuple[str, ...],
     name: str,
     expires: str | None,
+    limit_requests: str | None,
+    limit_rows: str | None,
+    limit_cost: str | None,
     as_json: bool,
 ) -> None:
     """Create a key and print its secret, which is shown this once."""
     clock = SystemClock()
+    chosen = (*scopes, *(f"decide:{decision}" for decision in decisions))
     made = create_key(
         open_keys(settings),
         clock,
         tenant=tenant or settings.tenant,
-        scopes=scopes or ("decide", "ingest", "records"),
+        scopes=chosen or ("decide", "ingest", "records"),
         name=name,
         expires_us=None if expires is None else clock.now_us() + duration_us(expires),
+        limits=limits_of(limit_requests, limit_rows, limit_cost),
     )
     print_result({**_shown(made.key), "secret": made.secret}, as_json=as_json)
 
@@ -115,6 +132,34 @@ def list_keys(settings: Settings, tenant: str | None, as_json: bool) -> None:
     """List the keys, without their secrets."""
     found: list[object] = [_shown(key) for key in open_keys(settings).list(tenant)]
     print_result({"keys": found}, as_json=as_json)
+
+
+@keys.command("rotate")
+@click.argument("identifier")
+@click.option(
+    "--overlap", default="24h", show_default=True, help="How long the old one stays valid."
+)
+@click.option("--expires", help="How long the new one is valid; as long as the old one by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def rotate(
+    settings: Settings, identifier: str, overlap: str, expires: str | None, as_json: bool
+) -> None:
+    """Make a key that takes the place of the one of an id, and print its secret this once.
+
+    It has the same tenant, scopes, limits and name, and counts as the same caller. The old one
+    is valid until the overlap ends; give everybody the new one meanwhile.
+    """
+    clock = SystemClock()
+    made = rotate_key(
+        open_keys(settings),
+        clock,
+        identifier,
+        overlap_us=duration_us(overlap),
+        expires_us=None if expires is None else clock.now_us() + duration_us(expires),
+    )
+    shown = {**_shown(made.key), "rotates": identifier, "secret": made.secret}
+    print_result(shown, as_json=as_json)
 
 
 @keys.command("revoke")
@@ -140,4 +185,6 @@ def _shown(key: ApiKey) -> dict[str, object]:
         "created": moment(key.created_us),
         "expires": moment(key.expires_us),
         "revoked": moment(key.revoked_us),
+        "principal": key.principal,
+        "limits": key.limits.to_text(),
     }

@@ -1,5 +1,6 @@
 """What a doctor looks at: this machine, this installation, and what it reaches."""
 
+from kingpost.cli.doctor.door import door_checks
 from kingpost.cli.doctor.findings import Finding, State, examine, worst
 from kingpost.cli.doctor.installation import installation_checks
 from kingpost.cli.doctor.machine import machine_checks
@@ -8,6 +9,7 @@ from kingpost.cli.doctor.reach import reach_checks
 __all__ = [
     "Finding",
     "State",
+    "door_checks",
     "examine",
     "installation_checks",
     "machine_checks",

@@ -5,14 +5,14 @@ roles = read_roles("ml-ops=records,review;viewer=records")
 
 from collections.abc import Mapping, Sequence
 
-from kingpost.access import SCOPES, is_scope
-from kingpost.console.errors import BadRoles
+from kingpost.access.errors import BadRoles
+from kingpost.access.keys import SCOPES, is_scope
 
 __all__ = ["read_roles", "roles_in"]
 
 
-def read_roles(text: str) -> Mapping[str, tuple[str, ...]]:
-    """Read the setting `oidc_roles`: the scopes of each role.
+def read_roles(text: str, *, setting: str = "oidc_roles") -> Mapping[str, tuple[str, ...]]:
+    """Read a setting such as `oidc_roles`: the scopes of each role.
 
     Raises:
         BadRoles: It is not written so, or names a scope there is none of.
@@ -22,12 +22,14 @@ def read_roles(text: str) -> Mapping[str, tuple[str, ...]]:
         role, _, listed = part.partition("=")
         role, scopes = role.strip(), _parts(listed, ",")
         if not role or not scopes:
-            raise BadRoles(part, "no role with a scope")
+            raise BadRoles(setting, part, "no role with a scope")
         if role in roles:
-            raise BadRoles(part, "a role twice")
+            raise BadRoles(setting, part, "a role twice")
         for scope in scopes:
             if not is_scope(scope):
-                raise BadRoles(part, f"no scope is called {scope!r}, but {', '.join(SCOPES)}")
+                raise BadRoles(
+                    setting, part, f"no scope is called {scope!r}, but {', '.join(SCOPES)}"
+                )
         roles[role] = scopes
     return roles
 
