@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from kingpost.access import MemoryKeys, MemorySessions, Sessions
-from kingpost.console import Issuer, IssuerSettings, SignIn, read_roles
+from kingpost.access import MemoryKeys, MemorySessions, Sessions, read_roles
+from kingpost.console import Issuer, IssuerSettings, SignIn
 from kingpost.console.error_pages import answer_error
 from kingpost.core import KingpostError
 from tests.fake_issuer import SECRET, URL, FakeIssuer
