@@ -18,10 +18,11 @@ from kingpost.core import Clock
 __all__ = ["SCOPES", "NewKey", "create_key", "is_scope", "revoke_key", "rotate_key"]
 
 SCOPES = ("decide", "ingest", "records", "review", "workflows", "erase", "metrics", "admin")
-"""What a key can be let do; `decide:<decision>` is one decision, `review:<queue>` one queue."""
+"""What a key can be let do; `decide:<decision>` is one decision,
+`decide:<decision>.model` the model behind it alone, `review:<queue>` one queue."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_NARROWED = re.compile(r"(?:decide|review):[a-z][a-z0-9_-]{0,63}")
+_NARROWED = re.compile(r"decide:[a-z][a-z0-9_-]{0,63}(?:\.model)?|review:[a-z][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,12 @@
 
 from kingpost.records.errors import RecordSearchFailed
 from kingpost.records.index import RecordIndex, StoredRecord
+from kingpost.records.inference import (
+    INFERENCE_FORMAT,
+    InferenceRecord,
+    decode_inference,
+    encode_inference,
+)
 from kingpost.records.record import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -29,9 +35,11 @@ from kingpost.records.store_memory import MemoryRecords
 from kingpost.records.store_sqlite import RECORD_MIGRATIONS, SqliteRecords
 
 __all__ = [
+    "INFERENCE_FORMAT",
     "RECORD_FORMAT",
     "RECORD_MIGRATIONS",
     "DecisionRecord",
+    "InferenceRecord",
     "JoinedLabel",
     "KnownLabel",
     "MemoryRecords",
@@ -48,8 +56,10 @@ __all__ = [
     "SqliteRecords",
     "Stages",
     "StoredRecord",
+    "decode_inference",
     "decode_record",
     "decode_review",
+    "encode_inference",
     "encode_record",
     "encode_review",
 ]

@@ -45,6 +45,14 @@ from kingpost.serving.feature_documents import (
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
 from kingpost.serving.observer import OBSERVED_MIGRATIONS, Observed, Observer
 from kingpost.serving.observer_store import ObserverStore, ObserverStoreFailed
+from kingpost.serving.oip import (
+    BadInference,
+    BadTensor,
+    ModelFailed,
+    ModelNotFound,
+    ModelVersionNotFound,
+    TooManyRows,
+)
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
 from kingpost.serving.rendering import render_answer, render_record
@@ -74,8 +82,10 @@ __all__ = [
     "BadAddress",
     "BadBody",
     "BadHeader",
+    "BadInference",
     "BadParameter",
     "BadReason",
+    "BadTensor",
     "BodyTimeout",
     "BodyTooLarge",
     "CatalogueSources",
@@ -95,6 +105,9 @@ __all__ = [
     "InternalError",
     "MalformedRequest",
     "MethodNotAllowed",
+    "ModelFailed",
+    "ModelNotFound",
+    "ModelVersionNotFound",
     "NotConfigured",
     "NotReady",
     "Observed",
@@ -116,6 +129,7 @@ __all__ = [
     "StreamNotFound",
     "Told",
     "TooManyEvents",
+    "TooManyRows",
     "UnknownWorkflow",
     "UnsupportedMediaType",
     "ValueDocument",

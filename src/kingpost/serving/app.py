@@ -23,6 +23,7 @@ from kingpost.serving.fast_lane import FastRoute
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.metrics import Metrics
+from kingpost.serving.oip import Inference, ModelPaths
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
@@ -44,6 +45,7 @@ class ServingApp:
 
     Attributes:
         engine: What it serves.
+        inference: Its decisions and models, for the inference protocols.
         desk: What people may do; None without sources.
         workflows: What may be done with workflows; None where there are none.
     """
@@ -92,11 +94,17 @@ class ServingApp:
             )
             for name, served in engine.served.items()
         }
+        self.inference = Inference(
+            engine.served, self._shell, self._health, keys, self.metrics, clock, settings
+        )
+        self._models = ModelPaths(self.inference, bodies, settings)
 
     @property
     def fast_routes(self) -> Mapping[bytes, FastRoute]:
         """What a server of ours may answer without ASGI, by path."""
-        return {path.encode(): route for path, route in self._decisions.items()}
+        routes: dict[bytes, FastRoute] = {**self._models.fast_routes()}
+        routes.update({path.encode(): route for path, route in self._decisions.items()})
+        return routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the application."""
@@ -104,6 +112,8 @@ class ServingApp:
             route = self._decisions.get(scope["path"])
             if route is not None and scope["method"] == "POST":
                 await route(scope, receive, send)
+            elif self._models.has(scope["path"]):
+                await self._models(scope, receive, send)
             else:
                 await self._serve_other(scope, receive, send)
         elif scope["type"] == "lifespan":

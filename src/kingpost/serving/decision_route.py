@@ -5,7 +5,6 @@ cheapest check first, and the body is not read for somebody without a key. It do
 what a framework would do, in a third of its time; the control plane describes the route.
 """
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from kingpost.decisions import STORE_REASONS, Ask, ServedDecision
 from kingpost.features import FeaturesForgotten
 from kingpost.records import DecisionRecord, Outcome
 from kingpost.serving.errors import (
-    BadHeader,
     DecisionFailed,
     FeaturesUnavailable,
     Overloaded,
@@ -30,17 +28,17 @@ from kingpost.serving.http import (
     Send,
     check_media_type,
     trace_id_of,
+    visible_header,
 )
 from kingpost.serving.metrics import Metrics
-from kingpost.serving.problems import PROBLEMS, problem_answer
+from kingpost.serving.problems import code_of, problem_answer
 from kingpost.serving.rendering import render_answer
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Settled, Shell
 
-__all__ = ["RETRY_AFTER_S", "DecisionRoute"]
+__all__ = ["RETRY_AFTER_S", "DecisionRoute", "failure_of"]
 
 RETRY_AFTER_S = 1
-_VISIBLE = re.compile(rb"[\x21-\x7e]{1,255}")
 _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotency-replayed", b"true")
 
@@ -141,8 +139,8 @@ class DecisionRoute:
         check_media_type(headers, b"application/json")
         return _Admitted(
             principal,
-            _visible(headers, b"kingpost-session"),
-            _visible(headers, b"idempotency-key"),
+            visible_header(headers, b"kingpost-session"),
+            visible_header(headers, b"idempotency-key"),
             fields,
         )
 
@@ -169,24 +167,15 @@ class DecisionRoute:
             record = settled.record
             outcome = record.outcome
             if outcome is Outcome.FAILED:
-                failure = _failure(record)
+                failure = failure_of(record)
                 answer, code = problem_answer(failure, trace_id), failure.code
             else:
                 answer, code = _answer(settled), "ok"
         else:
-            answer, code = problem_answer(settled, trace_id), _code(settled)
+            answer, code = problem_answer(settled, trace_id), code_of(settled)
         self._counts.count(outcome, code)
         self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
         return answer._replace(headers=answer.headers + fields) if fields else answer
-
-
-def _visible(headers: dict[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    if value is None:
-        return None
-    if _VISIBLE.fullmatch(value) is None:
-        raise BadHeader(name.decode().title(), "1 to 255 visible ASCII characters")
-    return value.decode()
 
 
 def _answer(settled: Settled) -> HttpAnswer:
@@ -197,13 +186,9 @@ def _answer(settled: Settled) -> HttpAnswer:
     return HttpAnswer(200, headers, render_answer(record))
 
 
-def _failure(record: DecisionRecord) -> KingpostError:
+def failure_of(record: DecisionRecord) -> KingpostError:
+    """Return why a failed decision has no answer, as its caller is told."""
     if record.reason == FeaturesForgotten.code:
         return RequestTooLate(id_text(record.id))
     kind = FeaturesUnavailable if record.reason in STORE_REASONS else DecisionFailed
     return kind(id_text(record.id), record.reason)
-
-
-def _code(error: Exception) -> str:
-    code = getattr(error, "code", "")
-    return code if code in PROBLEMS else "internal_error"

@@ -7,7 +7,7 @@ from random import getrandbits
 from typing import Any, NamedTuple
 
 from kingpost.core import Clock
-from kingpost.serving.errors import BodyTimeout, BodyTooLarge, UnsupportedMediaType
+from kingpost.serving.errors import BadHeader, BodyTimeout, BodyTooLarge, UnsupportedMediaType
 
 __all__ = [
     "BodyReader",
@@ -18,6 +18,7 @@ __all__ = [
     "Send",
     "check_media_type",
     "trace_id_of",
+    "visible_header",
 ]
 
 Scope = MutableMapping[str, Any]
@@ -27,6 +28,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)"
 )
+_VISIBLE = re.compile(rb"[\x21-\x7e]{1,255}")
 SWEEP_S = 0.5
 
 
@@ -73,6 +75,20 @@ def check_media_type(headers: Mapping[bytes, bytes], *expected: bytes) -> None:
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if plain not in expected or encoding != b"identity":
         raise UnsupportedMediaType(b" or ".join(expected).decode())
+
+
+def visible_header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    """Return a header of visible ASCII; None when it is not there.
+
+    Raises:
+        BadHeader: It is longer, or holds something else.
+    """
+    value = headers.get(name)
+    if value is None:
+        return None
+    if _VISIBLE.fullmatch(value) is None:
+        raise BadHeader(name.decode().title(), "1 to 255 visible ASCII characters")
+    return value.decode()
 
 
 class BodyReader:

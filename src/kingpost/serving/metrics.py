@@ -110,6 +110,7 @@ class Metrics(Collector):
         self.group_seconds = Histogram(_SECONDS)
         self.waiting = 0
         self._events: dict[tuple[str, str], int] = {}
+        self._inferences: dict[tuple[str, str], tuple[int, int]] = {}
         self._events_held: Callable[[], Mapping[str, int]] = dict
         self._failure: Callable[[], KingpostError | None] = lambda: None
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
@@ -142,6 +143,11 @@ class Metrics(Collector):
         """Count events that came without a request for a decision."""
         if number:
             self._events[stream, verdict] = self._events.get((stream, verdict), 0) + number
+
+    def count_inference(self, model: str, code: str, rows: int) -> None:
+        """Count a request to a model that is asked without its decision."""
+        requests, before = self._inferences.get((model, code), (0, 0))
+        self._inferences[model, code] = requests + 1, before + rows
 
     def render(self) -> bytes:
         """Write everything in Prometheus' text format."""
@@ -215,6 +221,7 @@ class Metrics(Collector):
         )
         for stream, number in self._events_held().items():
             held.add_metric((stream,), number)
+        yield from self._collect_inferences()
         failed = 0 if self._failure() is None else 1
         yield from (batches, groups, events, held)
         yield GaugeMetricFamily("kingpost_waiting_requests", "Requests in the house", self.waiting)
@@ -224,6 +231,20 @@ class Metrics(Collector):
             "1 while the online store cannot give features",
             0 if self._features_problem() is None else 1,
         )
+
+    def _collect_inferences(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "kingpost_inferences",
+            "Requests to a model without its decision, by the code answered",
+            labels=("model", "code"),
+        )
+        rows = CounterMetricFamily(
+            "kingpost_inference_rows", "Rows that they held", labels=("model", "code")
+        )
+        for key, (number, held) in self._inferences.items():
+            requests.add_metric(key, number)
+            rows.add_metric(key, held)
+        yield from (requests, rows)
 
     def _collect_workflows(self, counts: WorkflowCounts) -> Metric:
         active = GaugeMetricFamily(

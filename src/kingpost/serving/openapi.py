@@ -18,6 +18,7 @@ from kingpost.serving.decisions_list import DecisionsDocument
 from kingpost.serving.erasure_routes import EraseDocument
 from kingpost.serving.events_route import ChangeDocument, EventsDocument
 from kingpost.serving.health import HealthDocument
+from kingpost.serving.oip import inference_documents, inference_paths
 from kingpost.serving.openapi_erasures import ERASURE_OPERATIONS
 from kingpost.serving.openapi_features import FEATURE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
@@ -66,6 +67,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         *(one.answer for one in ERASURE_OPERATIONS),
         EraseDocument,
         *WORKFLOW_DOCUMENTS,
+        *inference_documents(),
     )
     _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
     contracts = application.streams.values()
@@ -91,6 +93,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
             ),
             "/metrics": _metrics(),
             **_described_paths(),
+            **inference_paths(served),
         },
         "components": {
             "schemas": schemas | {one.type.__name__: one.json_schema() for one in contracts},

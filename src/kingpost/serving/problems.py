@@ -28,7 +28,7 @@ from kingpost.serving.errors import (
 from kingpost.serving.http import HttpAnswer
 from kingpost.storage import storage_error
 
-__all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_answer"]
+__all__ = ["PROBLEMS", "Problem", "ProblemDocument", "code_of", "problem_answer"]
 
 _TYPE = "urn:kingpost:problem:"
 _LONGEST_FIELD = 100
@@ -75,6 +75,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "feature_not_found": Problem(404, "Unknown feature"),
     "workflow_not_found": Problem(404, "No such workflow was started"),
     "workflow_unknown": Problem(404, "Unknown workflow"),
+    "model_not_found": Problem(404, "Unknown model"),
+    "model_version_not_found": Problem(404, "Unknown version of a model"),
     "not_configured": Problem(404, "Not part of this server"),
     "method_not_allowed": Problem(405, "Method not allowed"),
     "body_timeout": Problem(408, "Body too slow"),
@@ -89,8 +91,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "wrong_task_kind": Problem(409, "A task of another kind"),
     "body_too_large": Problem(413, "Body too large"),
     "too_many_events": Problem(413, "Too many events"),
+    "too_many_rows": Problem(413, "Too many rows"),
     "unsupported_media_type": Problem(415, "Unsupported media type"),
     "contract_violation": Problem(422, "The body breaks its contract"),
+    "bad_inference": Problem(422, "The request is no inference"),
+    "bad_tensor": Problem(422, "A tensor does not fit"),
     "bad_body": Problem(422, "The body is not what this path takes"),
     "bad_parameter": Problem(422, "A query parameter is not valid"),
     "bad_reason": Problem(422, "The reason cannot be kept"),
@@ -99,6 +104,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "rate_limited": Problem(429, "Too many requests"),
     "request_head_too_large": Problem(431, "Request head too large"),
     "internal_error": Problem(500, "Internal error"),
+    "model_failed": Problem(500, "The model failed"),
     "database_newer": Problem(503, "The store cannot be read", _STORE),
     "database_unreadable": Problem(503, "The store cannot be opened", _STORE),
     "decision_failed": Problem(503, "The decision failed"),
@@ -122,6 +128,12 @@ PROBLEMS: Mapping[str, Problem] = {
     "storage_failed": Problem(503, "The store cannot be used", _STORE),
     "storage_full": Problem(503, "The store is full", _STORE),
 }
+
+
+def code_of(error: Exception) -> str:
+    """Return the code that an error is answered and counted with."""
+    code = getattr(error, "code", "")
+    return code if code in PROBLEMS else "internal_error"
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -17,6 +17,8 @@ class ServingSettings:
         max_events_bytes: The largest body of events.
         max_events: The most events in one body.
         max_event_uploads: Bodies of events taken at a time; others wait their turn.
+        max_inference_bytes: The largest body of an inference; those larger than
+            `max_body_bytes` take turns as events do.
     """
 
     max_body_bytes: int = 256 * 1024
@@ -26,3 +28,4 @@ class ServingSettings:
     max_events_bytes: int = 8 * 1024 * 1024
     max_events: int = 10_000
     max_event_uploads: int = 8
+    max_inference_bytes: int = 8 * 1024 * 1024

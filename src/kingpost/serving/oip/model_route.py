@@ -1,0 +1,156 @@
+"""A route that asks a model, for an ASGI server and for connections of our own.
+
+The rule: who asks, and whether they may, is known before the body is read.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Protocol
+
+from kingpost.access import Fields, RateLimited
+from kingpost.core import Clock
+from kingpost.serving.http import (
+    BodyReader,
+    Disconnected,
+    HttpAnswer,
+    Receive,
+    Scope,
+    Send,
+    check_media_type,
+    trace_id_of,
+    visible_header,
+)
+from kingpost.serving.oip.http_errors import error_answer
+from kingpost.serving.oip.inference import Inference
+from kingpost.serving.oip.messages import Call
+from kingpost.serving.settings import ServingSettings
+
+__all__ = ["AsksModel", "Door", "ModelRoute", "TakesAnswer"]
+
+TakesAnswer = Callable[[HttpAnswer], None]
+
+
+class AsksModel(Protocol):
+    """Reads a body, asks the model, and gives the answer, later, in the loop's thread."""
+
+    media_types: tuple[bytes, ...]
+
+    def __call__(
+        self,
+        name: str,
+        version: str | None,
+        call: Call,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        answer: TakesAnswer,
+    ) -> Fields:
+        """Raise what is wrong before anything is done; return as `ServedModel.infer` does."""
+        ...
+
+
+class Door:
+    """What all routes to models share: who is let in, and how bodies are read."""
+
+    def __init__(
+        self, inference: Inference, bodies: BodyReader, clock: Clock, settings: ServingSettings
+    ) -> None:
+        self.inference, self.clock, self.settings = inference, clock, settings
+        self._bodies = bodies
+        self._uploads: asyncio.Semaphore | None = None
+
+    async def body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        """Read a body; few large ones at a time."""
+        length = int(headers.get(b"content-length") or self.settings.max_inference_bytes)
+        is_large = length > self.settings.max_body_bytes
+        if is_large and self._uploads is None:
+            self._uploads = asyncio.Semaphore(self.settings.max_event_uploads)
+        async with self._uploads if is_large and self._uploads else nullcontext():
+            return await self._bodies.read(headers, receive, self.settings.max_inference_bytes)
+
+
+class ModelRoute:
+    """Asks one model, or one version of it.
+
+    Attributes:
+        max_body_bytes: The largest body that goes without ASGI; larger ones take turns.
+    """
+
+    def __init__(self, door: Door, ask: AsksModel, name: str, version: str | None) -> None:
+        self._door, self._ask = door, ask
+        self._name, self._version = name, version
+        self.max_body_bytes = door.settings.max_body_bytes
+
+    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
+        """Answer a request that is whole; see `FastRoute`."""
+        limited = _Limited(answer)
+        trace_id = trace_id_of(headers.get(b"traceparent"))
+        try:
+            call = self._admit(headers, trace_id, limited)
+            self._asked(call, headers, body, limited)
+        except Exception as error:  # noqa: BLE001  the boundary of a request
+            self._refuse(error, trace_id, limited)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of an ASGI server."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        trace_id = trace_id_of(headers.get(b"traceparent"))
+        waiting: asyncio.Future[HttpAnswer] = asyncio.get_running_loop().create_future()
+
+        def tell(answer: HttpAnswer) -> None:
+            if not waiting.done():
+                waiting.set_result(answer)
+
+        limited = _Limited(tell)
+        try:
+            call = self._admit(headers, trace_id, limited)
+            body = await self._door.body(headers, receive)
+            self._asked(call, headers, body, limited)
+        except Disconnected:
+            return
+        except Exception as error:  # noqa: BLE001  the boundary of a request
+            self._refuse(error, trace_id, limited)
+        answer = await waiting
+        await answer.send(send)
+
+    def _asked(
+        self, call: Call, headers: Mapping[bytes, bytes], body: bytes, limited: "_Limited"
+    ) -> None:
+        fields = self._ask(self._name, self._version, call, headers, body, limited)
+        if fields:
+            limited.fields = fields
+
+    def _refuse(self, error: Exception, trace_id: str, limited: "_Limited") -> None:
+        self._door.inference.refused(self._name, error)
+        if isinstance(error, RateLimited):  # it tells them itself
+            limited.fields = ()
+        limited(error_answer(error, trace_id))
+
+    def _admit(self, headers: Mapping[bytes, bytes], trace_id: str, limited: "_Limited") -> Call:
+        arrived_ns = self._door.clock.monotonic_ns()
+        inference = self._door.inference
+        principal, limited.fields = inference.caller(headers.get(b"authorization"))
+        inference.permitted(self._name, self._version, principal)
+        check_media_type(headers, *self._ask.media_types)
+        return Call(
+            principal,
+            trace_id,
+            arrived_ns,
+            visible_header(headers, b"kingpost-session"),
+            visible_header(headers, b"idempotency-key"),
+        )
+
+
+class _Limited:
+    """Takes an answer, and says on it what the caller has left."""
+
+    __slots__ = ("_answer", "fields")
+
+    def __init__(self, answer: TakesAnswer) -> None:
+        self._answer = answer
+        self.fields: Fields = ()
+
+    def __call__(self, answer: HttpAnswer) -> None:
+        if self.fields:
+            answer = answer._replace(headers=answer.headers + self.fields)
+        self._answer(answer)
