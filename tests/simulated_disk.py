@@ -183,6 +183,10 @@ class _File:
             raise
         self._put(place, data)
 
+    @property
+    def descriptor(self) -> None:
+        return None
+
     def write_durable(self, place: int, buffers: Sequence[bytes]) -> None:
         if self._disk.before_durable_write is not None:
             self._disk.before_durable_write()

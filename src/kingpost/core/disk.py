@@ -39,6 +39,11 @@ class DiskFile(Protocol):
         """Return once every byte written before is on the disk."""
         ...
 
+    @property
+    def descriptor(self) -> int | None:
+        """What the system calls the file; None where it is none of the system's."""
+        ...
+
     def size(self) -> int:
         """Return the file's length in bytes."""
         ...
@@ -112,6 +117,10 @@ class _SystemFile:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._durable_write = DURABLE_WRITE
+
+    @property
+    def descriptor(self) -> int:
+        return self._descriptor
 
     def read_at(self, place: int, size: int) -> bytes:
         parts: list[bytes] = []

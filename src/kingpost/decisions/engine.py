@@ -19,6 +19,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kingpost.contracts import Event, EventKey, batch_of
 from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
@@ -53,6 +54,9 @@ from kingpost.journal import (
     last_commit,
 )
 from kingpost.records import DecisionRecord, Outcome, StoredRecord, decode_record
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Engine"]
 
@@ -152,6 +156,17 @@ class Engine:
             self._lookup.close()
             self._windows.close()
 
+    def enter(self, loop: "asyncio.AbstractEventLoop") -> bool:
+        """Let the journal write in the thread of a loop; False when the system cannot.
+
+        `landed` is called in that thread then. See `Journal.enter`.
+        """
+        return self._journal.enter(loop)
+
+    def leave(self) -> None:
+        """Let the journal write in a thread of its own, once everything written is told."""
+        self._journal.leave()
+
     @property
     def features_problem(self) -> KingpostError | None:
         """Why features cannot be read now; None while they can."""
@@ -233,7 +248,7 @@ class Engine:
 
         Args:
             landed: Told once when all records are durable, or why they are not; called
-                in the journal's thread, and only when the second result is true.
+                in the journal's thread or loop, and only when the second result is true.
 
         Returns:
             A reply per request, and whether anything was written. No reply may leave

@@ -1,8 +1,8 @@
 """The one writer of a partition: append commits, and know when they are durable.
 
-Callers hand over commits and go on; one group at a time is in flight in a writer thread,
-and what arrives meanwhile goes as the next group, in one write and one sync. Durable
-means that the sync returned. After a failed write or sync nothing later is acknowledged:
+Callers hand over commits and go on; one group at a time is in flight, in a writer thread or
+in an event loop (`carriers`), and what arrives meanwhile goes as the next group, in one
+write and one sync. Durable means that the sync returned. After a failed write or sync nothing later is acknowledged:
 what the disk holds is then unknown until the partition is opened, and recovered, anew.
 
 Reading is left to `scans` and `lookup`, which need no writer.
@@ -12,13 +12,20 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from kingpost.core import Clock, Disk, DiskLock, KingpostError
+from kingpost.journal.carriers import (
+    GROUP_BYTES,
+    Carrier,
+    Landed,
+    LoopCarrier,
+    Submitted,
+    ThreadCarrier,
+)
 from kingpost.journal.errors import (
     BadCommit,
     JournalClosed,
@@ -33,19 +40,17 @@ from kingpost.journal.recovery import Tail, recover_tail
 from kingpost.journal.segments import SegmentHeader, first_offsets
 from kingpost.journal.writer import DRAFTS, SegmentWriter, check_room, first_segment
 
+if TYPE_CHECKING:
+    import asyncio
+
 __all__ = ["GROUP_BYTES", "SEGMENT_BYTES", "Journal", "Landed"]
 
 SEGMENT_BYTES = 64 * 1024 * 1024
-GROUP_BYTES = 8 * 1024 * 1024
-"""A group stops gathering at this size."""
 
 _LOCK = "lock"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 _log = logging.getLogger(__name__)
-
-Landed = Callable[[KingpostError | None], None]
-"""Told once, in the writer thread: None when the commits are durable, else why not."""
 
 
 class Journal:
@@ -70,9 +75,7 @@ class Journal:
         self._failure: KingpostError | None = None
         self._submitting = threading.Lock()
         self._closed = False
-        self._queue: SimpleQueue[tuple[list[Frame], Landed] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="kingpost-journal", daemon=True)
-        self._thread.start()
+        self._carrier: Carrier = ThreadCarrier(writer, self._ended)
 
     @staticmethod
     def open(
@@ -160,7 +163,7 @@ class Journal:
 
         Args:
             commits: Each one is atomic; either all are queued or none.
-            landed: Called once in the writer thread, when all are durable or have failed.
+            landed: Called once in the writer's thread, when all are durable or have failed.
                 It should only hand the news on: the next group waits for it.
 
         Raises:
@@ -186,8 +189,34 @@ class Journal:
                 raise BadCommit("there is none")
             self._next_offset = offset
             self._last_time_us = now_us
-            self._queue.put((frames, landed))
+            self._carrier.put(Submitted(frames, landed))
             return first
+
+    def enter(self, loop: "asyncio.AbstractEventLoop") -> bool:
+        """Write in the thread of a loop, which is the only one to submit from here on.
+
+        `append` would wait for itself there. `leave` or `close` it in the same thread.
+
+        Returns:
+            Whether it does; else it goes on in a thread of its own, as the system cannot
+            sync without.
+        """
+        from kingpost.journal.file_syncs import FileSyncs
+
+        with self._submitting:
+            syncs = FileSyncs.open() if self._writer.can_begin and not self._closed else None
+            if syncs is None:
+                return False
+            self._carrier.close()
+            self._carrier = LoopCarrier(self._writer, self._ended, syncs, loop)
+            return True
+
+    def leave(self) -> None:
+        """Write in a thread of its own again, once everything submitted is told."""
+        with self._submitting:
+            if not self._closed and isinstance(self._carrier, LoopCarrier):
+                self._carrier.close()
+                self._carrier = ThreadCarrier(self._writer, self._ended)
 
     def close(self) -> None:
         """Wait for what was queued, then release the partition; closing twice is fine."""
@@ -195,8 +224,7 @@ class Journal:
             if self._closed:
                 return
             self._closed = True
-            self._queue.put(None)
-        self._thread.join()
+        self._carrier.close()
         self._writer.close()
         self._lock.release()
 
@@ -211,44 +239,16 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _run(self) -> None:
-        while group := self._gather():
-            self._write([frame for frames, _ in group for frame in frames])
-            for _, landed in group:
-                self._tell(landed)
-
-    def _gather(self) -> list[tuple[list[Frame], Landed]]:
-        """Wait for a submission, and take what came with it; none once closed."""
-        queue = self._queue
-        group: list[tuple[list[Frame], Landed]] = []
-        size = 0
-        while size < GROUP_BYTES and (not group or queue.qsize()):
-            submitted = queue.get()
-            if submitted is None:
-                if group:
-                    queue.put(None)  # the last item, for the next time
-                break
-            group.append(submitted)
-            size += sum(frame.size for frame in submitted[0])
-        return group
-
-    def _write(self, group: Sequence[Frame]) -> None:
-        if self._failure is not None:
-            return
-        try:
-            self._writer.write(group)
-            self.durable_offset = group[-1].next_offset
-        except Exception as error:  # noqa: BLE001  the boundary of the writer thread
-            is_a_bug = not isinstance(error, OSError)
-            extra = {"partition": self.partition, "reason": str(error)}
-            _log.error("journal_write_failed", extra=extra, exc_info=is_a_bug)
-            self._failure = _failure(self.directory, error)
-
-    def _tell(self, landed: Landed) -> None:
-        try:
-            landed(self._failure)
-        except Exception:  # noqa: BLE001  a caller's mistake must not stop the others' commits
-            _log.exception("journal_landed_failed", extra={"partition": self.partition})
+    def _ended(self, last: Frame, error: Exception | None) -> KingpostError | None:
+        """Note what became of a group; return why nothing is durable from here on."""
+        if error is None:
+            self.durable_offset = last.next_offset
+            return None
+        is_a_bug = error if not isinstance(error, OSError) else None
+        extra = {"partition": self.partition, "reason": str(error)}
+        _log.error("journal_write_failed", extra=extra, exc_info=is_a_bug)
+        self._failure = _failure(self.directory, error)
+        return self._failure
 
 
 def _lock(disk: Disk, directory: Path) -> DiskLock:

@@ -14,6 +14,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,6 +107,34 @@ class SegmentWriter:
         Raises:
             OSError: The disk refused; the journal must be opened again.
         """
+        buffers, size = self._placed(frames)
+        self._tail.file.write_durable(self._tail.byte, buffers)
+        self._note(size)
+
+    def begin(self, frames: Sequence[Frame]) -> int:
+        """Write a group, and return the descriptor of the file that is to be synced.
+
+        Raises:
+            OSError: The disk refused; the journal must be opened again.
+        """
+        buffers, size = self._placed(frames)
+        tail = self._tail
+        for at, buffer in zip(
+            accumulate(map(len, buffers), initial=tail.byte), buffers, strict=False
+        ):
+            tail.file.write_at(at, buffer)
+        self._note(size)
+        descriptor = tail.file.descriptor
+        assert descriptor is not None  # or `can_begin` is false
+        return descriptor
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether the files are the system's own, so that `begin` has something to return."""
+        return self._tail.file.descriptor is not None
+
+    def _placed(self, frames: Sequence[Frame]) -> tuple[list[bytes], int]:
+        """Return what a group is on the disk, and its size; there is room for it then."""
         buffers: list[bytes] = []
         size, flip = 0, COMPLEMENT
         for frame in frames:
@@ -116,8 +145,10 @@ class SegmentWriter:
         if size < COPIED_BYTES:
             buffers = [b"".join(buffers)]
         self._make_room(size, frames[0])
+        return buffers, size
+
+    def _note(self, size: int) -> None:
         tail = self._tail
-        tail.file.write_durable(tail.byte, buffers)
         tail.byte += size
         tail.filled = max(tail.filled, tail.byte)
         if not self._spare_asked and tail.byte * 2 > tail.filled and size < self._large_bytes:

@@ -163,6 +163,7 @@ class ServingApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._shell.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.drain()

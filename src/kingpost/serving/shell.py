@@ -56,7 +56,9 @@ class _Group:
         self.handed_over_ns = 0
 
     def finish(self, error: KingpostError | None) -> None:
-        for follower in self.followers:
+        # let go of: one of them knows this group, and no cycle must wait for the collector
+        followers, self.followers = self.followers, []
+        for follower in followers:
             follower(error)
 
 
@@ -92,7 +94,12 @@ class Shell:
         self._clock, self._metrics, self._max_batch = clock, metrics, max_batch
         self._arrived: list[tuple[Ask, Settle]] = []
         self._is_due = False
+        self._is_in_loop = False
         self._flying: deque[_Group] = deque()
+
+    def start(self) -> None:
+        """Let the journal write in this loop, where the system can."""
+        self._is_in_loop = self.engine.enter(asyncio.get_running_loop())
 
     def submit(self, ask: Ask, settle: Settle) -> None:
         """Decide a request together with those that arrive with it.
@@ -242,7 +249,10 @@ class Shell:
         loop = asyncio.get_running_loop()
 
         def landed(error: KingpostError | None) -> None:
-            loop.call_soon_threadsafe(self._landed, group, error)
+            if self._is_in_loop:
+                self._landed(group, error)
+            else:
+                loop.call_soon_threadsafe(self._landed, group, error)
 
         return landed
 
@@ -315,11 +325,17 @@ class Shell:
 
     async def _recover(self) -> None:
         stopped_ns = self._clock.monotonic_ns()
+        was_in_loop = self._is_in_loop
+        if was_in_loop:  # another thread opens the journal anew
+            self.engine.leave()
+            self._is_in_loop = False
         self.failure = await recovered(self.engine, self._pause)
         self._recovering = None
         if self.failure is None:
             # the old journal told every group its end before it was closed
             assert not self._flying
+            if was_in_loop:
+                self.start()
             stopped_s = round((self._clock.monotonic_ns() - stopped_ns) / 1e9, 1)
             _log.warning("serving_recovered", extra={"stopped_s": stopped_s})
 

@@ -1,10 +1,12 @@
 """Connections that answer decisions themselves, and what they leave to ASGI."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from kingpost.decisions import Ask
 from kingpost.serving import fast_lane
 from kingpost.serving.fast_lane import MOST_IN_FLIGHT
 from tests.fast_lane_house import House, Line
@@ -37,6 +39,21 @@ def test_a_plain_request_needs_no_asgi() -> None:
         assert house.app.metrics.waiting == 0
 
     assert run(scene).asgi_requests == 0
+
+
+def test_an_answered_request_leaves_nothing_for_the_garbage_collector() -> None:
+    async def scene(house: House, line: Line) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            line.send(payments(house, 20))
+            await line.answered(20)
+            await asyncio.sleep(0)
+            assert [one for one in gc.get_objects() if isinstance(one, Ask)] == []
+        finally:
+            gc.enable()
+
+    run(scene)
 
 
 def test_a_body_may_come_right_behind_its_head() -> None:
