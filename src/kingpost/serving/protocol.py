@@ -58,6 +58,9 @@ class _WholeAnswers:
         self.flush()
         self._transport.close()
 
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)
 
