@@ -188,7 +188,7 @@ def test_a_killed_server_that_comes_back_answers_all_and_decides_each_once(
     process, url = start(tmp_path, *serving)
     stop = threading.Event()
 
-    with Client(url, secret) as client:
+    with Client(url, secret, deadline="120s") as client:
 
         def decide_on(worker: int) -> list[Answer[dict[str, object]]]:
             answers: list[Answer[dict[str, object]]] = []

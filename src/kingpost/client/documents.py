@@ -362,6 +362,7 @@ class DecisionsPage(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """An answer of the health routes."""
+    """An answer of the health routes; `decisions` are those that are answered, and by which bundle."""
 
     status: str
+    decisions: dict[str, str] = {}
