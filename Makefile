@@ -33,7 +33,7 @@ ARGUMENTS = set --; \
 	fi
 
 .PHONY: help setup demo evaluate bench test check check-style check-types check-imports \
-	check-tests api-snapshot reference format clean install
+	check-tests api-snapshot check-deploy client-types reference format clean install
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,12 @@ check-imports: $(DEV_READY)
 reference: $(DEV_READY)  ## write docs/reference anew from the code
 	@$(BIN)/python -m tools.reference
 
+check-deploy: $(DEV_READY)  ## lint the Dockerfile, validate the manifests, look up the metrics of alerts
+	@$(BIN)/python -m pytest tests/unit/test_deploy.py
+
+client-types: $(DEV_READY)  ## write the types of the TypeScript client anew from the code; needs Node
+	@$(BIN)/python -m tools.client_types
+
 format: $(DEV_READY)  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
@@ -87,6 +93,7 @@ api-snapshot: $(DEV_READY)  ## write tests/unit/public_api.txt anew
 
 clean:  ## remove environments and caches; data directories (.kingpost) stay
 	rm -rf .venv .tool benchmarks/peers/*/.venv benchmarks/.cache build dist
+	rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/dist-test
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src solutions tests tools benchmarks \( -name '*.so' -o -name '__pycache__' \) -prune -exec rm -rf {} +
 

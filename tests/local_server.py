@@ -44,8 +44,10 @@ def local_server(serve: Serve, context: ssl.SSLContext | None = None) -> Generat
     thread.start()
     try:
         server = asyncio.run_coroutine_threadsafe(start(), loop).result(5)
-        yield server.sockets[0].getsockname()[1]
-        asyncio.run_coroutine_threadsafe(stop(server), loop).result(5)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(server), loop).result(5)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

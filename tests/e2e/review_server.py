@@ -1,4 +1,4 @@
-"""Serves the small application with its inbox and its search in SQLite.
+"""Serves the small application with its inbox and its search in SQLite, and with workflows.
 
 python -m tests.e2e.review_server DIRECTORY
 """
@@ -16,6 +16,7 @@ from kingpost.storage import ThreadConnections, migrate, open_database
 from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
 from tests.e2e.tiny_server import open_keys
 from tests.tiny_app import open_engine
+from tests.workflow_app import opened
 
 __all__ = ["open_sources"]
 
@@ -46,12 +47,14 @@ def open_sources(directory: Path) -> ReviewSources:
 
 def main(directory: Path) -> None:
     clock = SystemClock()
+    has_workflows = (directory / "ran").exists()
     app = build_app(
         open_engine(directory / "data", clock=clock),
         KeyRing(open_keys(directory), clock),
         ServingSettings(),
         clock,
         sources=open_sources(directory),
+        workflows=opened(directory / "ran" / "ran.sqlite", directory) if has_workflows else None,
     )
     serve(app, "127.0.0.1", 0, 10, ready=lambda url: print(url, flush=True))
 

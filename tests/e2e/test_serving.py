@@ -330,6 +330,27 @@ def test_a_drain_under_load_answers_all_it_decided_and_ends_well(tmp_path: Path)
     assert sorted(answered) == sorted(id_text(record.id) for record in server.records())
 
 
+def test_a_server_that_is_to_end_says_so_before_it_takes_no_more(tmp_path: Path) -> None:
+    server = start(tmp_path, 0, 10, 0, 3)
+    server.process.send_signal(signal.SIGTERM)
+    statuses: list[int] = []
+
+    with pytest.raises(httpx.HTTPError):
+        while True:
+            with httpx.Client(base_url=server.url, headers=_bearer(server), timeout=60) as fresh:
+                ready = fresh.get("/health/ready")
+                answered = fresh.post(FRAUD, content=payment(f"p{len(statuses)}"))
+            assert ready.json()["code"] == "not_ready"
+            statuses.append(answered.status_code)
+
+    assert len(statuses) > 1
+    assert set(statuses) == {200}
+    with server.process:
+        assert server.process.wait(30) == 0
+    server.client.close()
+    assert len(server.records()) == len(statuses)
+
+
 def _bearer(server: Server) -> dict[str, str]:
     return {"authorization": server.client.headers["authorization"]}
 

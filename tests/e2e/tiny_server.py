@@ -1,6 +1,6 @@
 """Serves the small application of the tests in a process of its own.
 
-python -m tests.e2e.tiny_server DIRECTORY [sync_s] [body_timeout_s]
+python -m tests.e2e.tiny_server DIRECTORY [sync_s] [body_timeout_s] [port] [drain_delay_s]
 """
 
 import sys
@@ -53,12 +53,25 @@ def open_keys(directory: Path) -> SqliteKeys:
     return SqliteKeys(connection)
 
 
-def main(directory: Path, sync_s: float = 0, body_timeout_s: float = 10) -> None:
+def main(
+    directory: Path,
+    sync_s: float = 0,
+    body_timeout_s: float = 10,
+    port: float = 0,
+    drain_delay_s: float = 0,
+) -> None:
     clock = SystemClock()
     engine = open_engine(directory / "data", disk=SlowDisk(sync_s), clock=clock)
     keys = KeyRing(open_keys(directory), clock)
     app = build_app(engine, keys, ServingSettings(body_timeout_s=body_timeout_s), clock)
-    serve(app, "127.0.0.1", 0, 10, ready=lambda url: print(url, flush=True))
+    serve(
+        app,
+        "127.0.0.1",
+        int(port),
+        10,
+        drain_delay_s=drain_delay_s,
+        ready=lambda url: print(url, flush=True),
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Calls to other systems: services, signed webhooks, outbox and inbox; load on one's own server."""
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.calls.breaker import BreakerState
 from kingpost.calls.call import Call
 from kingpost.calls.call_metrics import CallMetrics, NoCallMetrics, PrometheusCallMetrics
 from kingpost.calls.client import AsyncServiceClient, CallSurroundings, ServiceClient
 from kingpost.calls.credentials import (
     ApiKey,
+    Auth,
     Bearer,
     ClientCredentials,
     MemoryTokens,
@@ -34,7 +36,8 @@ from kingpost.calls.errors import (
     WebhookFailed,
     WebhookRefused,
 )
-from kingpost.calls.exchange import AsyncExchange, Broken, CallAnswer, CallRequest, Exchange
+from kingpost.calls.exchange import AsyncExchange, Broken, CallRequest, Exchange
+from kingpost.calls.limits import retry_after_s
 from kingpost.calls.load import Answer, LoadClient, LoadReport
 from kingpost.calls.outbox import (
     Claimed,
@@ -80,6 +83,7 @@ __all__ = [
     "ApiKey",
     "AsyncExchange",
     "AsyncServiceClient",
+    "Auth",
     "AuthFailed",
     "BadCall",
     "BadService",
@@ -150,6 +154,7 @@ __all__ = [
     "WebhookSender",
     "is_signed",
     "prepare_postgres_calls",
+    "retry_after_s",
     "webhook_headers",
     "webhook_service",
 ]

@@ -25,6 +25,8 @@ class Call:
         json: Sent as JSON in the place of `body`; None sends `body`.
         idempotency_key: What the receiver knows the call by; made anew when empty and the
             service knows keys. Give the same one when the same thing is asked again.
+        at_most_once: The receiver knows no keys here: it is sent again only where nothing of it
+            was sent.
         deadline: Shorter than the service's, for this call.
         traceparent: W3C trace context, passed on.
         correlation_id: Passed on as `x-correlation-id`.
@@ -37,6 +39,7 @@ class Call:
     body: bytes = field(default=b"", repr=False)
     json: object = field(default=None, repr=False)
     idempotency_key: str = ""
+    at_most_once: bool = False
     deadline: Duration | None = None
     traceparent: str = ""
     correlation_id: str = ""

@@ -10,16 +10,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.calls.call import Call
 from kingpost.calls.call_metrics import CallMetrics, NoCallMetrics
 from kingpost.calls.course import course_of
-from kingpost.calls.exchange import (
-    AsyncExchange,
-    AsyncHttpExchange,
-    CallAnswer,
-    Exchange,
-    HttpExchange,
-)
+from kingpost.calls.exchange import AsyncExchange, AsyncHttpExchange, Exchange, HttpExchange
 from kingpost.calls.service import Service
 from kingpost.calls.steps import Gate, Hold, Pause, Reply, Send, ServiceState, Step
 from kingpost.core import Clock, SystemClock

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.calls.breaker import Refusal
 from kingpost.calls.call import Call, request_of
 from kingpost.calls.credentials import Token
@@ -27,7 +28,7 @@ from kingpost.calls.errors import (
     PeerUntrusted,
     RateLimited,
 )
-from kingpost.calls.exchange import Broken, CallAnswer, CallRequest
+from kingpost.calls.exchange import Broken, CallRequest
 from kingpost.calls.limits import retry_after_s
 from kingpost.calls.retrying import RETRY_STATUSES, SAFE_METHODS, wait_before
 from kingpost.calls.service import seconds_of
@@ -79,7 +80,7 @@ class _Calling:
     def __init__(self, state: ServiceState, call: Call, release: Callable[[Gate], None]) -> None:
         service = state.service
         self._state, self._service, self._release = state, service, release
-        is_safe = call.method.upper() in SAFE_METHODS
+        is_safe = call.method.upper() in SAFE_METHODS and not call.at_most_once
         self._key = _key_of(state, call, is_safe=is_safe)
         self._is_repeatable = is_safe or bool(self._key)
         self._request = request_of(service, call, self._key)
@@ -230,7 +231,9 @@ class _Calling:
         if not self._is_repeatable:
             is_unknown = isinstance(outcome, Broken) or outcome.status >= 500
             if is_unknown:
-                raise OutcomeUnknown(name, self._request.method, _reason(outcome))
+                unknown = OutcomeUnknown(name, self._request.method, _reason(outcome))
+                unknown.answer = outcome if isinstance(outcome, CallAnswer) else None
+                raise unknown
             raise self._failure(outcome)
 
     def _failure(self, outcome: CallAnswer | Broken, more: str = "") -> CallFailed:
@@ -239,7 +242,9 @@ class _Calling:
             now_s = self._state.clock.now_us() / 1e6
             status, wait_s = outcome.status, retry_after_s(outcome.headers, now_s) or 0.0
         reason = _reason(outcome) + more
-        return CallFailed(self._service.name, reason, status, self._attempts, self._key, wait_s)
+        failed = CallFailed(self._service.name, reason, status, self._attempts, self._key, wait_s)
+        failed.answer = outcome if isinstance(outcome, CallAnswer) else None
+        return failed
 
     def _give_up(self, error: KingpostError) -> NoReturn:
         """End the call before an attempt; what the attempt before came to goes first."""
@@ -268,6 +273,8 @@ class _Calling:
 def _key_of(state: ServiceState, call: Call, *, is_safe: bool) -> str:
     """Return the key that a call is sent with; none where it needs none."""
     service = state.service
+    if call.at_most_once:
+        return ""
     if service.idempotency:
         return call.idempotency_key or ("" if is_safe else state.new_key())
     if not (is_safe or service.at_most_once):

@@ -1,5 +1,6 @@
 """Errors of outgoing calls."""
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.core import KingpostError
 
 __all__ = [
@@ -134,9 +135,13 @@ class OutcomeUnknown(KingpostError):
     """A call without a key was sent and its answer lost: it may have been done or not.
 
     Not safe to retry: it might be done twice.
+
+    Attributes:
+        answer: What the service said of its failure; None when there was no answer.
     """
 
     code = "outcome_unknown"
+    answer: CallAnswer | None = None
 
     def __init__(self, service: str, method: str, reason: str) -> None:
         super().__init__(service, method, reason)
@@ -177,10 +182,14 @@ class CallFailed(KingpostError):
     """The service could not be reached or failed, also when it was asked again.
 
     Safe to retry, with the same key where it had one.
+
+    Attributes:
+        answer: The last one; None when the last attempt had none.
     """
 
     code = "call_failed"
     retry_safe = True
+    answer: CallAnswer | None = None
 
     def __init__(
         self,

@@ -15,13 +15,13 @@ from typing import Literal, Protocol
 
 import httpx
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.calls.service import Service, Tls
 
 __all__ = [
     "AsyncExchange",
     "AsyncHttpExchange",
     "Broken",
-    "CallAnswer",
     "CallRequest",
     "Exchange",
     "HttpExchange",
@@ -46,24 +46,6 @@ class CallRequest:
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class CallAnswer:
-    """What a service answered.
-
-    Attributes:
-        headers: By name in lower case.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status < 300
 
 
 @dataclass(frozen=True)

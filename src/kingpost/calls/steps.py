@@ -3,10 +3,11 @@
 from collections.abc import Callable, Generator
 from typing import Literal, NamedTuple, TypeVar
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.calls.breaker import CircuitBreaker
 from kingpost.calls.call_metrics import CallMetrics
 from kingpost.calls.credentials import ApiKey, Bearer
-from kingpost.calls.exchange import Broken, CallAnswer, CallRequest
+from kingpost.calls.exchange import Broken, CallRequest
 from kingpost.calls.limits import CallLimiter
 from kingpost.calls.retrying import RetryBudget
 from kingpost.calls.service import Service

@@ -13,9 +13,10 @@ from urllib.parse import quote_plus, urlencode
 
 import msgspec
 
+from kingpost.calls.answer import CallAnswer
 from kingpost.calls.credentials import ClientCredentials, RefreshToken, Token
 from kingpost.calls.errors import AuthFailed
-from kingpost.calls.exchange import CallAnswer, CallRequest
+from kingpost.calls.exchange import CallRequest
 
 __all__ = ["Tokens", "bearer_header"]
 

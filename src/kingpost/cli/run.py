@@ -186,7 +186,14 @@ def run_server(
         ready(url)
 
     try:
-        serve(app, settings.host, settings.port, settings.drain_s, ready=started)
+        serve(
+            app,
+            settings.host,
+            settings.port,
+            settings.drain_s,
+            drain_delay_s=settings.drain_delay_s,
+            ready=started,
+        )
     finally:
         for process in beside:
             process.close()

@@ -53,6 +53,8 @@ class Settings:
         port: Port the server listens on; 0 takes a free one.
         max_body_bytes: The largest request to a decision.
         drain: How long a stopping server waits for requests in flight.
+        drain_delay: How long before that it takes requests while it says that it is not ready, so
+            that a load balancer hears of it first.
         threads: Threads for backfills and training.
         features_memory_mb: Memory for the events of windowed features, in MiB; keys that
             were not touched for longest lie in a file beyond it. 0 sets no limit.
@@ -109,6 +111,7 @@ class Settings:
     port: int = 8080
     max_body_bytes: int = 256 * 1024
     drain: str = "10s"
+    drain_delay: str = "0s"
     threads: int = 2
     features_memory_mb: int = 0
     online_store: str = field(default="", repr=False)
@@ -150,6 +153,11 @@ class Settings:
         return duration_us(self.drain) / 1e6
 
     @property
+    def drain_delay_s(self) -> float:
+        """The time before the drain in seconds."""
+        return duration_us(self.drain_delay) / 1e6
+
+    @property
     def partition_directories(self) -> tuple[tuple[str, Path], ...]:
         """The partitions and their data directories, in order; none where they are not listed."""
         return _partitions(self.partitions)
@@ -180,8 +188,17 @@ _NUMBERS = {
     "features_memory_mb": (0, 1 << 30),
     "snapshot_every": (0, 1 << 40),
 }
-_REQUIRED = ("data_dir", "tenant", "host", "drain", "partition", "jwt_scope_claim", "jwt_leeway")
-_LENGTHS = ("drain", "jwt_leeway")
+_REQUIRED = (
+    "data_dir",
+    "tenant",
+    "host",
+    "drain",
+    "drain_delay",
+    "partition",
+    "jwt_scope_claim",
+    "jwt_leeway",
+)
+_LENGTHS = ("drain", "drain_delay", "jwt_leeway")
 _RATES = ("limit_requests", "limit_rows", "limit_cost")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

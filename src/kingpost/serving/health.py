@@ -11,10 +11,15 @@ __all__ = ["Health", "HealthDocument"]
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
-class HealthDocument(msgspec.Struct):
-    """An answer of the health routes."""
+class HealthDocument(msgspec.Struct, omit_defaults=True):
+    """An answer of the health routes.
+
+    Attributes:
+        decisions: Those that are answered when the server is ready, each with its bundle.
+    """
 
     status: str
+    decisions: dict[str, str] = {}
 
 
 class Health:
@@ -46,8 +51,10 @@ class Health:
             raise NotReady(
                 f"features cannot be read ({problem.code}); it goes on by itself once they can"
             )
-        return _answer("ready")
+        served = self._shell.engine.served
+        return _answer("ready", {name: one.bundle.hex() for name, one in served.items()})
 
 
-def _answer(status: str) -> HttpAnswer:
-    return HttpAnswer(200, _HEADERS, msgspec.json.encode(HealthDocument(status)))
+def _answer(status: str, decisions: dict[str, str] | None = None) -> HttpAnswer:
+    document = HealthDocument(status, decisions or {})
+    return HttpAnswer(200, _HEADERS, msgspec.json.encode(document))

@@ -1,8 +1,9 @@
 """The server: one process, one event loop, a graceful end.
 
-The rule: on SIGTERM or SIGINT the server says that it is not ready, takes no new
-connections, answers what it has, makes it durable and returns. What takes longer than the
-drain time is cut off; nothing that was answered is lost by that.
+The rule: on SIGTERM or SIGINT the server says that it is not ready, waits until that was
+heard where it is told to, takes no new connections, answers what it has, makes it durable
+and returns. What takes longer than the drain time is cut off; nothing that was answered is
+lost by that. A second signal ends the waiting.
 """
 
 import errno
@@ -11,6 +12,7 @@ import math
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
@@ -36,6 +38,7 @@ def serve(
     port: int,
     drain_s: float,
     *,
+    drain_delay_s: float = 0.0,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the application is closed on return.
@@ -43,6 +46,8 @@ def serve(
     Args:
         port: 0 takes a free one.
         drain_s: How long requests in flight may take to finish.
+        drain_delay_s: How long before that it takes connections while it says that it is not
+            ready, so that whoever sends requests hears it first.
         ready: Told the server's URL once it takes requests.
 
     Raises:
@@ -69,7 +74,8 @@ def serve(
             timeout_graceful_shutdown=math.ceil(drain_s),
         )
         with _settled_heap(), listener:
-            _Server(config, app, lambda: ready(url) if ready else None).run([listener])
+            announce = partial(ready, url) if ready else _tell_nobody
+            _Server(config, app, announce, drain_delay_s).run([listener])
     finally:
         app.close()
 
@@ -78,10 +84,15 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which would end the process by the signal it got."""
 
     def __init__(
-        self, config: uvicorn.Config, app: ServingApp, announce: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        app: ServingApp,
+        announce: Callable[[], None],
+        drain_delay_s: float,
     ) -> None:
         super().__init__(config)
-        self._app, self._announce = app, announce
+        self._app, self._announce, self._drain_delay_s = app, announce, drain_delay_s
+        self._exit_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -89,7 +100,15 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._app.begin_drain()
-        super().handle_exit(sig, frame)
+        if self._drain_delay_s and self._exit_at is None:
+            self._exit_at = time.monotonic() + self._drain_delay_s
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -102,6 +121,10 @@ class _Server(uvicorn.Server):
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+
+def _tell_nobody() -> None:
+    """Announce nothing."""
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -513,7 +513,10 @@ def test_what_runs_is_listed() -> None:
 def test_health_needs_no_key_and_tells_when_it_is_over() -> None:
     async def scene(house: House) -> None:
         assert (await house.get("/health/live", {})).json() == {"status": "live"}
-        assert (await house.get("/health/ready", {})).json() == {"status": "ready"}
+        assert (await house.get("/health/ready", {})).json() == {
+            "status": "ready",
+            "decisions": {"fraud": BUNDLE.hex()},
+        }
         house.app.begin_drain()
         problem = check_problem(await house.get("/health/ready", {}), 503, "not_ready")
         assert "shutting down" in str(problem["detail"])
