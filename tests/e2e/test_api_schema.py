@@ -26,8 +26,8 @@ def shop(prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--include-path-regex", "^/(v1/decisions|health|metrics)"),
-        ("--exclude-path-regex", "^/(v1/decisions|health|metrics)",
+        ("--include-path-regex", "^/(v1/decisions(/[^/]+)?$|health|metrics)"),
+        ("--exclude-path-regex", "^/(v1/decisions(/[^/]+)?$|health|metrics)",
          "--exclude-checks", NOT_IN_THE_SCHEMA),
     ],
     ids=["decisions", "others"],

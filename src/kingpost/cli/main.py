@@ -37,6 +37,8 @@ _COMMANDS = {
     "erasures": ("erasures", "List what was erased."),
     "review": ("review", "List, claim and answer what waits for people."),
     "work": ("work", "Run an application's workflows."),
+    "jobs": ("jobs", "List, show, cancel and replay jobs."),
+    "job-worker": ("jobs", "Work on jobs, at a running server."),
     "workflows": ("workflows", "List, show, start, cancel, resume and fork workflows."),
     "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kingpost.access import MIGRATIONS, SqliteKeys
 from kingpost.cli.access import open_key_ring
+from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
@@ -102,8 +103,11 @@ def open_windows(
     return SharedWindows(store, where.partition, decisions, contracts, disk=SystemDisk())
 
 
-def build_server(settings: Settings, path: Path) -> ServingApp:
+def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) -> ServingApp:
     """Load an application, check its bundles, rebuild its state, and build the API.
+
+    Args:
+        works_on_jobs: Whether it works on jobs itself; else workers elsewhere do.
 
     Raises:
         NoModel, NotApproved: A decision has no bundle, or none that was approved.
@@ -136,6 +140,7 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
         feature_names=_feature_names(where),
         sources=sources,
         workflows=open_workflows(settings, application),
+        jobs=open_jobs(settings, works_here=works_on_jobs),
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
@@ -153,6 +158,7 @@ def run_server(
     observer: Sequence[str] = (),
     worker: Sequence[str] = (),
     snapshot: Sequence[str] = (),
+    works_on_jobs: bool = True,
 ) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
@@ -163,12 +169,13 @@ def run_server(
         worker: A command that runs workflows, run beside the server where the application
             declares some; none where something else does.
         snapshot: A command that writes a snapshot, run beside the server now and then.
+        works_on_jobs: See `build_server`.
 
     Raises:
         PortInUse, BadAddress: The address cannot be listened on.
         KingpostError: See `build_server`.
     """
-    app = build_server(settings, path)
+    app = build_server(settings, path, works_on_jobs=works_on_jobs)
     beside: list[KeptProcess | SnapshotProcess] = []
     snapshots = data_directory(settings).snapshots
 

@@ -69,6 +69,14 @@ class Settings:
             `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
         worker: The name of this machine's worker of workflows; each that runs has a name of its
             own. A worker takes up what one of its name left unfinished, or one that is gone.
+        job_store: Where jobs are kept when workers of several machines share them, as
+            `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
+        job_queue: What wakes workers, as `nats://host:4222`, `amqp://user:password@host/` or
+            `kafka://host:9092`; they look into the store by themselves when empty.
+        job_webhooks: Receivers that jobs may name, as `crm=https://crm.example/hook;erp=…`.
+        job_webhook_secret: Signs what is sent to them.
+        jobs_waiting: So many jobs may wait; one more is sent away with 503.
+        jobs_keep: How long jobs are kept that have ended.
         otlp_endpoint: Where the spans of workflows and steps go by OTLP over HTTP, as
             `http://127.0.0.1:4318`; nowhere when empty.
         snapshot_every: After so many more events and records `kingpost run` takes a
@@ -119,6 +127,12 @@ class Settings:
     partitions: str = ""
     workflow_store: str = field(default="", repr=False)
     worker: str = "local"
+    job_store: str = field(default="", repr=False)
+    job_queue: str = field(default="", repr=False)
+    job_webhooks: str = field(default="", repr=False)
+    job_webhook_secret: str = field(default="", repr=False)
+    jobs_waiting: int = 100_000
+    jobs_keep: str = "7d"
     otlp_endpoint: str = ""
     snapshot_every: int = 500_000
     public_url: str = ""
@@ -146,6 +160,11 @@ class Settings:
     limit_requests: str = ""
     limit_rows: str = ""
     limit_cost: str = ""
+
+    @property
+    def job_webhook_urls(self) -> Mapping[str, str]:
+        """Where webhooks of jobs go, by the name of their receiver."""
+        return dict(_pairs(self.job_webhooks))
 
     @property
     def drain_s(self) -> float:
@@ -187,23 +206,16 @@ _NUMBERS = {
     "threads": (1, 4096),
     "features_memory_mb": (0, 1 << 30),
     "snapshot_every": (0, 1 << 40),
+    "jobs_waiting": (1, 1 << 40),
 }
-_REQUIRED = (
-    "data_dir",
-    "tenant",
-    "host",
-    "drain",
-    "drain_delay",
-    "partition",
-    "jwt_scope_claim",
-    "jwt_leeway",
-)
-_LENGTHS = ("drain", "drain_delay", "jwt_leeway")
+_LENGTHS = ("drain", "drain_delay", "jobs_keep", "jwt_leeway")
+_REQUIRED = ("data_dir", "tenant", "host", "partition", "jwt_scope_claim", *_LENGTHS)
 _RATES = ("limit_requests", "limit_rows", "limit_cost")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _URLS = ("public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
 _NEEDS = (
+    ("job_webhooks", ("job_webhook_secret",)),
     ("alert_smtp", ("alert_from", "alert_to")),
     ("oidc_issuer", ("oidc_client_id",)),
     ("jwt_issuer", ("jwt_audience",)),
@@ -288,6 +300,9 @@ def _parsed(source: str, key: str, value: object) -> str | int | Path:
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):
         raise BadSetting(source, key, f"expected a host and a port, as mail:587, found {shown}")
+    if key == "job_webhooks" and not all(map(_is_webhook, _pairs(value))):
+        expected = "expected name=https://host/path, more of them after ;"
+        raise BadSetting(source, key, f"{expected}, found {shown}")
     problem = _partition_problem(key, value)
     if problem:
         raise BadSetting(source, key, f"{problem}, found {shown}")
@@ -313,8 +328,17 @@ def _partition_problem(key: str, value: str) -> str:
 
 
 def _partitions(text: str) -> tuple[tuple[str, Path], ...]:
+    return tuple((name, Path(directory)) for name, directory in _pairs(text))
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Read `name=value;name=value`."""
     pairs = [part.partition("=") for part in text.split(";") if part.strip()]
-    return tuple((name.strip(), Path(directory.strip())) for name, _, directory in pairs)
+    return tuple((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _is_webhook(pair: tuple[str, str]) -> bool:
+    return _PARTITION.fullmatch(pair[0]) is not None and _is_url(pair[1])
 
 
 def _number(source: str, key: str, value: object, shown: str) -> int:

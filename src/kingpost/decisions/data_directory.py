@@ -9,6 +9,7 @@ access.sqlite     API keys and sessions
 calls.sqlite      messages to other systems that wait, dead letters, what has come in
 observed.sqlite   the search of records and the monitors; may be deleted, and is made anew
 tasks.sqlite      what waits for people, and who has it
+jobs.sqlite       jobs that wait, run or have ended, and what webhooks are to be told of them
 pipelines.sqlite  when sources were read, and what came of it
 workflows.sqlite  workflows, what their steps returned, and what they wait for
 features.spill    windows that memory has no room for; made anew at every start
@@ -110,6 +111,11 @@ class DataDirectory:
     def workflows(self) -> Path:
         """The database of workflows."""
         return self.root / "workflows.sqlite"
+
+    @property
+    def jobs(self) -> Path:
+        """The database of jobs."""
+        return self.root / "jobs.sqlite"
 
     @property
     def pipelines(self) -> Path:

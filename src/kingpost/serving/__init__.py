@@ -43,6 +43,7 @@ from kingpost.serving.feature_documents import (
     feature_line,
 )
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
+from kingpost.serving.job_desk import JobSetup
 from kingpost.serving.observer import OBSERVED_MIGRATIONS, Observed, Observer
 from kingpost.serving.observer_store import ObserverStore, ObserverStoreFailed
 from kingpost.serving.oip import (
@@ -103,6 +104,7 @@ __all__ = [
     "FeaturesUnavailable",
     "IncidentNotFound",
     "InternalError",
+    "JobSetup",
     "MalformedRequest",
     "MethodNotAllowed",
     "ModelFailed",

@@ -22,6 +22,7 @@ from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.fast_lane import FastRoute
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
+from kingpost.serving.job_desk import JobDesk, JobSetup
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.oip import Inference, ModelPaths
 from kingpost.serving.review_desk import ReviewDesk
@@ -48,6 +49,7 @@ class ServingApp:
         inference: Its decisions and models, for the inference protocols.
         desk: What people may do; None without sources.
         workflows: What may be done with workflows; None where there are none.
+        jobs: What may be done with jobs; None where they are not configured.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ServingApp:
         feature_names: FeatureNames,
         sources: ReviewSources | None,
         workflows: "Workflows | None",
+        jobs: JobSetup | None,
     ) -> None:
         self.metrics = Metrics(engine.served)
         self.engine = engine
@@ -75,6 +78,9 @@ class ServingApp:
         self.workflows = None if workflows is None else WorkflowDesk(workflows, clock)
         if self.workflows is not None:
             self.metrics.watch_workflows(WorkflowCounts(self.workflows.counts, clock))
+        self.jobs = None if jobs is None else JobDesk(self._shell, self.metrics, jobs, clock)
+        if self.jobs is not None:
+            self.metrics.watch_jobs(self.jobs.collect)
         self._control = control_plane(
             self._shell,
             keys,
@@ -86,6 +92,8 @@ class ServingApp:
             self.workflows,
             bodies,
             clock,
+            jobs=self.jobs,
+            max_body_bytes=settings.max_body_bytes,
         )
         self._pages: ASGIApp | None = None
         self._decisions = {
@@ -130,11 +138,15 @@ class ServingApp:
     async def drain(self) -> None:
         """Finish what is in flight, then close."""
         self.begin_drain()
+        if self.jobs is not None:
+            await self.jobs.stop()
         await self._shell.idle()
         self.close()
 
     def close(self) -> None:
         """Close the engine: what was handed over becomes durable; closing twice is fine."""
+        if self.jobs is not None:
+            self.jobs.close()
         self.engine.close()
         if self.workflows is not None:
             self.workflows.close()
@@ -164,6 +176,8 @@ class ServingApp:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._shell.start()
+                if self.jobs is not None:
+                    self.jobs.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.drain()
@@ -180,6 +194,7 @@ def build_app(
     feature_names: FeatureNames | None = None,
     sources: ReviewSources | None = None,
     workflows: "Workflows | None" = None,
+    jobs: JobSetup | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -190,6 +205,8 @@ def build_app(
             that they are not configured, and records stand without reviews and labels.
         workflows: Those of all tenants, closed with the engine; without them their routes
             answer that they are not configured.
+        jobs: What they stand on, closed with the engine; without it their routes answer that
+            they are not configured.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -198,4 +215,4 @@ def build_app(
             return served.decision.features.names
         return None if feature_names is None else feature_names(decision, bundle)
 
-    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows)
+    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows, jobs)

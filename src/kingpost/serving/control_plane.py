@@ -26,6 +26,8 @@ from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.feature_routes import FeatureRoutes
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, HttpAnswer
+from kingpost.serving.job_desk import JobDesk
+from kingpost.serving.job_routes import JobRoutes
 from kingpost.serving.metrics import MEDIA_TYPE, Metrics
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import problem_answer
@@ -75,6 +77,9 @@ def control_plane(
     workflows: WorkflowDesk | None,
     bodies: BodyReader,
     clock: Clock,
+    *,
+    jobs: JobDesk | None = None,
+    max_body_bytes: int,
 ) -> FastAPI:
     """Build the application."""
     engine = shell.engine
@@ -83,12 +88,14 @@ def control_plane(
     api.add_exception_handler(KingpostError, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_error)
     api.add_exception_handler(Exception, _answer_unexpected)
-    described = describe_api(engine.application, engine.served)
+    described = describe_api(
+        engine.application, engine.served, webhooks=() if jobs is None else jobs.webhooks
+    )
 
-    def let_in(request: Request) -> Principal:
+    def let_in(request: Request, *, rows: int = 0, cost: float = 0) -> Principal:
         principal = keys.check(dict(request.scope["headers"]).get(b"authorization"))
         if principal.limits is not None:
-            request.scope[LIMIT_FIELDS] = keys.charge(principal, rows=0, cost=0)
+            request.scope[LIMIT_FIELDS] = keys.charge(principal, rows=rows, cost=cost)
         return principal
 
     @api.post("/v1/decisions/{name}")
@@ -123,6 +130,7 @@ def control_plane(
     sources = None if desk is None else desk.sources
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
     WorkflowRoutes(workflows, let_in, bodies, clock).add_to(api)
+    JobRoutes(jobs, let_in, bodies, health, max_body_bytes).add_to(api)
 
     @api.get("/v1/records/{identifier}")
     async def read_record(request: Request, identifier: str) -> Response:

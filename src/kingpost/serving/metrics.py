@@ -115,6 +115,7 @@ class Metrics(Collector):
         self._failure: Callable[[], KingpostError | None] = lambda: None
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
         self._workflows: WorkflowCounts | None = None
+        self._jobs: Callable[[], Iterator[Metric]] | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -133,6 +134,10 @@ class Metrics(Collector):
     def watch_workflows(self, counts: WorkflowCounts) -> None:
         """Say where to ask how many workflows there are."""
         self._workflows = counts
+
+    def watch_jobs(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        """Say where to ask what is counted of jobs."""
+        self._jobs = collect
 
     async def prepare(self) -> None:
         """Ask for what takes a database, before a scrape."""
@@ -163,6 +168,8 @@ class Metrics(Collector):
         yield from self._collect_server()
         if self._workflows is not None:
             yield self._collect_workflows(self._workflows)
+        if self._jobs is not None:
+            yield from self._jobs()
 
     def _collect_decisions(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

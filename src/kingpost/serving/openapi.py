@@ -18,9 +18,16 @@ from kingpost.serving.decisions_list import DecisionsDocument
 from kingpost.serving.erasure_routes import EraseDocument
 from kingpost.serving.events_route import ChangeDocument, EventsDocument
 from kingpost.serving.health import HealthDocument
+from kingpost.serving.job_documents import SubmitQuery
 from kingpost.serving.oip import inference_documents, inference_paths
 from kingpost.serving.openapi_erasures import ERASURE_OPERATIONS
 from kingpost.serving.openapi_features import FEATURE_OPERATIONS
+from kingpost.serving.openapi_jobs import (
+    JOB_DOCUMENTS,
+    JOB_EVENTS_CODES,
+    JOB_OPERATIONS,
+    SUBMIT_CODES,
+)
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.openapi_workflows import WORKFLOW_DOCUMENTS, WORKFLOW_OPERATIONS
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
@@ -52,8 +59,17 @@ _BODY = ("body_timeout", "body_too_large", "unsupported_media_type", "contract_v
 Json = dict[str, object]
 
 
-def describe_api(application: Application, served: Mapping[str, ServedDecision]) -> bytes:
-    """Return the OpenAPI document, as JSON."""
+def describe_api(
+    application: Application,
+    served: Mapping[str, ServedDecision],
+    *,
+    webhooks: Sequence[str] = (),
+) -> bytes:
+    """Return the OpenAPI document, as JSON.
+
+    Args:
+        webhooks: The receivers that a job may name.
+    """
     documents = (
         AnswerDocument,
         ChangeDocument,
@@ -68,6 +84,7 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         EraseDocument,
         *WORKFLOW_DOCUMENTS,
         *inference_documents(),
+        *JOB_DOCUMENTS,
     )
     _, schemas = msgspec.json.schema_components(documents, ref_template=_REF)
     contracts = application.streams.values()
@@ -81,6 +98,10 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         },
         "paths": {
             **{f"/v1/decisions/{name}": _decide(one) for name, one in served.items()},
+            **{
+                f"/v1/decisions/{name}/jobs": _submit(one, webhooks) for name, one in served.items()
+            },
+            "/v1/jobs/{id}/events": _job_events(),
             **{f"/v1/events/{one.name}": _ingest(one) for one in contracts},
             **{f"/v1/events/{one.name}/{{key}}": _change(one) for one in contracts},
             "/v1/decisions": _get(
@@ -177,6 +198,52 @@ def _decide(served: ServedDecision) -> Json:
     return {"post": operation}
 
 
+def _submit(served: ServedDecision, webhooks: Sequence[str]) -> Json:
+    name = served.decision.name
+    operation = _operation(
+        f"Submit a job that decides {name!r} later",
+        "JobDocument",
+        codes=(*_ALWAYS, *_BODY, *SUBMIT_CODES),
+        tag="jobs",
+        status=202,
+    )
+    query = [one for one in _query_parameters(SubmitQuery) if one["name"] != "webhook"]
+    if webhooks:
+        schema = {"type": "string", "enum": list(webhooks)}
+        query.append({"name": "webhook", "in": "query", "required": False, "schema": schema})
+    operation["parameters"] = [
+        *query,
+        _header("Idempotency-Key", "Under the same key a job is submitted once"),
+        _header("Kingpost-Session", "Kept in the record"),
+    ]
+    operation["requestBody"] = _request({"application/json": _schema_of(served.decision.request)})
+    return {"post": operation}
+
+
+def _job_events() -> Json:
+    codes = (*_ALWAYS, *JOB_EVENTS_CODES)
+    operation = _operation("Hear of each change of a job, as it comes", "", codes=codes, tag="jobs")
+    event: Json = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+        "required": ["id", "event", "data"],
+    }
+    operation["parameters"] = [
+        *_path_parameters("/v1/jobs/{id}/events"),
+        _header("Last-Event-ID", "The last event that was heard")
+        | {"schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}},
+    ]
+    operation["responses"] = {
+        **_problems(codes),
+        "200": {
+            "description": "Server-sent events: the version, the state, the job",
+            "content": {"text/event-stream": {"schema": event}},
+        },
+        "204": {"description": "It has ended, and you have heard so"},
+    }
+    return {"get": operation}
+
+
 def _ingest(contract: Contract[Event]) -> Json:
     one = _schema_of(contract)
     operation = _operation(
@@ -256,6 +323,7 @@ def _described_paths() -> dict[str, Json]:
         *FEATURE_OPERATIONS,
         *ERASURE_OPERATIONS,
         *WORKFLOW_OPERATIONS,
+        *JOB_OPERATIONS,
     )
     for one in operations:
         paths.setdefault(one.path, {})[one.method] = _described(one)

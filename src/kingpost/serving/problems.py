@@ -15,6 +15,7 @@ import msgspec
 from kingpost.access import RateLimited, TokenKeysMissing, TokenRefused
 from kingpost.contracts import ContractViolation
 from kingpost.core import KingpostError
+from kingpost.jobs import JobsFull
 from kingpost.journal import JournalFull, JournalReadOnly
 from kingpost.serving.errors import (
     DecisionFailed,
@@ -74,6 +75,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "incident_not_found": Problem(404, "Unknown incident"),
     "feature_not_found": Problem(404, "Unknown feature"),
     "workflow_not_found": Problem(404, "No such workflow was started"),
+    "job_not_found": Problem(404, "No such job"),
     "workflow_unknown": Problem(404, "Unknown workflow"),
     "model_not_found": Problem(404, "Unknown model"),
     "model_version_not_found": Problem(404, "Unknown version of a model"),
@@ -83,6 +85,9 @@ PROBLEMS: Mapping[str, Problem] = {
     "event_conflict": Problem(409, "Another event has this key"),
     "event_retracted": Problem(409, "The event was retracted"),
     "idempotency_key_reused": Problem(409, "Idempotency key used for another body"),
+    "job_ended": Problem(409, "The job has ended"),
+    "job_key_reused": Problem(409, "Idempotency key used for another job"),
+    "job_not_dead": Problem(409, "The job is not dead"),
     "not_explainable": Problem(409, "The record cannot be explained"),
     "task_claimed": Problem(409, "Somebody else has this task"),
     "task_closed": Problem(409, "This task is closed"),
@@ -118,6 +123,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "journal_read_only": Problem(503, "The journal cannot be written", _WAITS),
     "key_store_failed": Problem(503, "Keys cannot be checked", "retry; nobody was let in"),
     "not_ready": Problem(503, "Not ready"),
+    "job_store_failed": Problem(503, "The jobs cannot be reached", _RETRY),
+    "jobs_full": Problem(503, "Too many jobs waiting"),
     "overloaded": Problem(503, "Too many requests waiting"),
     "monitor_store_failed": Problem(503, "The monitors cannot be reached", _RETRY),
     "record_search_failed": Problem(503, "The search cannot be reached", _RETRY),
@@ -189,7 +196,7 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
     match error:
         case MethodNotAllowed():
             headers += ((b"allow", error.allowed.encode()),)
-        case Overloaded():
+        case Overloaded() | JobsFull():
             headers += ((b"retry-after", b"%d" % error.retry_after_s),)
         case RateLimited():
             headers += error.fields

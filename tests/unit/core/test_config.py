@@ -71,8 +71,10 @@ def test_a_secret_is_never_shown(key: str, tmp_path: Path) -> None:
     file.write_text(f'{key} = ["hunter2"]\n')
 
     problems = check_settings(file, {f"KINGPOST_{key.upper()}": "hunter2\n"}).problems
-    scheme = "redis" if key == "online_store" else "https"
-    settings = read_settings(None, {f"KINGPOST_{key.upper()}": f"{scheme}://hunter2.example"})
+    starts = {"online_store": "redis://", "job_webhooks": "crm=https://"}
+    value = f"{starts.get(key, 'https://')}hunter2.example"
+    needed = {"KINGPOST_JOB_WEBHOOK_SECRET": "whsec_"}
+    settings = read_settings(None, {**needed, f"KINGPOST_{key.upper()}": value})
 
     assert len(problems) == 2
     assert "hunter2" not in "".join(map(str, problems))

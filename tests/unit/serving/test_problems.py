@@ -12,6 +12,7 @@ import pytest
 from kingpost import (
     access,
     decisions,
+    jobs,
     journal,
     monitoring,
     records,
@@ -76,6 +77,7 @@ def test_every_code_of_the_table_is_some_errors_code() -> None:
         serving,
         access,
         decisions,
+        jobs,
         journal,
         monitoring,
         records,

@@ -25,6 +25,7 @@ __all__ = ["keys", "run"]
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option("--no-watch", is_flag=True, help="`kingpost watch` runs elsewhere.")
 @click.option("--no-work", is_flag=True, help="`kingpost work` runs elsewhere.")
+@click.option("--no-jobs", is_flag=True, help="`kingpost job-worker` runs elsewhere.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready.")
 @click.pass_obj
 def run(
@@ -34,6 +35,7 @@ def run(
     port: int | None,
     no_watch: bool,
     no_work: bool,
+    no_jobs: bool,
     as_json: bool,
 ) -> None:
     """Serve APP's decisions until SIGTERM or Ctrl-C.
@@ -58,7 +60,15 @@ def run(
     watch = () if no_watch else _command(settings, "watch", str(app), "--follow-parent")
     snapshot = _command(settings, "snapshot", str(app), "--follow-parent")
     work = () if no_work else _command(settings, "work", str(app), "--follow-parent")
-    run_server(chosen, app, ready, observer=watch, worker=work, snapshot=snapshot)
+    run_server(
+        chosen,
+        app,
+        ready,
+        observer=watch,
+        worker=work,
+        snapshot=snapshot,
+        works_on_jobs=not no_jobs,
+    )
 
 
 def _command(settings: Settings, *arguments: str) -> Sequence[str]:

@@ -1,0 +1,326 @@
+"""What the server does with jobs: takes them, has them decided, and lets go of old ones.
+
+The rule: nothing here is on the path of a request for a decision. The store is asked in
+threads of its own; jobs are decided in the server's loop, together with requests and behind
+them, so that there is one journal and one engine however many workers there are.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from kingpost.access import Principal
+from kingpost.calls import Relay
+from kingpost.core import Clock, KingpostError, TimeOrderedIds, id_text
+from kingpost.decisions import STORE_REASONS, Ask
+from kingpost.features import FeaturesForgotten
+from kingpost.jobs import (
+    Decided,
+    Job,
+    JobBacklog,
+    JobNotFound,
+    JobPolicy,
+    JobQueue,
+    JobsFull,
+    JobState,
+    JobStore,
+    JobWorker,
+    NewJob,
+    Submitted,
+)
+from kingpost.records import Outcome
+from kingpost.serving.errors import DecisionNotFound
+from kingpost.serving.metrics import Histogram, Metrics
+from kingpost.serving.problems import PROBLEMS
+from kingpost.serving.rendering import render_answer
+from kingpost.serving.shell import Settled, Shell
+
+__all__ = ["JobDesk", "JobOptions", "JobSetup"]
+
+_THREADS = 4
+_RETRY_AFTER_S = 5
+_LOOK_S = 1.0
+_PRUNE_EVERY = 60
+_BUSY = 32
+"""Jobs wait while more requests than this are in the house, a while."""
+_GIVE_WAY_S = 1.0
+_WAIT_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+_NEVER = ("contract_violation", "event_conflict", "idempotency_key_reused")
+"""Refusals that a further attempt gets as well."""
+_UNAVAILABLE = 503
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JobSetup:
+    """What an installation's jobs stand on.
+
+    Attributes:
+        webhooks: The receivers that callers may name.
+        relay: Sends to them; None where there is none.
+        most_waiting: One more job is sent away with 503.
+        keep_s: So long jobs are kept that have ended.
+        works_here: Whether this server works on jobs itself.
+    """
+
+    store: JobStore
+    queue: JobQueue
+    webhooks: tuple[str, ...] = ()
+    relay: Relay | None = None
+    most_waiting: int = 100_000
+    keep_s: float = 7 * 86_400.0
+    works_here: bool = True
+    policy: JobPolicy = field(default_factory=JobPolicy)
+
+
+class JobOptions(NamedTuple):
+    """What may be said of a job beside its request."""
+
+    priority: int = 5
+    webhook: str = ""
+    session: str = ""
+    key: str = ""
+    trace_id: str = ""
+
+
+class JobDesk:
+    """The jobs of one server."""
+
+    def __init__(self, shell: Shell, metrics: Metrics, setup: JobSetup, clock: Clock) -> None:
+        self.webhooks = setup.webhooks
+        self._shell, self._metrics, self._setup, self._clock = shell, metrics, setup, clock
+        self._ids = TimeOrderedIds(clock)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
+        self._stopped = threading.Event()
+        self._running: list[threading.Thread] = []
+        self._backlog: Sequence[JobBacklog] = ()
+        self._waiting = 0
+        self._waited = Histogram(_WAIT_SECONDS)
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Begin to work, in the running loop."""
+        loop = asyncio.get_running_loop()
+        works: list[tuple[str, Callable[[], None]]] = [("job-keeper", self._keep)]
+        if self._setup.relay is not None:
+            works.append(("job-webhooks", partial(self._setup.relay.run, self._stopped)))
+        if self._setup.works_here:
+            worker = JobWorker(
+                self._setup.store, self._setup.queue, _Here(self, loop), self._setup.policy
+            )
+            works.append(("job-worker", partial(worker.run, self._stopped)))
+        self._running = [
+            threading.Thread(target=work, name=name, daemon=True) for name, work in works
+        ]
+        for thread in self._running:
+            thread.start()
+
+    async def stop(self) -> None:
+        """Take no further job, and return when those in hand are settled."""
+        self._stopped.set()
+        self._setup.queue.close()
+        for thread in self._running:
+            await asyncio.get_running_loop().run_in_executor(None, thread.join)
+
+    def close(self) -> None:
+        """Let go of the store; closing twice is fine."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._stopped.set()
+            self._setup.queue.close()
+            self._threads.shutdown()
+            self._setup.store.close()
+
+    def cost_of(self, decision: str) -> float:
+        """Return what an answer of a decision costs; nothing for one that is not served."""
+        served = self._shell.engine.served.get(decision)
+        return 0 if served is None else served.decision.cost
+
+    async def submit(
+        self, principal: Principal, decision: str, body: bytes, options: JobOptions
+    ) -> Submitted:
+        """Keep a job whose request fits its contract.
+
+        Raises:
+            DecisionNotFound: Nothing of that name is served.
+            ContractViolation: The request does not fit.
+            JobsFull, JobKeyReused, JobStoreFailed: Nothing was kept.
+        """
+        served = self._shell.engine.served.get(decision)
+        if served is None:
+            raise DecisionNotFound
+        served.decision.request.decode(body)
+        if self._waiting >= self._setup.most_waiting:
+            raise JobsFull(self._setup.most_waiting, _RETRY_AFTER_S)
+        new = NewJob(
+            id_text(self._ids.next()),
+            principal.tenant,
+            decision,
+            principal.id,
+            body,
+            options.trace_id,
+            options.session,
+            options.priority,
+            options.key,
+            options.webhook,
+        )
+        now_us = self._clock.now_us()
+        submitted = await self.ask(lambda store: store.submit(new, now_us=now_us))
+        if not submitted.is_repeat:
+            self._waiting += 1
+            self._setup.queue.announce()
+        return submitted
+
+    async def read(self, principal: Principal, identifier: str) -> Job:
+        """Return a job whose decision somebody may make.
+
+        Raises:
+            JobNotFound: There is none of that id for them.
+        """
+        job = await self.ask(lambda store: store.get(principal.tenant, identifier))
+        if job is None or not principal.may("decide", job.decision):
+            raise JobNotFound(identifier)
+        return job
+
+    async def cancel(self, principal: Principal, identifier: str) -> Job:
+        """Cancel a job; see `JobStore.cancel`."""
+        await self.read(principal, identifier)
+        now_us = self._clock.now_us()
+        return await self.ask(
+            lambda store: store.cancel(principal.tenant, identifier, now_us=now_us)
+        )
+
+    async def replay(self, principal: Principal, identifier: str) -> Job:
+        """Let a dead job wait again; see `JobStore.replay`."""
+        await self.read(principal, identifier)
+        now_us = self._clock.now_us()
+        job = await self.ask(
+            lambda store: store.replay(principal.tenant, identifier, now_us=now_us)
+        )
+        self._setup.queue.announce()
+        return job
+
+    async def ask(self, question: Callable[[JobStore], T]) -> T:
+        """Ask the store in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, question, self._setup.store)
+
+    async def decide_running(self, identifier: str) -> Decided:
+        """Decide a job that a worker elsewhere holds; `gone` when nobody does."""
+        job = await self.ask(lambda store: store.running(identifier))
+        return Decided("gone") if job is None else await self.decide(job)
+
+    async def decide_all(self, jobs: Sequence[Job]) -> Sequence[Decided]:
+        """Decide jobs together, once there is room between requests, or after a while."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _GIVE_WAY_S
+        while self._metrics.waiting > _BUSY and loop.time() < end:
+            await asyncio.sleep(0.005)
+        return await asyncio.gather(*map(self.decide, jobs))
+
+    async def decide(self, job: Job) -> Decided:
+        """Decide a job once; under its own key, so that it has one record however often."""
+        if job.attempts == 0 and job.lost == 0:
+            self._waited.observe(max(0, job.started_us - job.created_us) / 1e6)
+        served = self._shell.engine.served.get(job.decision)
+        if served is None:
+            return Decided("refused", reason=DecisionNotFound.code)
+        try:
+            ask = Ask(
+                job.decision,
+                job.tenant,
+                job.principal,
+                served.decision.request.decode(job.body),
+                job.body,
+                job.trace_id,
+                job.session or None,
+                job.decision_key,
+                self._clock.monotonic_ns(),
+            )
+            return _decided(await self._shell.decide(ask))
+        except KingpostError as error:
+            return _refused(error)
+        except Exception as error:  # noqa: BLE001  the boundary of a job
+            _log.exception("job_failed", extra={"job": job.id})
+            return Decided("failed", reason=type(error).__name__)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the metrics have of jobs."""
+        jobs = GaugeMetricFamily(
+            "kingpost_jobs",
+            "Jobs that wait, run or are dead, over all tenants",
+            labels=("decision", "state"),
+        )
+        oldest = GaugeMetricFamily(
+            "kingpost_job_oldest_seconds",
+            "Since when the oldest job waits that is queued",
+            labels=("decision",),
+        )
+        now_us = self._clock.now_us()
+        for one in self._backlog:
+            jobs.add_metric((one.decision, one.state.value), one.number)
+            if one.state is JobState.QUEUED:
+                oldest.add_metric((one.decision,), max(0, now_us - one.oldest_us) / 1e6)
+        waited = HistogramMetricFamily(
+            "kingpost_job_wait_seconds", "From submitting a job until a worker first took it"
+        )
+        buckets, total = self._waited.buckets()
+        waited.add_metric((), buckets=buckets, sum_value=total)
+        yield from (jobs, oldest, waited)
+
+    def _keep(self) -> None:
+        """Count what waits, and forget what ended long ago."""
+        look = 0
+        while not self._stopped.is_set():
+            try:
+                self._backlog = self._setup.store.backlog()
+                queued = (one.number for one in self._backlog if one.state is JobState.QUEUED)
+                self._waiting = sum(queued)
+                if look % _PRUNE_EVERY == 0:
+                    before_us = self._clock.now_us() - round(self._setup.keep_s * 1e6)
+                    self._setup.store.prune(before_us=before_us)
+            except KingpostError as error:
+                self._backlog = ()
+                _log.warning("jobs_not_counted", extra={"reason": str(error)})
+            look += 1
+            self._stopped.wait(_LOOK_S)
+
+
+class _Here:
+    """A `Decider` in this process, for a worker in a thread."""
+
+    def __init__(self, desk: JobDesk, loop: asyncio.AbstractEventLoop) -> None:
+        self._desk, self._loop = desk, loop
+
+    def decide(self, jobs: Sequence[Job]) -> Sequence[Decided]:
+        deciding = asyncio.run_coroutine_threadsafe(self._desk.decide_all(jobs), self._loop)
+        return deciding.result()
+
+
+def _decided(settled: Settled) -> Decided:
+    record = settled.record
+    identifier = id_text(record.id)
+    if record.outcome is not Outcome.FAILED:
+        return Decided("done", identifier, render_answer(record))
+    if record.reason == FeaturesForgotten.code:
+        return Decided("refused", identifier, reason=record.reason)
+    kind = "held" if record.reason in STORE_REASONS else "failed"
+    return Decided(kind, identifier, reason=record.reason)
+
+
+def _refused(error: KingpostError) -> Decided:
+    problem = PROBLEMS.get(error.code)
+    if error.code in _NEVER:
+        return Decided("refused", reason=error.code)
+    if problem is not None and problem.status == _UNAVAILABLE:
+        return Decided("held", reason=error.code)
+    return Decided("failed", reason=error.code)
