@@ -71,6 +71,8 @@ class Settings:
             own. A worker takes up what one of its name left unfinished, or one that is gone.
         otlp_endpoint: Where the spans of workflows and steps go by OTLP over HTTP, as
             `http://127.0.0.1:4318`; nowhere when empty.
+        log_format: How log lines are written: `text`, `json`, or `auto`, which is text for a
+            terminal and else JSON.
         snapshot_every: After so many more events and records `kingpost run` takes a
             snapshot, so that the next start is quick. 0 takes none.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
@@ -120,6 +122,7 @@ class Settings:
     workflow_store: str = field(default="", repr=False)
     worker: str = "local"
     otlp_endpoint: str = ""
+    log_format: str = "text"
     snapshot_every: int = 500_000
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
@@ -200,6 +203,7 @@ _REQUIRED = (
 )
 _LENGTHS = ("drain", "drain_delay", "jwt_leeway")
 _RATES = ("limit_requests", "limit_rows", "limit_cost")
+_LOG_FORMATS = ("auto", "text", "json")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _URLS = ("public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
@@ -288,6 +292,8 @@ def _parsed(source: str, key: str, value: object) -> str | int | Path:
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):
         raise BadSetting(source, key, f"expected a host and a port, as mail:587, found {shown}")
+    if key == "log_format" and value not in _LOG_FORMATS:
+        raise BadSetting(source, key, f"expected {', '.join(_LOG_FORMATS)}, found {shown}")
     problem = _partition_problem(key, value)
     if problem:
         raise BadSetting(source, key, f"{problem}, found {shown}")
