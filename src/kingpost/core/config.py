@@ -79,6 +79,8 @@ class Settings:
         jobs_keep: How long jobs are kept that have ended.
         otlp_endpoint: Where the spans of workflows and steps go by OTLP over HTTP, as
             `http://127.0.0.1:4318`; nowhere when empty.
+        log_format: How log lines are written: `text`, `json`, or `auto`, which is text for a
+            terminal and else JSON.
         snapshot_every: After so many more events and records `kingpost run` takes a
             snapshot, so that the next start is quick. 0 takes none.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
@@ -134,6 +136,7 @@ class Settings:
     jobs_waiting: int = 100_000
     jobs_keep: str = "7d"
     otlp_endpoint: str = ""
+    log_format: str = "text"
     snapshot_every: int = 500_000
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
@@ -211,6 +214,7 @@ _NUMBERS = {
 _LENGTHS = ("drain", "drain_delay", "jobs_keep", "jwt_leeway")
 _REQUIRED = ("data_dir", "tenant", "host", "partition", "jwt_scope_claim", *_LENGTHS)
 _RATES = ("limit_requests", "limit_rows", "limit_cost")
+_LOG_FORMATS = ("auto", "text", "json")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _URLS = ("public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
@@ -303,6 +307,8 @@ def _parsed(source: str, key: str, value: object) -> str | int | Path:
     if key == "job_webhooks" and not all(map(_is_webhook, _pairs(value))):
         expected = "expected name=https://host/path, more of them after ;"
         raise BadSetting(source, key, f"{expected}, found {shown}")
+    if key == "log_format" and value not in _LOG_FORMATS:
+        raise BadSetting(source, key, f"expected {', '.join(_LOG_FORMATS)}, found {shown}")
     problem = _partition_problem(key, value)
     if problem:
         raise BadSetting(source, key, f"{problem}, found {shown}")

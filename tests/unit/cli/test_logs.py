@@ -1,6 +1,7 @@
+import json
 import logging
 
-from kingpost.cli.logs import LineFormatter
+from kingpost.cli.logs import JsonFormatter, LineFormatter
 
 
 def record(message: str, **fields: object) -> logging.LogRecord:
@@ -36,3 +37,31 @@ def test_a_traceback_keeps_its_lines_behind_a_bar() -> None:
 
     assert len(lines) > 3
     assert all(line.startswith("  | ") for line in lines[1:])
+
+
+def test_as_json_an_event_is_one_object_with_its_fields() -> None:
+    line = JsonFormatter().format(record("tail\ncut", size_bytes=3, event="x", about={"a": 1}))
+
+    assert "\n" not in line
+    assert json.loads(line) == {
+        "time": "1970-01-01T00:00:00.000Z",
+        "level": "WARNING",
+        "logger": "kingpost.x",
+        "event": "tail\ncut",
+        "size_bytes": 3,
+        "field_event": "x",
+        "about": "{'a': 1}",
+    }
+
+
+def test_as_json_a_traceback_is_a_field() -> None:
+    try:
+        raise ValueError("one\ntwo")
+    except ValueError as error:
+        made = record("failed", trace_id="7")
+        made.exc_info = (type(error), error, error.__traceback__)
+
+    [line] = JsonFormatter().format(made).splitlines()
+
+    assert json.loads(line)["trace_id"] == "7"
+    assert "ValueError: one\ntwo" in json.loads(line)["traceback"]

@@ -35,7 +35,7 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
     `kingpost run` starts this by itself. It may be stopped, killed and started again at any
     time: it goes on where it was.
     """
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     stop = told_to_stop(with_parent=follow_parent, niceness=_NICENESS)
     try:
         with open_observer(settings, app, wait=stop if follow_parent else None) as observer:

@@ -113,7 +113,7 @@ def follow(
     A failed run is tried again after a minute, then after two, four and so on. One that is
     stale is logged as an error.
     """
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

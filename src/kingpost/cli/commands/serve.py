@@ -44,7 +44,7 @@ def run(
     train` and `kingpost approve`. What was decided is observed in a process beside it, and
     APP's workflows run in another one.
     """
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     chosen = replace(
         settings,
         host=settings.host if host is None else host,

@@ -38,7 +38,7 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
     Reads the latest snapshot and the journal after it; works beside a running server, which
     starts this by itself, and may be killed at any time.
     """
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     if follow_parent:
         os.nice(_NICENESS)
         threading.Thread(target=_end_with_parent, daemon=True).start()

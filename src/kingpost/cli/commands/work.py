@@ -43,7 +43,7 @@ def work(
     time: each workflow goes on behind the last step that was finished. Stopped, it waits
     for steps in flight as long as the setting `drain` says.
     """
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     stop = told_to_stop(with_parent=follow_parent, niceness=_NICENESS)
     try:
         with open_worker(settings, app, wait=stop if follow_parent else None) as workflows:
