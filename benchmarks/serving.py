@@ -5,7 +5,7 @@
 Parts: `decision`, whole fraud decisions beside a FastAPI endpoint that only scores; `rest`, one
 model (LightGBM, 200 trees, 30 features) served by Kingpost with everything on, by four serving
 frameworks, by FastAPI and by hand; `crossed`, 100,000 requests of which each must get its own
-answer.
+answer; `extraction`, thieves and a client before a decision with a budget of answers.
 """
 
 import argparse
@@ -13,13 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks._extraction import run_extraction
 from benchmarks._figures import say
 from benchmarks._serving_crossed import run_crossed
 from benchmarks._serving_decision import run_decision
 from benchmarks._serving_house import CLIENT_CORE, pin_to, train_shared
 from benchmarks._serving_rest import run_rest
 
-PARTS = ("decision", "rest", "crossed")
+PARTS = ("decision", "rest", "crossed", "extraction")
 
 
 def main() -> int:
@@ -46,6 +47,8 @@ def main() -> int:
                 met &= run_crossed(model)
     if "decision" in parts:
         run_decision(options.data, rounds=rounds, seconds=seconds)
+    if "extraction" in parts:
+        met &= run_extraction()
     return 0 if met else 1
 
 

@@ -21,13 +21,15 @@ class Certificates(NamedTuple):
     client: Path
 
 
-def make_certificates(directory: Path, *, server_names: list[str]) -> Certificates:
+def make_certificates(
+    directory: Path, *, server_names: list[str], client_names: list[str] | None = None
+) -> Certificates:
     """Make an authority, a server with these names or addresses, and a client."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _sign("authority", authority_key, None, authority_key, [])
     files = Certificates(*(directory / f"{name}.pem" for name in Certificates._fields))
     files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    for file, names in ((files.server, server_names), (files.client, ["client"])):
+    for file, names in ((files.server, server_names), (files.client, client_names or ["client"])):
         key = ec.generate_private_key(ec.SECP256R1())
         made = _sign(file.stem, key, authority, authority_key, names)
         file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + _pem(key))

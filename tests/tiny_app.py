@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import kingpost as kp
 from kingpost.contracts import contract_of
 from kingpost.core import Clock, Disk, SystemClock, SystemDisk
-from kingpost.decisions import Application, Engine, Scorer, ServedDecision, Windows
+from kingpost.decisions import Application, Engine, Exposure, Scorer, ServedDecision, Windows
 from kingpost.features import MemoryRoom
 
 __all__ = [
@@ -118,10 +118,15 @@ class FakeClock:
 
 
 def served(
-    scorer: Scorer | None = None, *, budget: str | None = None, bundle: bytes = BUNDLE
+    scorer: Scorer | None = None,
+    *,
+    budget: str | None = None,
+    bundle: bytes = BUNDLE,
+    exposure: Exposure | None = None,
 ) -> dict[str, ServedDecision]:
     """Join the decision to a model."""
     decision = fraud if budget is None else replace(fraud, budget=kp.budget(total=budget))
+    decision = decision if exposure is None else replace(decision, exposure=exposure)
     return {"fraud": ServedDecision(decision, bundle, MODEL, scorer or ByAmount(), 0.5)}
 
 
@@ -136,12 +141,13 @@ def open_engine(
     snapshots: Path | None = None,
     room: MemoryRoom | None = None,
     windows: Windows | None = None,
+    exposure: Exposure | None = None,
 ) -> Engine:
     """Open the application's engine on a partition."""
     return Engine.open(
         directory,
         APPLICATION,
-        served(scorer, budget=budget, bundle=bundle),
+        served(scorer, budget=budget, bundle=bundle, exposure=exposure),
         disk=disk or SystemDisk(),
         clock=clock or SystemClock(),
         snapshots=snapshots,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kingpost.core import KingpostError as KingpostError
     from kingpost.decisions import budget as budget
     from kingpost.decisions import decision as decision
+    from kingpost.decisions import exposure as exposure
     from kingpost.decisions import fallback as fallback
     from kingpost.decisions import gate as gate
     from kingpost.decisions import model as model
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
 _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length Range Resolution Vector",
     "core": "KingpostError",
-    "decisions": "budget decision fallback gate model refuse review rule",
+    "decisions": "budget decision exposure fallback gate model refuse review rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
@@ -108,6 +109,7 @@ __all__ = [
     "distinct",
     "effect_key",
     "event",
+    "exposure",
     "fallback",
     "feature",
     "field",

@@ -15,8 +15,9 @@ from kingpost.access import (
     read_roles,
 )
 from kingpost.core import Clock, Settings, duration_us, rate_of
+from kingpost.serving import CallerNames, Tls, TlsFiles
 
-__all__ = ["limits_of", "open_key_ring", "token_keys"]
+__all__ = ["limits_of", "open_key_ring", "open_tls", "tls_files", "token_keys"]
 
 
 def open_key_ring(settings: Settings, store: KeyStore, clock: Clock) -> KeyRing:
@@ -30,6 +31,30 @@ def open_key_ring(settings: Settings, store: KeyStore, clock: Clock) -> KeyRing:
     """
     limits = limits_of(settings.limit_requests, settings.limit_rows, settings.limit_cost)
     return KeyRing(store, clock, tokens=_tokens(settings, limits, clock), limits=limits)
+
+
+def open_tls(settings: Settings, keys: KeyRing) -> Tls | None:
+    """Read what the server speaks TLS with; None where it speaks plain HTTP.
+
+    Raises:
+        BadRoles: The setting `tls_principals` cannot be read.
+        TlsUnusable: A file cannot be used.
+    """
+    scopes = read_roles(settings.tls_principals, setting="tls_principals")
+    if not settings.tls_certificate:
+        return None
+    named = CallerNames(scopes, settings.tenant, keys.vouch) if scopes else None
+    return Tls(tls_files(settings), caller_of=named)
+
+
+def tls_files(settings: Settings) -> TlsFiles:
+    """Return the files of TLS."""
+    return TlsFiles(
+        Path(settings.tls_certificate),
+        Path(settings.tls_key) if settings.tls_key else None,
+        Path(settings.tls_client_ca) if settings.tls_client_ca else None,
+        settings.tls_clients == "required",
+    )
 
 
 def limits_of(requests: str | None, rows: str | None, cost: str | None) -> Limits:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
     "snapshot": ("snapshot", "Write what a server holds, so that the next start is quick."),
     "keys": ("serve", "Create, list, rotate and revoke API keys."),
+    "exposure": ("exposure", "Show who has collected how many answers, or forgive."),
     "erase": ("erasures", "Erase a person, or what else events name, from all features."),
     "erasures": ("erasures", "List what was erased."),
     "review": ("review", "List, claim and answer what waits for people."),

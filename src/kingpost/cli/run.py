@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kingpost.access import MIGRATIONS, SqliteKeys
-from kingpost.cli.access import open_key_ring
+from kingpost.cli.access import open_key_ring, open_tls
+from kingpost.cli.exposure import open_extraction
 from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
@@ -34,7 +35,7 @@ from kingpost.decisions import (
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
 from kingpost.models import OnnxScorer
-from kingpost.serving import ServingApp, ServingSettings, build_app, serve
+from kingpost.serving import ExtractionStore, ServingApp, ServingSettings, build_app, serve
 from kingpost.storage import migrate, open_database
 
 __all__ = ["build_server", "memory_room", "open_keys", "run_server"]
@@ -141,6 +142,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         sources=sources,
         workflows=open_workflows(settings, application),
         jobs=open_jobs(settings, works_here=works_on_jobs),
+        extraction=_extraction(settings, application),
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
@@ -148,6 +150,13 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
     )
     app.mount(pages)
     return app
+
+
+def _extraction(settings: Settings, application: Application) -> ExtractionStore | None:
+    exposures = [decision.exposure for decision in application.decisions.values()]
+    if not any(exposure and exposure.budget for exposure in exposures):
+        return None
+    return open_extraction(settings)
 
 
 def run_server(
@@ -173,6 +182,7 @@ def run_server(
 
     Raises:
         PortInUse, BadAddress: The address cannot be listened on.
+        BadRoles, TlsUnusable: See `open_tls`.
         KingpostError: See `build_server`.
     """
     app = build_server(settings, path, works_on_jobs=works_on_jobs)
@@ -200,6 +210,7 @@ def run_server(
             settings.drain_s,
             drain_delay_s=settings.drain_delay_s,
             ready=started,
+            tls=open_tls(settings, app.keys),
         )
     finally:
         for process in beside:

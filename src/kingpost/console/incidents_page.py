@@ -65,6 +65,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "If it did not, ask the owner of the source why it brings nothing new.",
         "If it has never run, start kingpost pipelines follow, or the job that refreshes it.",
     ),
+    "extraction": (
+        "Ask whose key it is: kingpost keys list names the holder.",
+        "If nobody ought to ask so, revoke the key: kingpost keys revoke.",
+        "If it is right to, as for a test of the model: kingpost exposure forgive.",
+    ),
     "quality": (
         "See in the model card whether a slice has grown on which the model is weak.",
         "Train a new model on recent data, and compare before you approve it.",
@@ -215,7 +220,7 @@ def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
 
 def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:
     """Draw what was beyond its limit, from half a day before it began."""
-    if incident.kind == "stale":
+    if incident.kind in ("stale", "extraction"):
         return ()
     last = last_event_us(visit, incident.decision) or incident.opened_us
     end_us = min(last, incident.opened_us + 12 * HOUR_US)

@@ -109,6 +109,13 @@ class Settings:
             empty its words are scopes themselves.
         jwt_tenant_claim: The claim that names the tenant; everybody's is `tenant` when empty.
         jwt_leeway: How far the issuer's clock may be off.
+        tls_certificate: The server's certificate in PEM, with those up to its authority; it speaks
+            HTTPS then. Read anew when it changes, as the other files of TLS.
+        tls_key: Its private key; in the same file when empty.
+        tls_client_ca: The authorities whose certificates callers must bring; none when empty.
+        tls_clients: `required`, or `optional` where a caller may bring an API key or token alone.
+        tls_principals: What a caller may do who brings a certificate of a name, as
+            `scorer.internal=decide:fraud;ops=records,metrics`.
         limit_requests: How many requests a principal may send, as `100/s` or `10000/h`; without
             limit when empty.
         limit_rows: How many rows it may send, of requests, events and batches.
@@ -160,6 +167,11 @@ class Settings:
     jwt_roles: str = ""
     jwt_tenant_claim: str = ""
     jwt_leeway: str = "30s"
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    tls_clients: str = "required"
+    tls_principals: str = ""
     limit_requests: str = ""
     limit_rows: str = ""
     limit_cost: str = ""
@@ -224,6 +236,9 @@ _NEEDS = (
     ("oidc_issuer", ("oidc_client_id",)),
     ("jwt_issuer", ("jwt_audience",)),
     ("jwt_audience", ("jwt_issuer",)),
+    ("tls_key", ("tls_certificate",)),
+    ("tls_client_ca", ("tls_certificate",)),
+    ("tls_principals", ("tls_client_ca",)),
 )
 _NO_SETTINGS = ("KINGPOST_API_KEY", "KINGPOST_URL", "KINGPOST_CHROMIUM")
 """Variables for clients of a server, and for what looks at its pages."""
@@ -300,6 +315,8 @@ def _parsed(source: str, key: str, value: object) -> str | int | Path:
             rate_of(value)
     except (BadDuration, BadRate) as error:
         raise BadSetting(source, key, str(error)) from error
+    if key == "tls_clients" and value not in ("required", "optional"):
+        raise BadSetting(source, key, f"expected required or optional, found {shown}")
     if key in _URLS and value and not _is_url(value):
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):

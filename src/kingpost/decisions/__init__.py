@@ -64,6 +64,7 @@ from kingpost.decisions.errors import (
     WrongDecision,
 )
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
+from kingpost.decisions.exposing import Exposure, Pattern, Shown, exposed, exposure, shown_of
 from kingpost.decisions.feature_figures import (
     DriftState,
     FeatureStatistics,
@@ -120,6 +121,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationLine",
+    "Exposure",
     "FeatureStatistics",
     "FeatureVersion",
     "FoundRecord",
@@ -135,6 +137,7 @@ __all__ = [
     "Otherwise",
     "PartitionNotHere",
     "PartitionRenamed",
+    "Pattern",
     "PlacedRule",
     "ProcessWindows",
     "RecordedRequests",
@@ -144,6 +147,7 @@ __all__ = [
     "Scorer",
     "ServedDecision",
     "SharedWindows",
+    "Shown",
     "SnapshotInProgress",
     "Snapshotted",
     "Spread",
@@ -165,6 +169,8 @@ __all__ = [
     "decision",
     "drift_states",
     "explain_record",
+    "exposed",
+    "exposure",
     "fallback",
     "feature_statistics",
     "find_record",
@@ -189,6 +195,7 @@ __all__ = [
     "replay_record",
     "review",
     "rule",
+    "shown_of",
     "take_snapshot",
     "train_decision",
     "training_set",

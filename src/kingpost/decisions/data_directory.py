@@ -93,6 +93,11 @@ class DataDirectory:
         return self.root / "access.sqlite"
 
     @property
+    def exposure(self) -> Path:
+        """The database of answers that callers have collected."""
+        return self.root / "exposure.sqlite"
+
+    @property
     def calls(self) -> Path:
         """The database of the outbox, the inbox and the dead letters."""
         return self.root / "calls.sqlite"

@@ -16,7 +16,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from msgspec import UNSET, UnsetType
@@ -24,6 +24,7 @@ from msgspec import UNSET, UnsetType
 from kingpost.contracts import Contract, Event, contract_of
 from kingpost.core import BadDuration, Place, caller_place, duration_us
 from kingpost.decisions.errors import WrongDecision
+from kingpost.decisions.exposing import Exposure
 from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
 from kingpost.models import FittedModel, TrainingSet
 from kingpost.records import Outcome
@@ -267,6 +268,8 @@ class Decision:
     Attributes:
         request: The contract of the event that asks it.
         cost: What one answer takes from a caller's limit on cost.
+        exposure: What callers see of its answers; None where they see all, and so may a raw
+            model be asked.
     """
 
     name: str
@@ -277,6 +280,7 @@ class Decision:
     budget: Budget
     place: Place
     cost: float = 1.0
+    exposure: Exposure | None = None
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -299,6 +303,7 @@ def decision(
     gate: Gate | None = None,
     budget: Budget | None = None,
     cost: float = 1.0,
+    exposure: Exposure | None = None,
 ) -> Decision:
     """Declare a decision.
 
@@ -309,11 +314,13 @@ def decision(
         gate: Without one every answer passes.
         budget: Without one there is no deadline.
         cost: What one answer takes from a caller's limit on cost, see `limit_cost`.
+        exposure: As from `exposure`; without, callers see all, and collect as much as they like.
 
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
-        WrongDecision: The name cannot be one, a rule speaks of no feature, or the cost is none.
+        WrongDecision: The name cannot be one, a rule speaks of no feature, the cost is
+            none, or the exposure names no field of the request.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -345,6 +352,7 @@ def decision(
         budget or Budget(),
         place,
         cost,
+        None if exposure is None else _placed(exposure, contract, resolved, place),
     )
 
 
@@ -361,6 +369,23 @@ def _check_rules(gate: Gate, features: FeatureSet, place: Place) -> None:
                 f"name one of {', '.join(features.names)}",
                 place,
             )
+
+
+def _placed(
+    exposure: Exposure, request: Contract[Event], features: FeatureSet, place: Place
+) -> Exposure:
+    """Find the field that names whom an answer is about, where none is said."""
+    if exposure.entity and exposure.entity not in request.by_name:
+        raise WrongDecision(
+            f"exposure names the entity {exposure.entity!r}, which is no field of the request",
+            f"name one of {', '.join(request.by_name)}",
+            place,
+        )
+    views = (slot.view for slot in features.windows)
+    grouped = (
+        view.keys[0] for view in views if len(view.keys) == 1 and view.stream.name == request.name
+    )
+    return replace(exposure, entity=exposure.entity or next(grouped, ""))
 
 
 def _checked_name(kind: str, name: str, place: Place) -> str:

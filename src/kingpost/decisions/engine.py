@@ -438,6 +438,30 @@ class Engine:
         entry = self._entry_at(record.event_offset)
         return None if entry is None or entry.tenant != record.tenant else entry.body
 
+    def holds(self, tenant: str, stream: str, entity: str, value: object) -> bool | None:
+        """Say whether a tenant has events of an entity in windows over a stream.
+
+        Args:
+            entity: The field that names it.
+
+        Returns:
+            None where that cannot be told: no windows are grouped by the field, or they are
+            not in this process.
+        """
+        state = self._memory.tenants.get(tenant)
+        return False if state is None else state.online.holds(stream, entity, value)
+
+    def has_answered(self, tenant: str, decision: str, event: Event, body: bytes) -> bool:
+        """Say whether the same request was answered before, so that its answer is repeated."""
+        state = self._memory.tenants.get(tenant)
+        if state is None:
+            return False
+        key = str(self._key_of[self.served[decision].decision.request.name](event))
+        before = state.answered.find(Answered.of_event(decision, key))
+        if before is None or not before.offset:
+            return False
+        return before.digest == hashlib.sha256(body).digest()
+
     def events_held(self) -> Mapping[str, int]:
         """Count the events that count, by stream."""
         held: dict[str, int] = {}

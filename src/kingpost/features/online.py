@@ -133,6 +133,16 @@ class OnlineFeatures:
         """Put an event in the place of one that was added at `came_at`, as `apply`."""
         return self._change(stream, (old, came_at), (event, position), erased)
 
+    def holds(self, stream: str, field: str, value: object) -> bool | None:
+        """Say whether windows over a stream hold a value of the field that groups them.
+
+        None where no windows are grouped by it alone.
+        """
+        for state in self._by_stream.get(stream, ()):
+            if state.source.keys == (field,):
+                return value in state.codes
+        return None
+
     def given(self, event: Event) -> frozenset[Consent]:
         """Return the consents that an event's or a request's entities give now."""
         return frozenset(

@@ -2,7 +2,7 @@
 
 The rule: one open incident per tenant, decision and kind. What breaches while it is open
 joins it; it ends by itself when nothing of its kind has been beyond its limit for an hour
-of stream time. Its id says what it is, so that the same journal gives the same incidents.
+of stream time. One of kind `extraction` is of a moment, and ends in it. Its id says what it is, so that the same journal gives the same incidents.
 """
 
 import uuid
@@ -27,6 +27,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "overrides": "docs/monitoring.md#overrides",
     "quality": "docs/monitoring.md#quality",
     "stale": "docs/pipelines.md#a-stale-pipeline",
+    "extraction": "docs/security.md#somebody-is-suspected",
 }
 """What to read when it happens, by kind."""
 

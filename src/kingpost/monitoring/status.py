@@ -16,6 +16,7 @@ Monitor = Literal[
     "overrides",
     "quality",
     "stale",
+    "extraction",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

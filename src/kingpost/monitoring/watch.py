@@ -42,6 +42,7 @@ class Watch:
         self._store, self._profile_of, self._limits_of = store, profile_of, limits_of
         self._states = {(tenant, name): state for tenant, name, state in store.states()}
         self._watches: dict[tuple[str, str], DecisionWatch] = {}
+        self._reported: list[Incident] = []
 
     def observe(self, tenant: str, decision: str, bundle: bytes, rows: Observations) -> None:
         """Take note of decisions of one bundle, in the order of the journal."""
@@ -55,6 +56,10 @@ class Watch:
         """Take note of reviews, in the order of the journal."""
         self._of(tenant, decision).reviewed(lines)
 
+    def report(self, incident: Incident) -> None:
+        """Take note of an incident that somebody else found in the journal."""
+        self._reported.append(incident)
+
     def flush(self) -> Sequence[Incident]:
         """Judge what was noted, save what changed, and return the incidents that it opened.
 
@@ -63,7 +68,9 @@ class Watch:
         Raises:
             MonitorStoreFailed: The store could not be read or written; make a new watch.
         """
-        opened: list[Incident] = []
+        opened, self._reported = self._reported, []
+        for incident in opened:
+            self._store.save_incident(incident)
         for watch in self._watches.values():
             if watch.has_news:
                 opened += watch.flush()

@@ -15,6 +15,8 @@ from kingpost.serving.errors import (
     EntityNotFound,
     EventNotFound,
     EventRetracted,
+    ExtractionBudgetSpent,
+    ExtractionStoreFailed,
     FeatureNotFound,
     FeaturesUnavailable,
     IncidentNotFound,
@@ -25,15 +27,26 @@ from kingpost.serving.errors import (
     NotReady,
     Overloaded,
     PortInUse,
+    RawScoreWithheld,
     RecordNotFound,
     RequestHeadTooLarge,
     RequestTooLate,
     RouteNotFound,
     StreamNotFound,
+    TlsUnusable,
     TooManyEvents,
     UnknownWorkflow,
     UnsupportedMediaType,
     WrongTaskKind,
+)
+from kingpost.serving.extraction import ExtractionGuard
+from kingpost.serving.extraction_store import (
+    EXTRACTION_MIGRATIONS,
+    ExtractionStore,
+    MemoryExtraction,
+    SqliteExtraction,
+    Suspect,
+    Who,
 )
 from kingpost.serving.feature_documents import (
     FeatureDocument,
@@ -56,12 +69,14 @@ from kingpost.serving.oip import (
 )
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
+from kingpost.serving.query_patterns import Found, QueryPatterns
 from kingpost.serving.rendering import render_answer, render_record
 from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
 from kingpost.serving.server import serve
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
+from kingpost.serving.tls import CallerNames, Tls, TlsFiles, certificate_ends
 from kingpost.serving.workflow_desk import StartAsked, WorkflowDesk, next_runs, run_query
 from kingpost.serving.workflow_input import read_input
 from kingpost.serving.workflow_values import ValueDocument, shown_input, shown_value
@@ -75,6 +90,7 @@ from kingpost.serving.workflow_waits import (
 )
 
 __all__ = [
+    "EXTRACTION_MIGRATIONS",
     "LONGEST_REASON",
     "OBSERVED_MIGRATIONS",
     "OPERATIONS",
@@ -89,6 +105,7 @@ __all__ = [
     "BadTensor",
     "BodyTimeout",
     "BodyTooLarge",
+    "CallerNames",
     "CatalogueSources",
     "DecisionFailed",
     "DecisionNotFound",
@@ -96,16 +113,22 @@ __all__ = [
     "EventNotFound",
     "EventRetracted",
     "Explain",
+    "ExtractionBudgetSpent",
+    "ExtractionGuard",
+    "ExtractionStore",
+    "ExtractionStoreFailed",
     "FeatureDocument",
     "FeatureLineDocument",
     "FeatureNames",
     "FeatureNotFound",
     "FeaturesDocument",
     "FeaturesUnavailable",
+    "Found",
     "IncidentNotFound",
     "InternalError",
     "JobSetup",
     "MalformedRequest",
+    "MemoryExtraction",
     "MethodNotAllowed",
     "ModelFailed",
     "ModelNotFound",
@@ -119,6 +142,8 @@ __all__ = [
     "Overloaded",
     "PortInUse",
     "Problem",
+    "QueryPatterns",
+    "RawScoreWithheld",
     "RecordNotFound",
     "RequestHeadTooLarge",
     "RequestTooLate",
@@ -127,8 +152,13 @@ __all__ = [
     "RouteNotFound",
     "ServingApp",
     "ServingSettings",
+    "SqliteExtraction",
     "StartAsked",
     "StreamNotFound",
+    "Suspect",
+    "Tls",
+    "TlsFiles",
+    "TlsUnusable",
     "Told",
     "TooManyEvents",
     "TooManyRows",
@@ -137,10 +167,12 @@ __all__ = [
     "ValueDocument",
     "Wait",
     "WaitKind",
+    "Who",
     "WorkflowDesk",
     "WorkflowState",
     "WrongTaskKind",
     "build_app",
+    "certificate_ends",
     "describe_api",
     "drift_by_decision",
     "drift_of",

@@ -7,24 +7,31 @@ application owns the engine from here on: when the server has finished what was 
 it is closed.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.types import ASGIApp
 
 from kingpost.access import KeyRing
-from kingpost.core import Clock
-from kingpost.decisions import Engine
+from kingpost.core import Clock, KingpostError
+from kingpost.decisions import Engine, ServedDecision
+from kingpost.journal import Entry
 from kingpost.serving.control_plane import LIMIT_FIELDS, TRACE_ID, FeatureNames, control_plane
 from kingpost.serving.decision_route import DecisionRoute
 from kingpost.serving.events_route import EventsRoute
+from kingpost.serving.exposures import Exposures
+from kingpost.serving.extraction import ExtractionGuard, SuspicionDocument
+from kingpost.serving.extraction_store import ExtractionStore, MemoryExtraction, Who
 from kingpost.serving.fast_lane import FastRoute
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.job_desk import JobDesk, JobSetup
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.oip import Inference, ModelPaths
+from kingpost.serving.query_patterns import Found
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
@@ -47,6 +54,7 @@ class ServingApp:
     Attributes:
         engine: What it serves.
         inference: Its decisions and models, for the inference protocols.
+        keys: What lets requests in.
         desk: What people may do; None without sources.
         workflows: What may be done with workflows; None where there are none.
         jobs: What may be done with jobs; None where they are not configured.
@@ -62,9 +70,10 @@ class ServingApp:
         sources: ReviewSources | None,
         workflows: "Workflows | None",
         jobs: JobSetup | None,
+        extraction: ExtractionStore,
     ) -> None:
         self.metrics = Metrics(engine.served)
-        self.engine = engine
+        self.engine, self.keys = engine, keys
         self._shell = Shell(engine, clock, self.metrics, max_batch=settings.max_batch)
         self.metrics.watch(
             engine.events_held, lambda: self._shell.failure, lambda: engine.features_problem
@@ -78,7 +87,15 @@ class ServingApp:
         self.workflows = None if workflows is None else WorkflowDesk(workflows, clock)
         if self.workflows is not None:
             self.metrics.watch_workflows(WorkflowCounts(self.workflows.counts, clock))
-        self.jobs = None if jobs is None else JobDesk(self._shell, self.metrics, jobs, clock)
+        self._suspicions: set[asyncio.Task[None]] = set()
+        guards = {
+            name: guard
+            for name, one in engine.served.items()
+            if (guard := self._guard(one, extraction, clock)) is not None
+        }
+        self.jobs = (
+            None if jobs is None else JobDesk(self._shell, self.metrics, jobs, clock, guards)
+        )
         if self.jobs is not None:
             self.metrics.watch_jobs(self.jobs.collect)
         self._control = control_plane(
@@ -94,16 +111,24 @@ class ServingApp:
             clock,
             jobs=self.jobs,
             max_body_bytes=settings.max_body_bytes,
+            exposures=Exposures(engine.served),
         )
         self._pages: ASGIApp | None = None
         self._decisions = {
             f"/v1/decisions/{name}": DecisionRoute(
-                served, self._shell, keys, bodies, self.metrics, clock, settings
+                served,
+                self._shell,
+                keys,
+                bodies,
+                self.metrics,
+                clock,
+                settings,
+                guards.get(name),
             )
             for name, served in engine.served.items()
         }
         self.inference = Inference(
-            engine.served, self._shell, self._health, keys, self.metrics, clock, settings
+            engine.served, self._shell, self._health, keys, self.metrics, clock, settings, guards
         )
         self._models = ModelPaths(self.inference, bodies, settings)
 
@@ -151,6 +176,34 @@ class ServingApp:
         if self.workflows is not None:
             self.workflows.close()
 
+    def _guard(
+        self, served: ServedDecision, store: ExtractionStore, clock: Clock
+    ) -> ExtractionGuard | None:
+        exposure = served.decision.exposure
+        if exposure is None or exposure.budget is None:
+            return None
+        stream = served.decision.request.name
+
+        def holds(tenant: str, value: object) -> bool | None:
+            return self.engine.holds(tenant, stream, exposure.entity, value)
+
+        return ExtractionGuard(served, exposure, store, clock, holds, self._suspect)
+
+    def _suspect(self, who: Who, found: Found, at_us: int) -> None:
+        """Write down who is suspected, for the observer to open an incident."""
+        document = SuspicionDocument(who.principal, found.pattern, found.fact, at_us)
+        body = msgspec.json.encode(document)
+        entry = Entry("suspicion", who.tenant, who.decision, body)
+        task = asyncio.get_running_loop().create_task(self._append(entry))
+        self._suspicions.add(task)
+        task.add_done_callback(self._suspicions.discard)
+
+    async def _append(self, entry: Entry) -> None:
+        try:
+            await self._shell.append([entry])
+        except KingpostError:  # the caller is suspected all the same, and the log says so
+            _log.exception("suspicion_not_written")
+
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
         scope[TRACE_ID] = trace_id
@@ -195,6 +248,7 @@ def build_app(
     sources: ReviewSources | None = None,
     workflows: "Workflows | None" = None,
     jobs: JobSetup | None = None,
+    extraction: ExtractionStore | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -207,6 +261,8 @@ def build_app(
             answer that they are not configured.
         jobs: What they stand on, closed with the engine; without it their routes answer that
             they are not configured.
+        extraction: Where it is kept how many answers callers collected; without it that is
+            forgotten at the end.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -215,4 +271,5 @@ def build_app(
             return served.decision.features.names
         return None if feature_names is None else feature_names(decision, bundle)
 
-    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows, jobs)
+    kept = MemoryExtraction() if extraction is None else extraction
+    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows, jobs, kept)

@@ -9,8 +9,16 @@ from typing import NamedTuple
 
 from kingpost.core import id_text
 from kingpost.decisions import Application
-from kingpost.monitoring import Incident, LabelledDecision, ReviewedDecision, Watch
+from kingpost.monitoring import (
+    RUNBOOKS,
+    Incident,
+    LabelledDecision,
+    ReviewedDecision,
+    Watch,
+    incident_id,
+)
 from kingpost.records import DecisionRecord, KnownLabel, RecordLine, RecordSearch
+from kingpost.serving.extraction import SuspicionDocument
 from kingpost.serving.observed import Gathered, ReviewAt, observations_of
 from kingpost.serving.observer_store import NewTask, Opened, Owed, Settled
 from kingpost.serving.tasks_of import task_of_incident, task_of_review
@@ -29,6 +37,29 @@ class Noted(NamedTuple):
     incidents: Sequence[Incident]
 
 
+def extraction_incident(tenant: str, decision: str, found: SuspicionDocument) -> Incident:
+    """Make the incident of a caller who asks as one does to rebuild the model."""
+    return Incident(
+        id=incident_id(tenant, f"{decision}\0{found.principal}", "extraction", found.at_us),
+        tenant=tenant,
+        decision=decision,
+        kind="extraction",
+        title=f"{found.principal} asks as if to rebuild the model: {found.pattern}",
+        columns=(),
+        opened_us=found.at_us,
+        breach_since_us=found.at_us,
+        ended_us=found.at_us,
+        value=1.0,
+        limit=0.0,
+        window="",
+        rows=0,
+        bundle="",
+        last_at_us=found.at_us,
+        facts=(found.fact,),
+        runbook=RUNBOOKS["extraction"],
+    )
+
+
 class Consequences:
     """Tells the search and the monitors; for one application.
 
@@ -42,7 +73,9 @@ class Consequences:
 
     def note(self, gathered: Gathered, watch: Watch) -> Noted:
         """Write what was gathered, and return the incidents that it opened."""
-        if not (gathered.lines or gathered.labels or gathered.reviews):
+        for tenant, decision, one in gathered.suspicions:
+            watch.report(extraction_incident(tenant, decision, one))
+        if not (gathered.lines or gathered.labels or gathered.reviews or gathered.suspicions):
             return Noted(0, ())
         self._records.add(gathered.lines)
         for (tenant, decision, bundle), records in gathered.records.items():

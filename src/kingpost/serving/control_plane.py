@@ -23,6 +23,7 @@ from kingpost.serving.errors import (
     RouteNotFound,
 )
 from kingpost.serving.events_route import EventsRoute
+from kingpost.serving.exposures import Exposures
 from kingpost.serving.feature_routes import FeatureRoutes
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, HttpAnswer
@@ -78,6 +79,7 @@ def control_plane(
     bodies: BodyReader,
     clock: Clock,
     *,
+    exposures: Exposures,
     jobs: JobDesk | None = None,
     max_body_bytes: int,
 ) -> FastAPI:
@@ -125,7 +127,7 @@ def control_plane(
         return _response(await events.correct(principal, stream, key, headers, request.receive))
 
     ErasureRoutes(shell, let_in, bodies).add_to(api)
-    review = ReviewRoutes(engine, desk, let_in, bodies, clock)
+    review = ReviewRoutes(engine, desk, let_in, bodies, clock, exposures)
     review.add_to(api)
     sources = None if desk is None else desk.sources
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
@@ -143,9 +145,9 @@ def control_plane(
         names = feature_names(record.decision, record.bundle)
         body = engine.request_of(record)
         line = await review.line_of(record.tenant, record.id)
-        return _response(
-            HttpAnswer(200, (_JSON, _PRIVATE), render_record(record, names, body, line))
-        )
+        exposure = exposures.of(principal, record.decision)
+        rendered = render_record(record, names, body, line, exposure)
+        return _response(HttpAnswer(200, (_JSON, _PRIVATE), rendered))
 
     @api.get("/metrics")
     async def scrape(request: Request) -> Response:

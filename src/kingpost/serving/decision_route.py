@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kingpost.access import Fields, KeyRing, MissingScope, Principal
 from kingpost.core import Clock, KingpostError, id_text
-from kingpost.decisions import STORE_REASONS, Ask, ServedDecision
+from kingpost.decisions import STORE_REASONS, Ask, Exposure, ServedDecision
 from kingpost.features import FeaturesForgotten
 from kingpost.records import DecisionRecord, Outcome
 from kingpost.serving.errors import (
@@ -19,6 +19,7 @@ from kingpost.serving.errors import (
     Overloaded,
     RequestTooLate,
 )
+from kingpost.serving.extraction import ExtractionGuard
 from kingpost.serving.http import (
     BodyReader,
     Disconnected,
@@ -68,7 +69,9 @@ class DecisionRoute:
         metrics: Metrics,
         clock: Clock,
         settings: ServingSettings,
+        guard: ExtractionGuard | None = None,
     ) -> None:
+        self._guard, self._exposure = guard, served.decision.exposure
         self._name = served.decision.name
         self._scope = f"decide:{self._name}"
         self._cost = served.decision.cost
@@ -146,11 +149,16 @@ class DecisionRoute:
 
     def _ask(self, admitted: _Admitted, body: bytes, trace_id: str, arrived_ns: int) -> Ask:
         principal = admitted.principal
+        event = self._decode(body)
+        if self._guard is not None:
+            engine = self._shell.engine
+            if not engine.has_answered(principal.tenant, self._name, event, body):
+                self._guard.admit(principal, event)
         return Ask(
             self._name,
             principal.tenant,
             principal.id,
-            self._decode(body),
+            event,
             body,
             trace_id,
             admitted.session,
@@ -170,7 +178,9 @@ class DecisionRoute:
                 failure = failure_of(record)
                 answer, code = problem_answer(failure, trace_id), failure.code
             else:
-                answer, code = _answer(settled), "ok"
+                answer, code = _answer(settled, self._exposure), "ok"
+                if self._guard is not None and not settled.is_repeat:
+                    self._guard.learn(record)
         else:
             answer, code = problem_answer(settled, trace_id), code_of(settled)
         self._counts.count(outcome, code)
@@ -178,12 +188,12 @@ class DecisionRoute:
         return answer._replace(headers=answer.headers + fields) if fields else answer
 
 
-def _answer(settled: Settled) -> HttpAnswer:
+def _answer(settled: Settled, exposure: Exposure | None) -> HttpAnswer:
     record = settled.record
     headers = (_JSON, (b"kingpost-record", id_text(record.id).encode()))
     if settled.is_repeat:
         headers += (_REPLAYED,)
-    return HttpAnswer(200, headers, render_answer(record))
+    return HttpAnswer(200, headers, render_answer(record, exposure))
 
 
 def failure_of(record: DecisionRecord) -> KingpostError:

@@ -15,6 +15,8 @@ __all__ = [
     "EntityNotFound",
     "EventNotFound",
     "EventRetracted",
+    "ExtractionBudgetSpent",
+    "ExtractionStoreFailed",
     "FeatureNotFound",
     "FeaturesUnavailable",
     "IncidentNotFound",
@@ -25,11 +27,13 @@ __all__ = [
     "NotReady",
     "Overloaded",
     "PortInUse",
+    "RawScoreWithheld",
     "RecordNotFound",
     "RequestHeadTooLarge",
     "RequestTooLate",
     "RouteNotFound",
     "StreamNotFound",
+    "TlsUnusable",
     "TooManyEvents",
     "UnknownWorkflow",
     "UnsupportedMediaType",
@@ -436,3 +440,72 @@ class BadAddress(KingpostError):
 
     def __str__(self) -> str:
         return f"cannot listen at {self.host}, port {self.port}: {self.reason}"
+
+
+class TlsUnusable(KingpostError):
+    """A certificate, key or authority that the server cannot speak TLS with."""
+
+    code = "tls_unusable"
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file, self.reason = file, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file} cannot be used for TLS ({self.reason}); give a certificate and its "
+            "private key in PEM, without a passphrase, readable by this user"
+        )
+
+
+class ExtractionBudgetSpent(KingpostError):
+    """A caller has collected as many answers beyond the ordinary as it may; nothing was decided.
+
+    Safe to retry: after `retry_after_s`.
+    """
+
+    code = "extraction_budget_spent"
+    retry_safe = True
+
+    def __init__(self, decision: str, retry_after_s: int) -> None:
+        super().__init__(decision, retry_after_s)
+        self.decision, self.retry_after_s = decision, retry_after_s
+
+    def __str__(self) -> str:
+        return (
+            f"the budget of answers of decision {self.decision!r} that are not about known "
+            f"entities is spent; retry in {self.retry_after_s} s, or ask for a larger one"
+        )
+
+
+class ExtractionStoreFailed(KingpostError):
+    """It cannot be written down that somebody has had an answer, so none was given.
+
+    Safe to retry: nothing was decided.
+    """
+
+    code = "extraction_store_failed"
+    retry_safe = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"answers cannot be counted ({self.reason}); check the disk, then try again"
+
+
+class RawScoreWithheld(KingpostError):
+    """Something that would tell a score in full to somebody who may ask for more of them."""
+
+    code = "raw_score_withheld"
+
+    def __init__(self, decision: str) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r} does not show its scores in full, and an explanation "
+            "adds up to one; ask with a key that may not decide it"
+        )

@@ -13,7 +13,7 @@ against each other.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
@@ -115,6 +115,7 @@ class FastLane(BoundedProtocol):
     Args:
         routes: By the path of their requests.
         heads: What the connections of the server have read.
+        caller_of: Finds the header that lets in who brings a certificate; empty for nobody.
     """
 
     def __init__(
@@ -126,9 +127,10 @@ class FastLane(BoundedProtocol):
         *,
         routes: Mapping[bytes, FastRoute],
         heads: KnownHeads,
+        caller_of: Callable[[Mapping[str, object]], bytes] | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._routes, self._heads = routes, heads
+        self._routes, self._heads, self._caller_of = routes, heads, caller_of
         self._line = _Line()
         self._slots = self._line.slots
         self._taking: _Read | None = None
@@ -138,6 +140,15 @@ class FastLane(BoundedProtocol):
         self._behind: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._heard_at = self.loop.time()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as in uvicorn
+        if self._caller_of is not None:
+            connection = transport.get_extra_info("ssl_object")
+            certificate = connection.getpeercert() if connection is not None else None
+            self._caller = self._caller_of(certificate) if certificate else b""
+            if self._caller:
+                self._heads = KnownHeads()  # what is read here says who it is, so it is this one's
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._line.disconnected = True
@@ -155,6 +166,8 @@ class FastLane(BoundedProtocol):
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
+        if self._caller:
+            self._name_caller()
         route = self._routes.get(self.url)
         read = None if route is None else self._plain(route)
         if read is None:

@@ -8,7 +8,7 @@ them, so that there is one journal and one engine however many workers there are
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFam
 from kingpost.access import Principal
 from kingpost.calls import Relay
 from kingpost.core import Clock, KingpostError, TimeOrderedIds, id_text
-from kingpost.decisions import STORE_REASONS, Ask
+from kingpost.decisions import STORE_REASONS, Ask, Exposure
 from kingpost.features import FeaturesForgotten
 from kingpost.jobs import (
     Decided,
@@ -37,6 +37,7 @@ from kingpost.jobs import (
 )
 from kingpost.records import Outcome
 from kingpost.serving.errors import DecisionNotFound
+from kingpost.serving.extraction import ExtractionGuard
 from kingpost.serving.metrics import Histogram, Metrics
 from kingpost.serving.problems import PROBLEMS
 from kingpost.serving.rendering import render_answer
@@ -93,10 +94,22 @@ class JobOptions(NamedTuple):
 
 
 class JobDesk:
-    """The jobs of one server."""
+    """The jobs of one server.
 
-    def __init__(self, shell: Shell, metrics: Metrics, setup: JobSetup, clock: Clock) -> None:
+    Args:
+        guards: By decision, what counts the answers that its callers collect.
+    """
+
+    def __init__(
+        self,
+        shell: Shell,
+        metrics: Metrics,
+        setup: JobSetup,
+        clock: Clock,
+        guards: Mapping[str, ExtractionGuard] | None = None,
+    ) -> None:
         self.webhooks = setup.webhooks
+        self._guards = guards or {}
         self._shell, self._metrics, self._setup, self._clock = shell, metrics, setup, clock
         self._ids = TimeOrderedIds(clock)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
@@ -153,12 +166,19 @@ class JobDesk:
         Raises:
             DecisionNotFound: Nothing of that name is served.
             ContractViolation: The request does not fit.
+            ExtractionBudgetSpent: It is one more answer than the caller may still collect; it
+                counts now, whenever it is decided.
             JobsFull, JobKeyReused, JobStoreFailed: Nothing was kept.
         """
         served = self._shell.engine.served.get(decision)
         if served is None:
             raise DecisionNotFound
-        served.decision.request.decode(body)
+        event = served.decision.request.decode(body)
+        guard = self._guards.get(decision)
+        if guard is not None and not self._shell.engine.has_answered(
+            principal.tenant, decision, event, body
+        ):
+            guard.admit(principal, event)
         if self._waiting >= self._setup.most_waiting:
             raise JobsFull(self._setup.most_waiting, _RETRY_AFTER_S)
         new = NewJob(
@@ -246,7 +266,10 @@ class JobDesk:
                 job.decision_key,
                 self._clock.monotonic_ns(),
             )
-            return _decided(await self._shell.decide(ask))
+            settled = await self._shell.decide(ask)
+            if (guard := self._guards.get(job.decision)) is not None and not settled.is_repeat:
+                guard.learn(settled.record)
+            return _decided(settled, served.decision.exposure)
         except KingpostError as error:
             return _refused(error)
         except Exception as error:  # noqa: BLE001  the boundary of a job
@@ -306,11 +329,11 @@ class _Here:
         return deciding.result()
 
 
-def _decided(settled: Settled) -> Decided:
+def _decided(settled: Settled, exposure: Exposure | None) -> Decided:
     record = settled.record
     identifier = id_text(record.id)
     if record.outcome is not Outcome.FAILED:
-        return Decided("done", identifier, render_answer(record))
+        return Decided("done", identifier, render_answer(record, exposure))
     if record.reason == FeaturesForgotten.code:
         return Decided("refused", identifier, reason=record.reason)
     kind = "held" if record.reason in STORE_REASONS else "failed"

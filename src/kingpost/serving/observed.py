@@ -30,6 +30,7 @@ from kingpost.records import (
     decode_record,
     decode_review,
 )
+from kingpost.serving.extraction import SuspicionDocument
 
 __all__ = ["Gathered", "Gathering", "ReviewAt", "line_of", "observations_of"]
 
@@ -40,6 +41,7 @@ _LABELS = ("event", "events", "correction")
 _SCORE = b',"score":'
 _CODE_OF = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _Answer = dict[str, bool | float | None] | None
+_suspicions = msgspec.json.Decoder(SuspicionDocument)
 _answers: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
 
 
@@ -58,6 +60,7 @@ class Gathered:
         lines: The records in brief; `records` has them whole, by tenant, decision, bundle.
         to_review: The records that wait for a person.
         labels, reviews: By tenant and decision.
+        suspicions: With tenant and decision.
         size: A measure of the work in it.
     """
 
@@ -68,6 +71,9 @@ class Gathered:
     to_review: list[DecisionRecord] = field(default_factory=list[DecisionRecord])
     labels: dict[Scope, list[KnownLabel]] = field(default_factory=dict[Scope, list[KnownLabel]])
     reviews: dict[Scope, list[ReviewAt]] = field(default_factory=dict[Scope, list[ReviewAt]])
+    suspicions: list[tuple[str, str, SuspicionDocument]] = field(
+        default_factory=list[tuple[str, str, SuspicionDocument]]
+    )
     size: int = 0
 
 
@@ -131,6 +137,10 @@ class Gathering:
             elif kind == "review":
                 review = ReviewAt(offset, decode_review(entry.body))
                 into.reviews.setdefault((entry.tenant, entry.topic), []).append(review)
+                into.size += 1
+            elif kind == "suspicion":
+                document = _suspicions.decode(entry.body)
+                into.suspicions.append((entry.tenant, entry.topic, document))
                 into.size += 1
             elif entry.topic in self._readers and kind in _LABELS:
                 self._labels(entry, offset, into)

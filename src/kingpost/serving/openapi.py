@@ -184,6 +184,8 @@ def _decide(served: ServedDecision) -> Json:
             "decision_failed",
             "request_too_late",
             "overloaded",
+            "extraction_budget_spent",
+            "extraction_store_failed",
         ),
         tag="decisions",
         example=msgspec.to_builtins(msgspec.json.decode(msgspec.json.encode(example))),

@@ -19,6 +19,7 @@ from kingpost.jobs import JobsFull
 from kingpost.journal import JournalFull, JournalReadOnly
 from kingpost.serving.errors import (
     DecisionFailed,
+    ExtractionBudgetSpent,
     FeaturesUnavailable,
     InternalError,
     MethodNotAllowed,
@@ -65,6 +66,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "api_key_refused": Problem(401, "API key not valid"),
     "token_refused": Problem(401, "Token not valid"),
     "missing_scope": Problem(403, "Not allowed"),
+    "raw_score_withheld": Problem(403, "Not shown in full"),
     "not_found": Problem(404, "Not found"),
     "decision_not_found": Problem(404, "Unknown decision"),
     "stream_not_found": Problem(404, "Unknown stream"),
@@ -107,6 +109,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "bad_task_value": Problem(422, "The value cannot be kept"),
     "request_too_late": Problem(422, "The request comes too late"),
     "rate_limited": Problem(429, "Too many requests"),
+    "extraction_budget_spent": Problem(429, "Too many answers collected"),
     "request_head_too_large": Problem(431, "Request head too large"),
     "internal_error": Problem(500, "Internal error"),
     "model_failed": Problem(500, "The model failed"),
@@ -116,6 +119,9 @@ PROBLEMS: Mapping[str, Problem] = {
     "engine_stopped": Problem(503, "The server has stopped deciding", _STOPPED),
     "erasure_failed": Problem(503, "Nothing was erased"),
     "event_unreadable": Problem(503, "The event cannot be read back"),
+    "extraction_store_failed": Problem(
+        503, "Answers cannot be counted", "retry; nothing was decided"
+    ),
     "features_unavailable": Problem(503, "The features cannot be read"),
     "journal_closed": Problem(503, "The server is shutting down", "retry on another server"),
     "journal_failed": Problem(503, "The journal failed", _STOPPED),
@@ -196,7 +202,7 @@ def _headers(error: KingpostError, status: int) -> tuple[tuple[bytes, bytes], ..
     match error:
         case MethodNotAllowed():
             headers += ((b"allow", error.allowed.encode()),)
-        case Overloaded() | JobsFull():
+        case Overloaded() | JobsFull() | ExtractionBudgetSpent():
             headers += ((b"retry-after", b"%d" % error.retry_after_s),)
         case RateLimited():
             headers += error.fields

@@ -76,6 +76,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_in_head = True
     _head_bytes = 0
     _has_ended = False
+    _caller = b""
+    """The header that lets in who has connected, by the certificate that was brought."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as in uvicorn
         self._whole_answers = _WholeAnswers(transport)
@@ -92,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
+        if self._caller:
+            self._name_caller()
         super().on_headers_complete()
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]  as in asyncio
@@ -123,6 +127,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(MalformedRequest())
+
+    def _name_caller(self) -> None:
+        """Let a request say by whom it is, unless it says so itself."""
+        if all(name != b"authorization" for name, _ in self.headers):
+            self.headers.append((b"authorization", self._caller))
 
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout_s, self.transport.close)

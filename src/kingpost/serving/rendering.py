@@ -13,6 +13,7 @@ import numpy as np
 
 from kingpost.contracts import EPOCH
 from kingpost.core import id_text
+from kingpost.decisions import Exposure, Shown, shown_of
 from kingpost.records import DecisionRecord, RecordLine
 from kingpost.serving.review_documents import (
     LabelDocument,
@@ -27,13 +28,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AnswerDocument(msgspec.Struct):
-    """What a caller gets."""
+    """What a caller gets; `confidence` is null where the decision does not show it."""
 
     id: str
     decision: str
     outcome: str
     answer: msgspec.Raw
-    confidence: float
+    confidence: float | None
     reason: str
     position: str
     bundle: str
@@ -69,7 +70,7 @@ class RecordDocument(msgspec.Struct):
     decision: str
     outcome: str
     answer: msgspec.Raw
-    confidence: float
+    confidence: float | None
     reason: str
     position: str
     bundle: str
@@ -88,16 +89,21 @@ class RecordDocument(msgspec.Struct):
     label: LabelDocument | None
 
 
-def render_answer(record: DecisionRecord) -> bytes:
-    """Render the answer that a record stands for."""
+def render_answer(record: DecisionRecord, exposure: Exposure | None = None) -> bytes:
+    """Render the answer that a record stands for.
+
+    Args:
+        exposure: What its caller sees of it; all of it when None.
+    """
+    answer, confidence, reason = _seen(record, exposure)
     return _encode(
         AnswerDocument(
             id_text(record.id),
             record.decision,
             record.outcome,
-            msgspec.Raw(record.answer),
-            record.confidence,
-            record.reason,
+            msgspec.Raw(answer),
+            confidence,
+            reason,
             record.position,
             _hex(record.bundle),
         )
@@ -109,6 +115,7 @@ def render_record(
     names: Sequence[str] | None,
     body: bytes | None,
     line: RecordLine | None = None,
+    exposure: Exposure | None = None,
 ) -> bytes:
     """Render a whole record.
 
@@ -117,10 +124,12 @@ def render_record(
             bundle is not known here, and then they are numbered.
         body: The request that asked; None when it is not kept.
         line: What the search knows of it; None when it knows nothing.
+        exposure: What its reader sees of it; all of it when None.
     """
     values = np.frombuffer(record.features, "<f8").tolist()
     if names is None or len(names) != len(values):
         names = [str(at) for at in range(len(values))]
+    answer, confidence, reason = _seen(record, exposure)
     partition = record.position.partition(":")[0]
     return _encode(
         RecordDocument(
@@ -129,9 +138,9 @@ def render_record(
             event_time=_moment(record.event_time_us),
             decision=record.decision,
             outcome=record.outcome,
-            answer=msgspec.Raw(record.answer),
-            confidence=record.confidence,
-            reason=record.reason,
+            answer=msgspec.Raw(answer),
+            confidence=confidence,
+            reason=reason,
             position=record.position,
             bundle=record.bundle.hex(),
             model=record.model.hex(),
@@ -154,6 +163,12 @@ def render_record(
             label=label_document(line),
         )
     )
+
+
+def _seen(record: DecisionRecord, exposure: Exposure | None) -> Shown:
+    if exposure is None:
+        return Shown(record.answer, record.confidence, record.reason)
+    return shown_of(record, exposure)
 
 
 @lru_cache(maxsize=64)

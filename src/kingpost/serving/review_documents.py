@@ -194,7 +194,7 @@ class LineDocument(msgspec.Struct):
     outcome: str
     positive: bool | None
     score: float | None
-    confidence: float
+    confidence: float | None
     stands: bool | None
     label: LabelDocument | None
     review: str | None
@@ -279,8 +279,8 @@ def task_document(task: Task, now_us: int, *, is_listed: bool = False) -> TaskDo
     )
 
 
-def line_document(line: RecordLine) -> LineDocument:
-    """Render a record as the search has it."""
+def line_document(line: RecordLine, score: float | None, confidence: float | None) -> LineDocument:
+    """Render a record as the search has it, with score and confidence as its reader sees them."""
     return LineDocument(
         id=id_text(line.id),
         at=moment(line.at_us),
@@ -291,8 +291,8 @@ def line_document(line: RecordLine) -> LineDocument:
         trace_id=line.trace_id,
         outcome=line.outcome,
         positive=line.positive,
-        score=line.score,
-        confidence=line.confidence,
+        score=score,
+        confidence=confidence,
         stands=line.stands,
         label=label_document(line),
         review=line.review,

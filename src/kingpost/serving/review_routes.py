@@ -17,6 +17,7 @@ from kingpost.core import Clock
 from kingpost.decisions import Engine
 from kingpost.records import Outcome, RecordLine, RecordQuery
 from kingpost.serving.errors import IncidentNotFound, NotConfigured, RecordNotFound
+from kingpost.serving.exposures import Exposures
 from kingpost.serving.http import BodyReader, check_media_type
 from kingpost.serving.parameters import moment_us, read_body, read_parameters
 from kingpost.serving.review_desk import ReviewDesk, queues_for
@@ -66,7 +67,9 @@ class ReviewRoutes:
         let_in: Callable[[Request], Principal],
         bodies: BodyReader,
         clock: Clock,
+        exposures: Exposures,
     ) -> None:
+        self._exposures = exposures
         self._engine, self._desk_or_none = engine, desk
         self._let_in, self._bodies, self._clock = let_in, bodies, clock
 
@@ -206,7 +209,8 @@ class ReviewRoutes:
         if len(found) == asked.limit:
             event_time_us, offset = found[-1].place
             following = f"{event_time_us}:{offset}"
-        return _response(LinesDocument([line_document(line) for line in found], following))
+        seen = [(line, *self._exposures.seen(principal, line)) for line in found]
+        return _response(LinesDocument([line_document(*each) for each in seen], following))
 
     async def explain(self, request: Request, identifier: str) -> Response:
         principal, desk = self._enter(request)
@@ -217,6 +221,7 @@ class ReviewRoutes:
         stored = self._engine.record(principal.tenant, identifier)
         if stored is None:
             raise RecordNotFound
+        self._exposures.check_explanation(principal, stored.record)
         explanation = await run_in_threadpool(explain, stored.record)
         return _response(explanation_document(stored.record.id, explanation))
 

@@ -23,12 +23,14 @@ import uvicorn
 from kingpost.serving.app import ServingApp
 from kingpost.serving.errors import BadAddress, PortInUse
 from kingpost.serving.fast_lane import FastLane, KnownHeads
+from kingpost.serving.tls import RELOAD_S, Tls
 
 __all__ = ["serve"]
 
 KEEP_ALIVE_S = 75
 _BACKLOG = 2048
 _FIRST_GENERATION = 50_000
+_TICKS_PER_S = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -40,6 +42,7 @@ def serve(
     *,
     drain_delay_s: float = 0.0,
     ready: Callable[[str], None] | None = None,
+    tls: Tls | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the application is closed on return.
 
@@ -49,6 +52,7 @@ def serve(
         drain_delay_s: How long before that it takes connections while it says that it is not
             ready, so that whoever sends requests hears it first.
         ready: Told the server's URL once it takes requests.
+        tls: What it speaks TLS with; plain HTTP without.
 
     Raises:
         PortInUse: Somebody else listens there.
@@ -56,12 +60,17 @@ def serve(
     """
     try:
         listener = _listen(host, port)
-        url = _url(listener, host)
-        config = uvicorn.Config(
+        url = _url(listener, host, "http" if tls is None else "https")
+        config = _Config(
             app,
             interface="asgi3",
             loop="auto",
-            http=partial(FastLane, routes=app.fast_routes, heads=KnownHeads()),  # pyright: ignore[reportArgumentType]  called as a class is
+            http=partial(
+                FastLane,
+                routes=app.fast_routes,
+                heads=KnownHeads(),
+                caller_of=None if tls is None else tls.caller_of,
+            ),  # pyright: ignore[reportArgumentType]  called as a class is
             ws="none",
             lifespan="on",
             log_config=None,
@@ -73,11 +82,23 @@ def serve(
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=math.ceil(drain_s),
         )
+        config.tls = tls
         with _settled_heap(), listener:
             announce = partial(ready, url) if ready else _tell_nobody
-            _Server(config, app, announce, drain_delay_s).run([listener])
+            _Server(config, app, tls, announce, drain_delay_s).run([listener])
     finally:
         app.close()
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's settings, with a context for TLS that is made elsewhere."""
+
+    tls: Tls | None = None
+
+    def load(self) -> None:
+        super().load()
+        if self.tls is not None:
+            self.ssl = self.tls.context
 
 
 class _Server(uvicorn.Server):
@@ -87,16 +108,23 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         app: ServingApp,
+        tls: Tls | None,
         announce: Callable[[], None],
         drain_delay_s: float,
     ) -> None:
         super().__init__(config)
-        self._app, self._announce, self._drain_delay_s = app, announce, drain_delay_s
+        self._app, self._tls, self._announce = app, tls, announce
+        self._drain_delay_s = drain_delay_s
         self._exit_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._tls is not None and counter % (RELOAD_S * _TICKS_PER_S) == 0:
+            self._tls.refresh()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._app.begin_drain()
@@ -139,9 +167,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadAddress(host, port, str(error)) from error
 
 
-def _url(listener: socket.socket, host: str) -> str:
+def _url(listener: socket.socket, host: str, scheme: str) -> str:
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.getsockname()[1]}"
+    return f"{scheme}://{name}:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from kingpost.decisions import load_application
 from kingpost.journal import Entry, Journal, JournalClosed
 from kingpost.workflows import Workflows
 from tests.local_issuer import local_issuer
+from tests.made_certificates import make_certificates
 from tests.redis_server import redis_server
 from tests.stopped_clock import StoppedClock
 
@@ -212,3 +213,14 @@ def test_an_issuer_of_tokens_is_asked_for_its_keys(tmp_path: Path) -> None:
     assert [each[-1].state for each in findings] == ["fail"] * 3
     assert "gone" in findings[1][-1].found
     assert "no key that may sign" in findings[2][-1].found
+
+
+def test_a_certificate_that_ends_soon_or_cannot_be_used_is_told(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path, server_names=["localhost"])
+
+    soon = found(door_checks(Settings(tls_certificate=str(made.server))), "transport")
+    wrong = found(door_checks(Settings(tls_certificate=str(made.authority))), "transport")
+
+    assert (soon.state, wrong.state) == ("warn", "fail")
+    assert "ends in 0 days" in soon.found
+    assert "tls_unusable" in wrong.found

@@ -23,6 +23,7 @@ from kingpost.monitoring import (
 )
 from kingpost.records import NewerRecord, Outcome, RecordQuery
 from kingpost.serving import OPERATIONS
+from kingpost.serving.extraction import SuspicionDocument
 from kingpost.tasks import SqliteTasks, Task, TaskQuery, TaskStoreFailed
 from tests.observed_journal import START_US, ObservedJournal, everything, no_profile
 
@@ -492,3 +493,19 @@ def test_a_disk_that_takes_nothing_loses_nothing(
     with house.records() as records, house.tasks() as tasks:
         assert records.count("acme", "fraud") == 300
         assert len(tasks.find(TaskQuery(tenant="acme", limit=1000))) == 300
+
+
+def test_a_suspicion_is_an_incident_that_people_are_told_of(house: ObservedJournal) -> None:
+    at_us = house.clock.now_us()
+    document = SuspicionDocument("a1", "sweep", "99% of requests differ in one field", at_us)
+    house.write(Entry("suspicion", "acme", "fraud", msgspec.json.encode(document)))
+
+    house.observe()
+    house.observe()
+
+    assert [(one.tenant, one.decision, one.kind) for one in house.told] == [
+        ("acme", "fraud", "extraction")
+    ]
+    with house.tasks() as tasks:
+        (task,) = tasks.find(TaskQuery(tenant="acme", kind="incident"))
+    assert (task.id, task.queue) == (house.told[0].id, OPERATIONS)

@@ -41,7 +41,7 @@ from kingpost.serving.errors import (
 from kingpost.serving.problems import problem_answer
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
-NOT_OVER_HTTP = {"PortInUse", "BadAddress", "ObserverStoreFailed"}
+NOT_OVER_HTTP = {"TlsUnusable", "PortInUse", "BadAddress", "ObserverStoreFailed"}
 TRACE = "0" * 31 + "1"
 RAISED = [
     BadHeader("Idempotency-Key", "visible"),

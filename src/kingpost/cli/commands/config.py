@@ -46,7 +46,7 @@ def _with_roles(checked: CheckedSettings) -> CheckedSettings:
     """Add what a server will say of the roles when it starts."""
     from kingpost.access import BadRoles, read_roles
 
-    for name in ("oidc_roles", "jwt_roles"):
+    for name in ("oidc_roles", "jwt_roles", "tls_principals"):
         try:
             read_roles(getattr(checked.settings, name), setting=name)
         except BadRoles as error:

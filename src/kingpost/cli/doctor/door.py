@@ -3,17 +3,21 @@
 Nothing is changed; where an issuer of tokens is named, its keys are fetched.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from kingpost.access import IssuerKeys
-from kingpost.cli.access import token_keys
+from kingpost.cli.access import tls_files, token_keys
 from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
 from kingpost.core import Settings, SystemClock
+from kingpost.serving import Tls, certificate_ends
 
 __all__ = ["door_checks"]
+
+_FEW_DAYS = 14
 
 
 def door_checks(settings: Settings) -> Mapping[str, Check]:
@@ -25,11 +29,28 @@ def door_checks(settings: Settings) -> Mapping[str, Check]:
 
 
 def _transport(settings: Settings) -> Iterator[Result]:
-    if _is_of_this_machine(settings.host):
+    if settings.tls_certificate:
+        yield from _tls(settings)
+    elif _is_of_this_machine(settings.host):
         yield ok(f"plain HTTP, on {settings.host} alone")
     else:
-        mend = "put a proxy with TLS before it and let it listen on 127.0.0.1, or on its network"
+        mend = "set tls_certificate, or put a proxy with TLS before it and listen on 127.0.0.1"
         yield warned(f"{settings.host} takes keys and data in clear: plain HTTP", mend)
+
+
+def _tls(settings: Settings) -> Iterator[Result]:
+    files = tls_files(settings)
+    Tls(files)  # what it says of files that cannot be used is the finding
+    ends_s = certificate_ends(files)
+    left_days = 0.0 if ends_s is None else (ends_s - time.time()) / 86_400
+    if left_days <= 0:
+        yield failed(f"{files.certificate} has ended", "renew it; no restart is needed")
+    elif left_days < _FEW_DAYS:
+        mend = "renew it; no restart is needed"
+        yield warned(f"{files.certificate} ends in {left_days:.0f} days", mend)
+    else:
+        asks = f", callers' certificates {settings.tls_clients}" if files.client_ca else ""
+        yield ok(f"TLS, the certificate is good for {left_days:.0f} days{asks}")
 
 
 def _tokens(settings: Settings) -> Iterator[Result]:

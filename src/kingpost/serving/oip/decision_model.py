@@ -13,10 +13,11 @@ import msgspec
 from kingpost.access import Fields
 from kingpost.contracts import ContractViolation, Field
 from kingpost.core import Clock, id_text
-from kingpost.decisions import Ask, ServedDecision
+from kingpost.decisions import Ask, ServedDecision, exposed
 from kingpost.records import DecisionRecord, Outcome
 from kingpost.serving.decision_route import RETRY_AFTER_S, failure_of
 from kingpost.serving.errors import Overloaded
+from kingpost.serving.extraction import ExtractionGuard
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.oip.asked import named_inputs, rows_of, wanted_outputs
 from kingpost.serving.oip.errors import BadTensor
@@ -76,7 +77,9 @@ class DecisionModel:
         charge: Charge,
         *,
         max_waiting: int,
+        guard: ExtractionGuard | None = None,
     ) -> None:
+        self._guard, self._exposure = guard, served.decision.exposure
         self.served = served
         self.scope = served.decision.name
         self._name = served.decision.name
@@ -121,6 +124,7 @@ class DecisionModel:
             ContractViolation: One of them breaks its contract; none was decided.
             RateLimited: They are more than the caller may ask now.
             Overloaded: They are more than can be held now.
+            ExtractionBudgetSpent: They are more answers than the caller may still collect.
         """
         check_rows(len(bodies))
         fields = self._charge(call.principal, len(bodies), len(bodies) * self._cost)
@@ -128,11 +132,19 @@ class DecisionModel:
         if metrics.waiting + len(bodies) > self._max_waiting:
             raise Overloaded(RETRY_AFTER_S)
         asks = [self._ask(call, body, row, len(bodies)) for row, body in enumerate(bodies)]
+        if self._guard is not None:
+            self._admit(self._guard, call, asks)
         metrics.waiting += len(asks)
         gathering = _Gathering(len(asks), decided)
         for row, ask in enumerate(asks):
             self._shell.submit(ask, partial(self._settle, gathering, row, call.arrived_ns))
         return fields
+
+    def _admit(self, guard: ExtractionGuard, call: Call, asks: Sequence[Ask]) -> None:
+        engine = self._shell.engine
+        for ask in asks:
+            if not engine.has_answered(ask.tenant, self._name, ask.event, ask.body):
+                guard.admit(call.principal, ask.event)
 
     def count_refusal(self, code: str) -> None:
         """Count a request of which nothing was decided."""
@@ -185,6 +197,9 @@ class DecisionModel:
         made: DecisionRecord | Exception
         if isinstance(settled, Settled):
             made, outcome = settled.record, settled.record.outcome
+            if self._guard is not None and not settled.is_repeat:
+                self._guard.learn(made)
+            made = exposed(made, self._exposure)
             if outcome is Outcome.FAILED:
                 made = failure_of(settled.record)
         else:

@@ -1,6 +1,6 @@
 """The inference service: which models there are, and what each transport asks of them.
 
-    inference = Inference(engine.served, shell, health, keys, metrics, clock, settings)
+    inference = Inference(engine.served, shell, health, keys, metrics, clock, settings, guards)
     inference.infer("fraud", None, call, request, told)
 
 It knows no transport: REST, gRPC and TensorFlow Serving's form read their messages into the
@@ -13,6 +13,7 @@ from importlib import metadata
 from kingpost.access import Fields, KeyRing, MissingScope, Principal
 from kingpost.core import Clock, KingpostError
 from kingpost.decisions import ServedDecision
+from kingpost.serving.extraction import ExtractionGuard
 from kingpost.serving.health import Health
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.oip.decision_model import DecisionModel
@@ -39,7 +40,8 @@ class Inference:
     """Every model that is served, for every transport.
 
     Attributes:
-        models: By name: each decision, and the model behind it.
+        models: By name: each decision, and the model behind it unless the decision has an
+            exposure.
     """
 
     def __init__(
@@ -51,15 +53,18 @@ class Inference:
         metrics: Metrics,
         clock: Clock,
         settings: ServingSettings,
+        guards: Mapping[str, ExtractionGuard],
     ) -> None:
         self._health, self._keys, self.clock = health, keys, clock
         self.models: dict[str, DecisionModel | RawModel] = {}
         for one in served.values():
             shared = (one, shell, metrics, clock, self._charge)
-            decision = DecisionModel(*shared, max_waiting=settings.max_waiting)
-            model = RawModel(*shared, max_waiting=settings.max_waiting)
+            guard = guards.get(one.decision.name)
+            decision = DecisionModel(*shared, max_waiting=settings.max_waiting, guard=guard)
             self.models[decision.metadata.name] = decision
-            self.models[model.metadata.name] = model
+            if one.decision.exposure is None:  # else its scores are not to be had in full
+                model = RawModel(*shared, max_waiting=settings.max_waiting)
+                self.models[model.metadata.name] = model
         self._release = metadata.version("kingpost")
 
     def server(self) -> ServerMetadata:
