@@ -65,6 +65,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "If it did not, ask the owner of the source why it brings nothing new.",
         "If it has never run, start kingpost pipelines follow, or the job that refreshes it.",
     ),
+    "release": (
+        "The champion answers all requests: nothing has to be done at once.",
+        "See below by which measure the bundle was worse, or why it could not be run.",
+        "Open records of that bundle, and of the champion at that time, and compare them.",
+    ),
     "quality": (
         "See in the model card whether a slice has grown on which the model is weak.",
         "Train a new model on recent data, and compare before you approve it.",
@@ -215,7 +220,7 @@ def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
 
 def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:
     """Draw what was beyond its limit, from half a day before it began."""
-    if incident.kind == "stale":
+    if incident.kind in ("stale", "release"):
         return ()
     last = last_event_us(visit, incident.decision) or incident.opened_us
     end_us = min(last, incident.opened_us + 12 * HOUR_US)

@@ -27,6 +27,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "overrides": "docs/monitoring.md#overrides",
     "quality": "docs/monitoring.md#quality",
     "stale": "docs/pipelines.md#a-stale-pipeline",
+    "release": "docs/release.md#a-release-was-rolled-back",
 }
 """What to read when it happens, by kind."""
 

@@ -16,6 +16,7 @@ Monitor = Literal[
     "overrides",
     "quality",
     "stale",
+    "release",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

@@ -43,7 +43,12 @@ from kingpost.serving.feature_documents import (
     feature_line,
 )
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
-from kingpost.serving.observer import OBSERVED_MIGRATIONS, Observed, Observer
+from kingpost.serving.observer import (
+    OBSERVED_MIGRATIONS,
+    LooksAfterFreshness,
+    Observed,
+    Observer,
+)
 from kingpost.serving.observer_store import ObserverStore, ObserverStoreFailed
 from kingpost.serving.oip import (
     BadInference,
@@ -55,6 +60,15 @@ from kingpost.serving.oip import (
 )
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
+from kingpost.serving.release_desk import ReleaseDesk
+from kingpost.serving.release_documents import (
+    LiveReleaseDocument,
+    ReleaseDocument,
+    ReleasedVersionDocument,
+    ReleaseEventDocument,
+    release_document,
+    release_event_document,
+)
 from kingpost.serving.rendering import render_answer, render_record
 from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
@@ -103,6 +117,8 @@ __all__ = [
     "FeaturesUnavailable",
     "IncidentNotFound",
     "InternalError",
+    "LiveReleaseDocument",
+    "LooksAfterFreshness",
     "MalformedRequest",
     "MethodNotAllowed",
     "ModelFailed",
@@ -118,6 +134,10 @@ __all__ = [
     "PortInUse",
     "Problem",
     "RecordNotFound",
+    "ReleaseDesk",
+    "ReleaseDocument",
+    "ReleaseEventDocument",
+    "ReleasedVersionDocument",
     "RequestHeadTooLarge",
     "RequestTooLate",
     "ReviewDesk",
@@ -147,6 +167,8 @@ __all__ = [
     "next_runs",
     "queues_for",
     "read_input",
+    "release_document",
+    "release_event_document",
     "render_answer",
     "render_record",
     "run_query",

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kingpost.access import KeyRing
 from kingpost.core import Clock
-from kingpost.decisions import Engine
+from kingpost.decisions import Engine, ServedDecision
 from kingpost.serving.control_plane import LIMIT_FIELDS, TRACE_ID, FeatureNames, control_plane
 from kingpost.serving.decision_route import DecisionRoute
 from kingpost.serving.events_route import EventsRoute
@@ -24,6 +24,7 @@ from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.oip import Inference, ModelPaths
+from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
@@ -59,6 +60,7 @@ class ServingApp:
         feature_names: FeatureNames,
         sources: ReviewSources | None,
         workflows: "Workflows | None",
+        releases: ReleaseDesk | None,
     ) -> None:
         self.metrics = Metrics(engine.served)
         self.engine = engine
@@ -84,9 +86,13 @@ class ServingApp:
             feature_names,
             self.desk,
             self.workflows,
+            releases,
             bodies,
             clock,
         )
+        self._releases = releases
+        if releases is not None:
+            self.metrics.watch_releases(releases.versions, releases.problems)
         self._pages: ASGIApp | None = None
         self._decisions = {
             f"/v1/decisions/{name}": DecisionRoute(
@@ -135,9 +141,15 @@ class ServingApp:
 
     def close(self) -> None:
         """Close the engine: what was handed over becomes durable; closing twice is fine."""
+        if self._releases is not None:
+            self._releases.close()
         self.engine.close()
         if self.workflows is not None:
             self.workflows.close()
+
+    def _swap(self, decision: str, champion: ServedDecision) -> None:
+        self.metrics.swap(decision, champion)
+        self.inference.swap(decision, champion)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
@@ -163,6 +175,8 @@ class ServingApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                if self._releases is not None:
+                    self._releases.begin(self._shell, self._swap)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.drain()
@@ -179,6 +193,7 @@ def build_app(
     feature_names: FeatureNames | None = None,
     sources: ReviewSources | None = None,
     workflows: "Workflows | None" = None,
+    releases: ReleaseDesk | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -189,6 +204,8 @@ def build_app(
             that they are not configured, and records stand without reviews and labels.
         workflows: Those of all tenants, closed with the engine; without them their routes
             answer that they are not configured.
+        releases: The releases of the decisions, closed with the engine; without them what runs
+            stays as it is.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -197,4 +214,4 @@ def build_app(
             return served.decision.features.names
         return None if feature_names is None else feature_names(decision, bundle)
 
-    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows)
+    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows, releases)

@@ -29,6 +29,8 @@ from kingpost.serving.http import BodyReader, HttpAnswer
 from kingpost.serving.metrics import MEDIA_TYPE, Metrics
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import problem_answer
+from kingpost.serving.release_desk import ReleaseDesk
+from kingpost.serving.release_routes import ReleaseRoutes
 from kingpost.serving.rendering import render_record
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_routes import ReviewRoutes
@@ -73,6 +75,7 @@ def control_plane(
     feature_names: FeatureNames,
     desk: ReviewDesk | None,
     workflows: WorkflowDesk | None,
+    releases: ReleaseDesk | None,
     bodies: BodyReader,
     clock: Clock,
 ) -> FastAPI:
@@ -122,6 +125,7 @@ def control_plane(
     review.add_to(api)
     sources = None if desk is None else desk.sources
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
+    ReleaseRoutes(engine, releases, let_in, bodies).add_to(api)
     WorkflowRoutes(workflows, let_in, bodies, clock).add_to(api)
 
     @api.get("/v1/records/{identifier}")

@@ -21,6 +21,7 @@ from kingpost.serving.health import HealthDocument
 from kingpost.serving.oip import inference_documents, inference_paths
 from kingpost.serving.openapi_erasures import ERASURE_OPERATIONS
 from kingpost.serving.openapi_features import FEATURE_OPERATIONS
+from kingpost.serving.openapi_releases import RELEASE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.openapi_workflows import WORKFLOW_DOCUMENTS, WORKFLOW_OPERATIONS
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
@@ -65,6 +66,8 @@ def describe_api(application: Application, served: Mapping[str, ServedDecision])
         *REVIEW_DOCUMENTS,
         *(one.answer for one in FEATURE_OPERATIONS),
         *(one.answer for one in ERASURE_OPERATIONS),
+        *(one.answer for one in RELEASE_OPERATIONS),
+        *(one.body for one in RELEASE_OPERATIONS if one.body is not None),
         EraseDocument,
         *WORKFLOW_DOCUMENTS,
         *inference_documents(),
@@ -255,6 +258,7 @@ def _described_paths() -> dict[str, Json]:
         *REVIEW_OPERATIONS,
         *FEATURE_OPERATIONS,
         *ERASURE_OPERATIONS,
+        *RELEASE_OPERATIONS,
         *WORKFLOW_OPERATIONS,
     )
     for one in operations:
