@@ -5,7 +5,9 @@
 Parts: `decision`, whole fraud decisions beside a FastAPI endpoint that only scores; `rest`, one
 model (LightGBM, 200 trees, 30 features) served by Kingpost with everything on, by four serving
 frameworks, by FastAPI and by hand; `crossed`, 100,000 requests of which each must get its own
-answer; `extraction`, thieves and a client before a decision with a budget of answers.
+answer; `extraction`, thieves and a client before a decision with a budget of answers;
+`releases`, simulated releases of which the worse must be ended and the others not, and
+bundles that are swapped under load.
 """
 
 import argparse
@@ -15,12 +17,14 @@ from pathlib import Path
 
 from benchmarks._extraction import run_extraction
 from benchmarks._figures import say
+from benchmarks._releases import run_releases
+from benchmarks._releases_swap import run_swaps
 from benchmarks._serving_crossed import run_crossed
 from benchmarks._serving_decision import run_decision
 from benchmarks._serving_house import CLIENT_CORE, pin_to, train_shared
 from benchmarks._serving_rest import run_rest
 
-PARTS = ("decision", "rest", "crossed", "extraction")
+PARTS = ("decision", "rest", "crossed", "extraction", "releases")
 
 
 def main() -> int:
@@ -37,7 +41,7 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as name:
         directory = Path(name)
-        if {"rest", "crossed"}.intersection(parts):
+        if {"rest", "crossed", "releases"}.intersection(parts):
             say("preparing: the model that all serve")
             model = train_shared(directory)
             pin_to(CLIENT_CORE)
@@ -45,6 +49,10 @@ def main() -> int:
                 met &= run_rest(model, rounds=rounds, seconds=seconds, only=options.peers)
             if "crossed" in parts:
                 met &= run_crossed(model)
+            if "releases" in parts:
+                met &= run_swaps(model)
+    if "releases" in parts:
+        met &= run_releases()
     if "decision" in parts:
         run_decision(options.data, rounds=rounds, seconds=seconds)
     if "extraction" in parts:

@@ -17,7 +17,18 @@ from kingpost.core import Clock
 
 __all__ = ["SCOPES", "NewKey", "create_key", "is_scope", "revoke_key", "rotate_key"]
 
-SCOPES = ("decide", "ingest", "records", "review", "workflows", "erase", "jobs", "metrics", "admin")
+SCOPES = (
+    "decide",
+    "ingest",
+    "records",
+    "review",
+    "workflows",
+    "erase",
+    "jobs",
+    "release",
+    "metrics",
+    "admin",
+)
 """What a key can be let do; `decide:<decision>` is one decision,
 `decide:<decision>.model` the model behind it alone, `review:<queue>` one queue."""
 

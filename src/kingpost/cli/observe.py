@@ -16,6 +16,7 @@ from kingpost.cli.beside import alone
 from kingpost.cli.freshness import PipelineFreshness
 from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
+from kingpost.cli.release_incidents import ReleaseIncidents
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import Application, DataDirectory, load_application, profile_of
 from kingpost.monitoring import (
@@ -24,6 +25,7 @@ from kingpost.monitoring import (
     Limits,
     Notifier,
     Profile,
+    ReleaseWatch,
     SqliteMonitors,
     Watch,
 )
@@ -92,6 +94,9 @@ def open_observer(
             freshness = PipelineFreshness(
                 pipelines, runs, FreshnessWatch(monitors), settings.tenant
             )
+        control = where.control_log(disk=disk, clock=clock)
+        releases = ReleaseIncidents(control, ReleaseWatch(monitors, settings.tenant), freshness)
+        opened.callback(releases.close)
         observer = Observer(
             where,
             application,
@@ -102,7 +107,7 @@ def open_observer(
             disk=disk,
             clock=clock,
             on_incident=notifier.tell,
-            freshness=freshness,
+            freshness=releases,
             on_task=notifier.tell_of_task,
         )
         try:

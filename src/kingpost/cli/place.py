@@ -1,5 +1,7 @@
 """Where a command finds the data of an installation, by its settings."""
 
+from pathlib import Path
+
 from kingpost.core import Settings, SystemDisk
 from kingpost.decisions import DataDirectory
 
@@ -12,6 +14,11 @@ def data_directory(settings: Settings) -> DataDirectory:
     Raises:
         PartitionRenamed: Its journal lies under another partition's name.
     """
-    where = DataDirectory(settings.data_dir, settings.partition, settings.partition_directories)
+    where = DataDirectory(
+        settings.data_dir,
+        settings.partition,
+        settings.partition_directories,
+        Path(settings.control_dir) if settings.control_dir else None,
+    )
     where.check_partition(disk=SystemDisk())
     return where

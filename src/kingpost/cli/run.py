@@ -5,7 +5,7 @@ gate and model byte for byte does not start, whatever any setting says.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kingpost.access import MIGRATIONS, SqliteKeys
@@ -21,21 +21,29 @@ from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
+    BundleLoader,
     DataDirectory,
     Engine,
+    EvidenceFiles,
+    Releases,
     ServedDecision,
     SharedWindows,
     SnapshotInProgress,
     Windows,
-    approved_bundle,
-    check_bundle,
     latest_offset,
     load_application,
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
 from kingpost.models import OnnxScorer
-from kingpost.serving import ExtractionStore, ServingApp, ServingSettings, build_app, serve
+from kingpost.serving import (
+    ExtractionStore,
+    ReleaseDesk,
+    ServingApp,
+    ServingSettings,
+    build_app,
+    serve,
+)
 from kingpost.storage import migrate, open_database
 
 __all__ = ["build_server", "memory_room", "open_keys", "run_server"]
@@ -143,6 +151,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         workflows=open_workflows(settings, application),
         jobs=open_jobs(settings, works_here=works_on_jobs),
         extraction=_extraction(settings, application),
+        releases=open_releases(application, where),
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
@@ -227,23 +236,31 @@ def _write_snapshot(engine: Engine) -> None:
         _log.warning("snapshot_failed", extra={"reason": str(error)})
 
 
-def _served(application: Application, where: DataDirectory) -> Mapping[str, ServedDecision]:
+def _served(application: Application, where: DataDirectory) -> dict[str, ServedDecision]:
     if not application.decisions and not workflows_of(application):
         raise NothingToServe(str(application.root / application.path))
+    loader = bundle_loader(application, where)
+    return {name: loader.running(name) for name in application.decisions}
+
+
+def bundle_loader(application: Application, where: DataDirectory) -> BundleLoader:
+    """Return what loads the bundles of an application."""
     disk, clock = SystemDisk(), SystemClock()
     control, store = where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk)
-    served: dict[str, ServedDecision] = {}
-    for name, decision in application.decisions.items():
-        bundle = approved_bundle(control, name)
-        check_bundle(bundle, application, decision, store)
-        served[name] = ServedDecision(
-            decision,
-            bytes.fromhex(bundle.digest),
-            bytes.fromhex(bundle.model),
-            OnnxScorer(store.get(bundle.model)),
-            bundle.threshold,
-        )
-    return served
+    return BundleLoader(application, control, store, OnnxScorer)
+
+
+def open_releases(application: Application, where: DataDirectory) -> ReleaseDesk | None:
+    """Open the releases of a server; None where no decision is served."""
+    if not application.decisions:
+        return None
+    disk, clock = SystemDisk(), SystemClock()
+    return ReleaseDesk(
+        Releases(where.control_log(disk=disk, clock=clock), clock=clock),
+        bundle_loader(application, where).load,
+        EvidenceFiles(where.evidence, where.process, disk=disk),
+        clock=clock,
+    )
 
 
 def _feature_names(where: DataDirectory) -> Callable[[str, bytes], tuple[str, ...] | None]:

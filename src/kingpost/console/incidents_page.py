@@ -70,6 +70,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "If nobody ought to ask so, revoke the key: kingpost keys revoke.",
         "If it is right to, as for a test of the model: kingpost exposure forgive.",
     ),
+    "release": (
+        "The champion answers all requests: nothing has to be done at once.",
+        "See below by which measure the bundle was worse, or why it could not be run.",
+        "Open records of that bundle, and of the champion at that time, and compare them.",
+    ),
     "quality": (
         "See in the model card whether a slice has grown on which the model is weak.",
         "Train a new model on recent data, and compare before you approve it.",
@@ -220,7 +225,7 @@ def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
 
 def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:
     """Draw what was beyond its limit, from half a day before it began."""
-    if incident.kind in ("stale", "extraction"):
+    if incident.kind in ("stale", "extraction", "release"):
         return ()
     last = last_event_us(visit, incident.decision) or incident.opened_us
     end_us = min(last, incident.opened_us + 12 * HOUR_US)

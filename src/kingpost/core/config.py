@@ -65,6 +65,8 @@ class Settings:
         partitions: All of them with their data directories, as
             `data=/srv/a/.kingpost;b=/srv/b/.kingpost`, in the same order everywhere, new ones
             at the end. Empty where there is one.
+        control_dir: Where bundles, approvals, releases and artefacts lie when several servers
+            share them, as `/mnt/shared/kingpost`; `data_dir` when empty.
         workflow_store: Where workflows are kept when workers of several machines share them, as
             `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
         worker: The name of this machine's worker of workflows; each that runs has a name of its
@@ -134,6 +136,7 @@ class Settings:
     online_store: str = field(default="", repr=False)
     partition: str = "data"
     partitions: str = ""
+    control_dir: str = ""
     workflow_store: str = field(default="", repr=False)
     worker: str = "local"
     job_store: str = field(default="", repr=False)

@@ -60,9 +60,11 @@ from kingpost.decisions.errors import (
     NotExplainable,
     PartitionNotHere,
     PartitionRenamed,
+    ReleaseRefused,
     SnapshotInProgress,
     WrongDecision,
 )
+from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
 from kingpost.decisions.exposing import Exposure, Pattern, Shown, exposed, exposure, shown_of
 from kingpost.decisions.feature_figures import (
@@ -73,16 +75,22 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
+from kingpost.decisions.release_judge import Judgement, ReleaseJudge, Seen
+from kingpost.decisions.releasing import Releases
 from kingpost.decisions.replay import (
     ReplayReport,
     Verification,
     replay_record,
     verify_records,
 )
+from kingpost.decisions.rollout import Adopt, Load, Rollout
+from kingpost.decisions.routing import Assignment, Route, VersionCounts
 from kingpost.decisions.served import Scorer, ServedDecision
+from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import latest_offset
 from kingpost.decisions.tenant_state import consents_of
@@ -98,13 +106,16 @@ from kingpost.decisions.windows import ProcessWindows, Windows
 
 __all__ = [
     "STORE_REASONS",
+    "Adopt",
     "Application",
     "ApplicationError",
     "Ask",
+    "Assignment",
     "BackfillJob",
     "Backfilled",
     "Budget",
     "Bundle",
+    "BundleLoader",
     "BundleMismatch",
     "Catalogue",
     "CataloguedFeature",
@@ -118,6 +129,7 @@ __all__ = [
     "ErasureFailed",
     "EventConflict",
     "EventUnreadable",
+    "EvidenceFiles",
     "Explainer",
     "Explanation",
     "ExplanationLine",
@@ -128,7 +140,9 @@ __all__ = [
     "Gate",
     "IdempotencyKeyReused",
     "Ingested",
+    "Judgement",
     "Learned",
+    "Load",
     "MistakeCosts",
     "Model",
     "NoModel",
@@ -141,11 +155,19 @@ __all__ = [
     "PlacedRule",
     "ProcessWindows",
     "RecordedRequests",
+    "ReleaseJudge",
+    "ReleaseRefused",
+    "Releases",
     "ReplayReport",
     "Reply",
+    "Rollout",
+    "Route",
     "Rule",
     "Scorer",
+    "Seen",
+    "SeenSoFar",
     "ServedDecision",
+    "Shadows",
     "SharedWindows",
     "Shown",
     "SnapshotInProgress",
@@ -158,6 +180,7 @@ __all__ = [
     "TrainingPlan",
     "Verdict",
     "Verification",
+    "VersionCounts",
     "Windows",
     "WrongDecision",
     "approved_bundle",
@@ -195,6 +218,7 @@ __all__ = [
     "replay_record",
     "review",
     "rule",
+    "running_bundle",
     "shown_of",
     "take_snapshot",
     "train_decision",

@@ -2,7 +2,8 @@
 
 journal/data      events, requests and decision records; another name where several servers
                   each have a partition of their own
-journal/control   models, bundles and approvals
+journal/control   models, bundles, approvals and releases
+releases/         what each process has seen of the releases
 snapshots/        what the server holds in memory; may be deleted, and is made anew
 artefacts/        models, cards and sources, by digest
 access.sqlite     API keys and sessions
@@ -15,6 +16,7 @@ workflows.sqlite  workflows, what their steps returned, and what they wait for
 features.spill    windows that memory has no room for; made anew at every start
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +37,14 @@ class DataDirectory:
         partition: The one of its events, requests and decision records.
         listed: All partitions of the installation with their data directories, in the order
             that numbers them; none where this one is alone.
+        control_root: Where the control log, the artefacts and what was seen of releases lie
+            when servers share them; None is `root`.
     """
 
     root: Path
     partition: str = "data"
     listed: tuple[tuple[str, Path], ...] = ()
+    control_root: Path | None = None
 
     @property
     def data(self) -> Path:
@@ -74,8 +79,19 @@ class DataDirectory:
 
     @property
     def control(self) -> Path:
-        """The partition of models, bundles and approvals."""
-        return self.root / "journal" / "control"
+        """The partition of models, bundles, approvals and releases."""
+        return self._shared / "journal" / "control"
+
+    @property
+    def evidence(self) -> Path:
+        """The directory of what each process has seen of the releases."""
+        return self._shared / "releases"
+
+    @property
+    def process(self) -> str:
+        """The name of this server among those that share the control log."""
+        place = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()
+        return f"{self.partition}-{place[:8]}"
 
     @property
     def snapshots(self) -> Path:
@@ -129,7 +145,11 @@ class DataDirectory:
 
     def artefacts(self, *, disk: Disk) -> ArtefactStore:
         """Open the artefacts."""
-        return ArtefactStore(self.root / "artefacts", disk=disk)
+        return ArtefactStore(self._shared / "artefacts", disk=disk)
+
+    @property
+    def _shared(self) -> Path:
+        return self.control_root or self.root
 
     def control_log(self, *, disk: Disk, clock: Clock) -> ControlLog:
         """Open the log of models, bundles and approvals."""

@@ -116,6 +116,7 @@ def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes)
         reason=verdict.reason,
         stages=Stages((scored.started_ns - ask.arrived_ns) // 1000, *scored.stages, 0),
         event_time_us=draft.event_time_us,
+        role=served.role,
     )
 
 

@@ -15,7 +15,8 @@ passes, such as a full disk, `recover` reads memory back from the journal.
 import contextlib
 import hashlib
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from array import array
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -33,10 +34,11 @@ from kingpost.decisions.errors import (
     EventConflict,
     IdempotencyKeyReused,
 )
-from kingpost.decisions.lane import lane_scores
+from kingpost.decisions.lane import Lane, lane_scores
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.recovery import read_back
+from kingpost.decisions.routing import Route, Routed, routed_scores
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.snapshot import Mark, remove_snapshots, write_snapshot
 from kingpost.decisions.tenant_state import Answered
@@ -66,7 +68,9 @@ class Engine:
 
     Attributes:
         application: What is declared.
-        served: The decisions that are answered, by name.
+        served: The decisions that are answered, by name, with their champions; it changes
+            with them.
+        routes: The releases that go on, by decision.
     """
 
     def __init__(
@@ -75,13 +79,14 @@ class Engine:
         disk: Disk,
         clock: Clock,
         application: Application,
-        served: Mapping[str, ServedDecision],
+        served: MutableMapping[str, ServedDecision],
         memory: Memory,
         windows: Windows,
         snapshots: Path | None = None,
     ) -> None:
         self.application = application
         self.served = served
+        self.routes: dict[str, Route] = {}
         self._windows = windows
         self._journal, self._disk, self._clock = journal, disk, clock
         self._lookup = Lookup(journal.directory, disk=disk)
@@ -105,7 +110,7 @@ class Engine:
     def open(
         directory: Path,
         application: Application,
-        served: Mapping[str, ServedDecision],
+        served: MutableMapping[str, ServedDecision],
         *,
         disk: Disk,
         clock: Clock,
@@ -181,6 +186,19 @@ class Engine:
     def next_offset(self) -> int:
         """The first offset that the next commit gets."""
         return self._journal.next_offset
+
+    def adopt(self, name: str, champion: ServedDecision, route: Route | None) -> None:
+        """Let bundles that are ready answer a decision from the next batch on.
+
+        Args:
+            champion: Of the same features, contract and code as the one before.
+            route: The release that goes on; None when there is none.
+        """
+        self.served[name] = champion
+        if route is None:
+            self.routes.pop(name, None)
+        else:
+            self.routes[name] = route
 
     def write_snapshot(self) -> bool:
         """Write what is in memory, once the engine is closed; False when it must not be.
@@ -528,12 +546,20 @@ class Engine:
             return [reply for reply in replies if reply is not None], False
         lanes = reading.lanes()
         read_ns = self._clock.monotonic_ns()
-        scores = {name: lane_scores(lane, self._complaints) for name, lane in lanes.items()}
+        took: dict[str, Mapping[bytes, float]] = {}
+        scores = {
+            name: lane_scores(lane, self._complaints)
+            if name not in self.routes
+            else self._routed_scores(name, lane, drafts, took)
+            for name, lane in lanes.items()
+        }
         scored_ns = self._clock.monotonic_ns()
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
         scored = Scored(lanes, scores, started_ns, self._clock.now_us(), stages)
         records = [self._record(draft, scored) for draft in drafts]
+        if self.routes:
+            self._note_routed(drafts, records, scored, took)
         self._submit(
             [commit_of(draft, record) for draft, record in zip(drafts, records, strict=True)],
             landed,
@@ -541,9 +567,45 @@ class Engine:
         waiting = iter(records)
         return [Reply(next(waiting)) if reply is None else reply for reply in replies], True
 
+    def _routed_scores(
+        self,
+        name: str,
+        lane: Lane,
+        drafts: Sequence[Draft],
+        took: dict[str, Mapping[bytes, float]],
+    ) -> Sequence[float | None]:
+        mine = [draft for draft in drafts if draft.ask.decision == name]
+        scores, took[name] = routed_scores(lane, mine, self._complaints, self._clock)
+        return scores
+
+    def _note_routed(
+        self,
+        drafts: Sequence[Draft],
+        records: Sequence[DecisionRecord],
+        scored: Scored,
+        took: Mapping[str, Mapping[bytes, float]],
+    ) -> None:
+        for name, route in self.routes.items():
+            mine = [at for at, draft in enumerate(drafts) if draft.ask.decision == name]
+            if not mine:
+                continue
+            lane = scored.lanes.get(name)
+            routed = Routed(
+                [drafts[at] for at in mine],
+                [records[at] for at in mine],
+                scored.scores.get(name, ()),
+                array("d") if lane is None else lane.values,
+                took.get(name, {}),
+            )
+            try:
+                route.note(routed)
+            except Exception as error:  # noqa: BLE001  who looks on never stops who answers
+                self._complaints.log("release_not_judged", name, error)
+
     def _draft(self, ask: Ask, offset: int) -> Draft | Reply:
         """Begin a record, or find that the request was answered before."""
-        served = self.served[ask.decision]
+        route = self.routes.get(ask.decision) if self.routes else None
+        served = self.served[ask.decision] if route is None else route.choose(ask)
         contract = served.decision.request
         state = self._memory.tenant(ask.tenant)
         answered = state.answered

@@ -19,6 +19,7 @@ __all__ = [
     "PartitionNotHere",
     "PartitionRenamed",
     "RecordNotFound",
+    "ReleaseRefused",
     "ReplayFailed",
     "SnapshotInProgress",
     "UnknownDecision",
@@ -308,3 +309,16 @@ class SnapshotInProgress(KingpostError):
 
     def __str__(self) -> str:
         return f"another process is writing a snapshot in {self.directory}: wait until it is done"
+
+
+class ReleaseRefused(KingpostError):
+    """A release that the requests of its decision do not allow."""
+
+    code = "release_refused"
+
+    def __init__(self, decision: str, problem: str) -> None:
+        super().__init__(decision, problem)
+        self.decision, self.problem = decision, problem
+
+    def __str__(self) -> str:
+        return f"decision {self.decision!r} cannot be released so: {self.problem}"

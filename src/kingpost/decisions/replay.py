@@ -256,6 +256,7 @@ def _run(
         unpack_sources(source, root)
         job = Job(
             data_dir=str(where.root.resolve()),
+            control_dir=str((where.control_root or where.root).resolve()),
             partition=where.partition,
             listed=tuple((name, str(place.resolve())) for name, place in where.listed),
             decision=bundle.decision,

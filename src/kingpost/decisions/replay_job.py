@@ -17,10 +17,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         only: The id of the one record wanted, in hex; None compares all of the bundle.
         stop: The data partition is read up to this offset.
         partition: Its name.
+        control_dir: Where the control log and the artefacts are.
         listed: All partitions with their data directories; none where it is alone.
     """
 
     data_dir: str
+    control_dir: str
     partition: str
     listed: tuple[tuple[str, str], ...]
     decision: str

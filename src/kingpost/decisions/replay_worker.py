@@ -31,7 +31,7 @@ def run(job: Job) -> Comparison:
     """
     disk = SystemDisk()
     listed = tuple((name, Path(root)) for name, root in job.listed)
-    where = DataDirectory(Path(job.data_dir), job.partition, listed)
+    where = DataDirectory(Path(job.data_dir), job.partition, listed, Path(job.control_dir))
     store = where.artefacts(disk=disk)
     control = where.control_log(disk=disk, clock=SystemClock())
     bundle = read_bundle(control.bundle(job.decision, job.bundle))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kingpost.decisions.answer import PlacedRule, placed_rules
 from kingpost.decisions.declare import Decision
+from kingpost.records import Role
 
 __all__ = ["Scorer", "ServedDecision"]
 
@@ -30,6 +31,7 @@ class ServedDecision:
         bundle: Digest of the bundle, 32 bytes.
         model: Digest of the model artefact, 32 bytes.
         threshold: The score from which the answer is positive.
+        role: What its records say that it was.
     """
 
     decision: Decision
@@ -37,6 +39,7 @@ class ServedDecision:
     model: bytes
     scorer: Scorer
     threshold: float
+    role: Role = Role.CHAMPION
 
     @cached_property
     def rules(self) -> tuple[PlacedRule, ...]:

@@ -29,6 +29,7 @@ from kingpost.monitoring.profile import (
     encode_profile,
 )
 from kingpost.monitoring.reference import build_profile
+from kingpost.monitoring.release_watch import FailedRelease, ReleaseWatch
 from kingpost.monitoring.status import Monitor, MonitorStatus
 from kingpost.monitoring.store import MonitorStore
 from kingpost.monitoring.store_memory import MemoryMonitors
@@ -53,6 +54,7 @@ __all__ = [
     "BadProfile",
     "ColumnKind",
     "ColumnProfile",
+    "FailedRelease",
     "Freshness",
     "FreshnessWatch",
     "Incident",
@@ -69,6 +71,7 @@ __all__ = [
     "Notifier",
     "Observations",
     "Profile",
+    "ReleaseWatch",
     "Resolution",
     "ReviewedDecision",
     "SqliteMonitors",

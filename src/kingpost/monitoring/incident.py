@@ -28,6 +28,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "quality": "docs/monitoring.md#quality",
     "stale": "docs/pipelines.md#a-stale-pipeline",
     "extraction": "docs/security.md#somebody-is-suspected",
+    "release": "docs/release.md#a-release-was-rolled-back",
 }
 """What to read when it happens, by kind."""
 

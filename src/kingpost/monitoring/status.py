@@ -17,6 +17,7 @@ Monitor = Literal[
     "quality",
     "stale",
     "extraction",
+    "release",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

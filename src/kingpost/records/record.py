@@ -17,12 +17,13 @@ __all__ = [
     "DecisionRecord",
     "NewerRecord",
     "Outcome",
+    "Role",
     "Stages",
     "decode_record",
     "encode_record",
 ]
 
-RECORD_FORMAT = 3
+RECORD_FORMAT = 4
 
 
 class Outcome(StrEnum):
@@ -33,6 +34,15 @@ class Outcome(StrEnum):
     REVIEW = "review"
     REFUSED = "refused"
     FAILED = "failed"
+
+
+class Role(StrEnum):
+    """Which bundle of a release made a record."""
+
+    CHAMPION = "champion"
+    CANARY = "canary"
+    SHADOW = "shadow"
+    """Its answer went to nobody: another record of the same id has the one that did."""
 
 
 class Stages(msgspec.Struct, array_like=True, frozen=True):
@@ -65,9 +75,10 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
             not have it; such a record reads as if that was when it was decided.
         no_consent: Purposes that the request's entity did not consent to; the features that
             need it are unavailable. Formats 1 and 2 did not have it.
+        role: Which bundle of a release made it. Formats 1 to 3 did not have it.
     """
 
-    format: Literal[1, 2, 3]
+    format: Literal[1, 2, 3, 4]
     id: bytes
     at_us: int
     decision: str
@@ -91,6 +102,7 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
     stages: Stages
     event_time_us: int = 0
     no_consent: tuple[str, ...] = ()
+    role: Role = Role.CHAMPION
 
 
 class NewerRecord(KingpostError):
@@ -127,5 +139,5 @@ def decode_record(body: bytes) -> DecisionRecord:
     except msgspec.ValidationError as error:
         raise NewerRecord(str(error)) from error
     if record.format == 1:
-        return msgspec.structs.replace(record, format=3, event_time_us=record.at_us)
-    return record if record.format == 3 else msgspec.structs.replace(record, format=3)
+        return msgspec.structs.replace(record, format=4, event_time_us=record.at_us)
+    return record if record.format == 4 else msgspec.structs.replace(record, format=4)

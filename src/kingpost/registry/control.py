@@ -14,7 +14,7 @@ import msgspec
 from msgspec import structs
 
 from kingpost.core import Clock, Disk
-from kingpost.journal import Entry, Journal, JournalInUse, scan
+from kingpost.journal import Entry, Journal, JournalInUse, Scan, scan
 from kingpost.registry.artefacts import digest_of
 from kingpost.registry.documents import (
     Approval,
@@ -30,12 +30,13 @@ from kingpost.registry.errors import (
     NewerDocument,
     UnknownBundle,
 )
+from kingpost.registry.releases import ReleaseEvent, ReleaseState, state_after
 
 __all__ = ["ControlLog"]
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.02
-Document = TypeVar("Document", ModelVersion, Approval, RegisteredFeatures)
+Document = TypeVar("Document", ModelVersion, Approval, RegisteredFeatures, ReleaseEvent)
 
 
 class ControlLog:
@@ -182,6 +183,39 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote one of them.
         """
         return tuple(self._documents("features", decision, RegisteredFeatures))
+
+    def release(
+        self, decision: str, step: Callable[[ReleaseState], ReleaseEvent | None]
+    ) -> ReleaseEvent | None:
+        """Add a step of a decision's releases, made of what they add up to now.
+
+        Args:
+            step: Given the state while nobody else can change it; None adds nothing.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote a step before.
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        with self._open() as journal:
+            event = step(self.releases(decision))
+            if event is not None:
+                journal.append([Entry("release", "", decision, _canonical(event))])
+        return event
+
+    def releases(self, decision: str) -> ReleaseState:
+        """Return what the releases of a decision add up to.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of the steps.
+        """
+        state = ReleaseState()
+        for event in self._documents("release", decision, ReleaseEvent):
+            state = state_after(state, event)
+        return state
+
+    def follow(self) -> Scan:
+        """Return a place at the beginning of the log, from which it can be read on."""
+        return Scan(self._directory, disk=self._disk)
 
     def _documents(self, kind: str, topic: str, document: type[Document]) -> Iterator[Document]:
         for offset, entry in self._entries(kind, topic):

@@ -9,8 +9,11 @@ __all__ = [
     "ArtefactCorrupt",
     "ArtefactMissing",
     "BadDigest",
+    "BadReleasePlan",
     "IncompleteApproval",
     "NewerDocument",
+    "NothingReleased",
+    "ReleaseGoesOn",
     "UnknownBundle",
 ]
 
@@ -118,3 +121,48 @@ class IncompleteApproval(KingpostError):
 
     def __str__(self) -> str:
         return f"an approval says who gives it and why; this one has no {self.missing}: give one"
+
+
+class BadReleasePlan(KingpostError):
+    """A plan of a release that cannot be followed."""
+
+    code = "bad_release_plan"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"this release cannot be made: {self.problem}"
+
+
+class ReleaseGoesOn(KingpostError):
+    """A second release of a decision, while one goes on."""
+
+    code = "release_goes_on"
+
+    def __init__(self, decision: str, bundle: str) -> None:
+        super().__init__(decision, bundle)
+        self.decision, self.bundle = decision, bundle
+
+    def __str__(self) -> str:
+        return (
+            f"bundle {self.bundle[:12]} of decision {self.decision!r} is being released; promote "
+            "it or roll it back first"
+        )
+
+
+class NothingReleased(KingpostError):
+    """A promotion, or a way back, where there is none."""
+
+    code = "nothing_released"
+
+    def __init__(self, decision: str, wanted: str) -> None:
+        super().__init__(decision, wanted)
+        self.decision, self.wanted = decision, wanted
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r} has nothing to {self.wanted}; `kingpost releases` says "
+            "what goes on, and `kingpost history` what was"
+        )

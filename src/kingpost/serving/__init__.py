@@ -57,7 +57,12 @@ from kingpost.serving.feature_documents import (
 )
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
 from kingpost.serving.job_desk import JobSetup
-from kingpost.serving.observer import OBSERVED_MIGRATIONS, Observed, Observer
+from kingpost.serving.observer import (
+    OBSERVED_MIGRATIONS,
+    LooksAfterFreshness,
+    Observed,
+    Observer,
+)
 from kingpost.serving.observer_store import ObserverStore, ObserverStoreFailed
 from kingpost.serving.oip import (
     BadInference,
@@ -70,6 +75,15 @@ from kingpost.serving.oip import (
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
 from kingpost.serving.query_patterns import Found, QueryPatterns
+from kingpost.serving.release_desk import ReleaseDesk
+from kingpost.serving.release_documents import (
+    LiveReleaseDocument,
+    ReleaseDocument,
+    ReleasedVersionDocument,
+    ReleaseEventDocument,
+    release_document,
+    release_event_document,
+)
 from kingpost.serving.rendering import render_answer, render_record
 from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
@@ -127,6 +141,8 @@ __all__ = [
     "IncidentNotFound",
     "InternalError",
     "JobSetup",
+    "LiveReleaseDocument",
+    "LooksAfterFreshness",
     "MalformedRequest",
     "MemoryExtraction",
     "MethodNotAllowed",
@@ -145,6 +161,10 @@ __all__ = [
     "QueryPatterns",
     "RawScoreWithheld",
     "RecordNotFound",
+    "ReleaseDesk",
+    "ReleaseDocument",
+    "ReleaseEventDocument",
+    "ReleasedVersionDocument",
     "RequestHeadTooLarge",
     "RequestTooLate",
     "ReviewDesk",
@@ -181,6 +201,8 @@ __all__ = [
     "next_runs",
     "queues_for",
     "read_input",
+    "release_document",
+    "release_event_document",
     "render_answer",
     "render_record",
     "run_query",

@@ -32,6 +32,7 @@ from kingpost.serving.job_desk import JobDesk, JobSetup
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.oip import Inference, ModelPaths
 from kingpost.serving.query_patterns import Found
+from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
@@ -71,6 +72,7 @@ class ServingApp:
         workflows: "Workflows | None",
         jobs: JobSetup | None,
         extraction: ExtractionStore,
+        releases: ReleaseDesk | None,
     ) -> None:
         self.metrics = Metrics(engine.served)
         self.engine, self.keys = engine, keys
@@ -107,12 +109,16 @@ class ServingApp:
             feature_names,
             self.desk,
             self.workflows,
+            releases,
             bodies,
             clock,
             jobs=self.jobs,
             max_body_bytes=settings.max_body_bytes,
             exposures=Exposures(engine.served),
         )
+        self._releases = releases
+        if releases is not None:
+            self.metrics.watch_releases(releases.versions, releases.problems)
         self._pages: ASGIApp | None = None
         self._decisions = {
             f"/v1/decisions/{name}": DecisionRoute(
@@ -172,6 +178,8 @@ class ServingApp:
         """Close the engine: what was handed over becomes durable; closing twice is fine."""
         if self.jobs is not None:
             self.jobs.close()
+        if self._releases is not None:
+            self._releases.close()
         self.engine.close()
         if self.workflows is not None:
             self.workflows.close()
@@ -204,6 +212,10 @@ class ServingApp:
         except KingpostError:  # the caller is suspected all the same, and the log says so
             _log.exception("suspicion_not_written")
 
+    def _swap(self, decision: str, champion: ServedDecision) -> None:
+        self.metrics.swap(decision, champion)
+        self.inference.swap(decision, champion)
+
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
         scope[TRACE_ID] = trace_id
@@ -231,6 +243,8 @@ class ServingApp:
                 self._shell.start()
                 if self.jobs is not None:
                     self.jobs.start()
+                if self._releases is not None:
+                    self._releases.begin(self._shell, self._swap)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.drain()
@@ -249,6 +263,7 @@ def build_app(
     workflows: "Workflows | None" = None,
     jobs: JobSetup | None = None,
     extraction: ExtractionStore | None = None,
+    releases: ReleaseDesk | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -263,6 +278,8 @@ def build_app(
             they are not configured.
         extraction: Where it is kept how many answers callers collected; without it that is
             forgotten at the end.
+        releases: The releases of the decisions, closed with the engine; without them what runs
+            stays as it is.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -272,4 +289,6 @@ def build_app(
         return None if feature_names is None else feature_names(decision, bundle)
 
     kept = MemoryExtraction() if extraction is None else extraction
-    return ServingApp(engine, keys, settings, clock, names_of, sources, workflows, jobs, kept)
+    return ServingApp(
+        engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases
+    )

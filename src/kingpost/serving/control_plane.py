@@ -32,6 +32,8 @@ from kingpost.serving.job_routes import JobRoutes
 from kingpost.serving.metrics import MEDIA_TYPE, Metrics
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import problem_answer
+from kingpost.serving.release_desk import ReleaseDesk
+from kingpost.serving.release_routes import ReleaseRoutes
 from kingpost.serving.rendering import render_record
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_routes import ReviewRoutes
@@ -76,6 +78,7 @@ def control_plane(
     feature_names: FeatureNames,
     desk: ReviewDesk | None,
     workflows: WorkflowDesk | None,
+    releases: ReleaseDesk | None,
     bodies: BodyReader,
     clock: Clock,
     *,
@@ -131,6 +134,7 @@ def control_plane(
     review.add_to(api)
     sources = None if desk is None else desk.sources
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
+    ReleaseRoutes(engine, releases, let_in, bodies).add_to(api)
     WorkflowRoutes(workflows, let_in, bodies, clock).add_to(api)
     JobRoutes(jobs, let_in, bodies, health, max_body_bytes).add_to(api)
 

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from kingpost.core import KingpostError
 from kingpost.decisions import ServedDecision
 from kingpost.records import DecisionRecord
+from kingpost.serving.release_metrics import Version, collect_releases
 from kingpost.serving.workflow_counts import WorkflowCounts
 
 __all__ = ["MEDIA_TYPE", "DecisionMetrics", "Histogram", "Metrics"]
@@ -116,6 +117,9 @@ class Metrics(Collector):
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
         self._workflows: WorkflowCounts | None = None
         self._jobs: Callable[[], Iterator[Metric]] | None = None
+        self._releases: (
+            tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
+        ) = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -138,6 +142,19 @@ class Metrics(Collector):
     def watch_jobs(self, collect: Callable[[], Iterator[Metric]]) -> None:
         """Say where to ask what is counted of jobs."""
         self._jobs = collect
+
+    def watch_releases(
+        self,
+        versions: Callable[[], Iterable[Version]],
+        problems: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """Say where to ask what the bundles of releases have done."""
+        self._releases = versions, problems
+
+    def swap(self, decision: str, champion: ServedDecision) -> None:
+        """Name the bundle that answers from now on."""
+        counts = self.by_decision[decision]
+        counts.bundle, counts.model = champion.bundle.hex(), champion.model.hex()
 
     async def prepare(self) -> None:
         """Ask for what takes a database, before a scrape."""
@@ -166,6 +183,8 @@ class Metrics(Collector):
         """Yield every metric family, as the registry asks for them."""
         yield from self._collect_decisions()
         yield from self._collect_server()
+        if self._releases is not None:
+            yield from collect_releases(*self._releases)
         if self._workflows is not None:
             yield self._collect_workflows(self._workflows)
         if self._jobs is not None:

@@ -28,6 +28,7 @@ from kingpost.serving.openapi_jobs import (
     JOB_OPERATIONS,
     SUBMIT_CODES,
 )
+from kingpost.serving.openapi_releases import RELEASE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.openapi_workflows import WORKFLOW_DOCUMENTS, WORKFLOW_OPERATIONS
 from kingpost.serving.problems import PROBLEMS, ProblemDocument
@@ -81,6 +82,8 @@ def describe_api(
         *REVIEW_DOCUMENTS,
         *(one.answer for one in FEATURE_OPERATIONS),
         *(one.answer for one in ERASURE_OPERATIONS),
+        *(one.answer for one in RELEASE_OPERATIONS),
+        *(one.body for one in RELEASE_OPERATIONS if one.body is not None),
         EraseDocument,
         *WORKFLOW_DOCUMENTS,
         *inference_documents(),
@@ -324,6 +327,7 @@ def _described_paths() -> dict[str, Json]:
         *REVIEW_OPERATIONS,
         *FEATURE_OPERATIONS,
         *ERASURE_OPERATIONS,
+        *RELEASE_OPERATIONS,
         *WORKFLOW_OPERATIONS,
         *JOB_OPERATIONS,
     )

@@ -74,6 +74,7 @@ class RecordDocument(msgspec.Struct):
     reason: str
     position: str
     bundle: str
+    role: str
     model: str
     principal: str
     tenant: str
@@ -143,6 +144,7 @@ def render_record(
             reason=reason,
             position=record.position,
             bundle=record.bundle.hex(),
+            role=record.role,
             model=record.model.hex(),
             principal=record.principal,
             tenant=record.tenant,

@@ -124,6 +124,8 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self._tls is not None and counter % (RELOAD_S * _TICKS_PER_S) == 0:
             self._tls.refresh()
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -132,11 +134,6 @@ class _Server(uvicorn.Server):
             self._exit_at = time.monotonic() + self._drain_delay_s
         else:
             super().handle_exit(sig, frame)
-
-    async def on_tick(self, counter: int) -> bool:
-        if self._exit_at is not None and time.monotonic() >= self._exit_at:
-            self.should_exit = True
-        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -2,7 +2,7 @@
 
 from kingpost.core import KingpostError
 
-__all__ = ["BadShare", "BinMismatch", "EmptyWindow"]
+__all__ = ["BadShare", "BadTest", "BinMismatch", "EmptyWindow"]
 
 
 class BinMismatch(KingpostError):
@@ -48,3 +48,16 @@ class BadShare(KingpostError):
 
     def __str__(self) -> str:
         return f"not a share: {self.problem}"
+
+
+class BadTest(KingpostError):
+    """A test with a number that it cannot have."""
+
+    code = "bad_test"
+
+    def __init__(self, name: str, value: float, expected: str) -> None:
+        super().__init__(name, value, expected)
+        self.name, self.value, self.expected = name, value, expected
+
+    def __str__(self) -> str:
+        return f"the {self.name} of a test lies {self.expected}; {self.value:g} does not"

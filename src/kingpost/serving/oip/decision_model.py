@@ -91,6 +91,10 @@ class DecisionModel:
         self.metadata = _metadata(served, self._label)
         self._gives = tuple(one.name for one in self.metadata.outputs)
 
+    def swap(self, served: ServedDecision) -> None:
+        """Say of another bundle that it runs; the engine decides by it already."""
+        self.served, self.metadata = served, _metadata(served, self._label)
+
     def infer(self, call: Call, request: InferRequest, told: Told) -> Fields:
         """Decide the rows of some tensors; see `ServedModel.infer`."""
         names = wanted_outputs(request, self._gives)
@@ -102,11 +106,8 @@ class DecisionModel:
                 return
             alone = id_text(made[0].id) if len(made) == 1 else None
             outputs = self._outputs(names, made)
-            told(
-                InferResponse(
-                    self._name, self.metadata.versions[0], outputs, request.id, record=alone
-                )
-            )
+            version = made[0].bundle.hex() if made else self.metadata.versions[0]
+            told(InferResponse(self._name, version, outputs, request.id, record=alone))
 
         return self.decide(call, bodies, decided)
 

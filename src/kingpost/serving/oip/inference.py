@@ -25,7 +25,7 @@ from kingpost.serving.oip.messages import (
     ServerMetadata,
     Told,
 )
-from kingpost.serving.oip.raw_model import RawModel
+from kingpost.serving.oip.raw_model import SUFFIX, RawModel
 from kingpost.serving.problems import code_of
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
@@ -66,6 +66,11 @@ class Inference:
                 model = RawModel(*shared, max_waiting=settings.max_waiting)
                 self.models[model.metadata.name] = model
         self._release = metadata.version("kingpost")
+
+    def swap(self, decision: str, served: ServedDecision) -> None:
+        """Let another bundle answer for a decision and the model behind it."""
+        for name in (decision, decision + SUFFIX):
+            self.models[name].swap(served)
 
     def server(self) -> ServerMetadata:
         """Say what this server is."""

@@ -93,6 +93,10 @@ class RawModel:
         self._arrived: list[_Waiting] = []
         self._running: set[asyncio.Task[None]] = set()
 
+    def swap(self, served: ServedDecision) -> None:
+        """Score by the model of another bundle, from the next batch on."""
+        self._served, self.metadata = served, _metadata(self.name, served)
+
     def infer(self, call: Call, request: InferRequest, told: Told) -> Fields:
         """Score the rows of one tensor; see `ServedModel.infer`."""
         names = wanted_outputs(request, (SCORES,))
@@ -184,54 +188,55 @@ class RawModel:
     async def _recorded(self, batch: Sequence[_Waiting]) -> list[ScoredRows | Failed]:
         told: list[ScoredRows | Failed] = []
         entries: list[Entry] = []
-        for one, scores in zip(batch, await self._scores(batch), strict=True):
+        served = self._served  # another may take over while these are scored
+        for one, scores in zip(batch, await self._scores(served, batch), strict=True):
             if scores is None:
                 told.append(Failed(ModelFailed(self.name)))
                 continue
-            record = self._record(one, scores)
+            record = self._record(served, one, scores)
             entries.append(Entry("inference", record.tenant, self.name, encode_inference(record)))
             told.append(ScoredRows(scores, id_text(record.id)))
         if entries:
             await self._shell.append(entries)
         return told
 
-    async def _scores(self, batch: Sequence[_Waiting]) -> list[NDArray[np.float64] | None]:
+    async def _scores(
+        self, served: ServedDecision, batch: Sequence[_Waiting]
+    ) -> list[NDArray[np.float64] | None]:
         if len(batch) == 1:
-            return [await self._try(batch[0].rows)]
-        together = await self._try(np.concatenate([one.rows for one in batch]))
+            return [await self._try(served, batch[0].rows)]
+        together = await self._try(served, np.concatenate([one.rows for one in batch]))
         if together is None:  # the rows of one may have failed the call: not those of others
-            return [await self._try(one.rows) for one in batch]
+            return [await self._try(served, one.rows) for one in batch]
         ends = np.cumsum([len(one.rows) for one in batch])[:-1]
         return list(np.split(together, ends))
 
-    async def _try(self, rows: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    async def _try(
+        self, served: ServedDecision, rows: NDArray[np.float32]
+    ) -> NDArray[np.float64] | None:
         scores = np.empty(len(rows), np.float64)
         try:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 if start:
                     await asyncio.sleep(0)
                 part = rows[start : start + ROWS_AT_ONCE]
-                scores[start : start + len(part)] = self._exactly(part)
+                scores[start : start + len(part)] = _exactly(served, part)
         except Exception as error:  # noqa: BLE001  a model of the user's: the others go on
             _log.warning("model_failed", extra={"model": self.name, "reason": type(error).__name__})
             return None
         return scores
 
-    def _exactly(self, rows: NDArray[np.float32]) -> Sequence[float]:
-        scores = self._served.scorer.score(rows)
-        if len(scores) != len(rows):
-            raise ValueError(f"the model gave {len(scores)} scores for {len(rows)} rows")
-        return scores
-
-    def _record(self, one: _Waiting, scores: NDArray[np.float64]) -> InferenceRecord:
+    def _record(
+        self, served: ServedDecision, one: _Waiting, scores: NDArray[np.float64]
+    ) -> InferenceRecord:
         call = one.call
         return InferenceRecord(
             format=INFERENCE_FORMAT,
             id=self._ids.next(),
             at_us=self._clock.now_us(),
             model=self.name,
-            bundle=self._served.bundle,
-            artefact=self._served.model,
+            bundle=served.bundle,
+            artefact=served.model,
             principal=call.principal.id,
             tenant=call.principal.tenant,
             trace_id=call.trace_id,
@@ -240,6 +245,13 @@ class RawModel:
             inputs_digest=sha256(one.rows.astype("<f4").tobytes()).digest(),
             scores_digest=sha256(scores.astype("<f8").tobytes()).digest(),
         )
+
+
+def _exactly(served: ServedDecision, rows: NDArray[np.float32]) -> Sequence[float]:
+    scores = served.scorer.score(rows)
+    if len(scores) != len(rows):
+        raise ValueError(f"the model gave {len(scores)} scores for {len(rows)} rows")
+    return scores
 
 
 def _metadata(name: str, served: ServedDecision) -> ModelMetadata:
