@@ -33,7 +33,7 @@ from kingpost.decisions import (
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
 from kingpost.models import OnnxScorer
-from kingpost.serving import ServingApp, ServingSettings, build_app, serve
+from kingpost.serving import Addresses, ServingApp, ServingSettings, build_app, serve
 from kingpost.storage import migrate, open_database
 
 __all__ = ["build_server", "memory_room", "open_keys", "run_server"]
@@ -148,7 +148,7 @@ def build_server(settings: Settings, path: Path) -> ServingApp:
 def run_server(
     settings: Settings,
     path: Path,
-    ready: Callable[[str], None],
+    ready: Callable[[Addresses], None],
     *,
     observer: Sequence[str] = (),
     worker: Sequence[str] = (),
@@ -157,7 +157,7 @@ def run_server(
     """Serve an application until SIGTERM or SIGINT.
 
     Args:
-        ready: Told the URL once requests are taken.
+        ready: Told where requests are taken, once they are.
         observer: A command that observes what is decided, run beside the server; none
             where something else does.
         worker: A command that runs workflows, run beside the server where the application
@@ -176,17 +176,24 @@ def run_server(
         latest = latest_offset(snapshots, disk=SystemDisk())
         return app.engine.next_offset - latest >= number
 
-    def started(url: str) -> None:
+    def started(addresses: Addresses) -> None:
         if observer:
             beside.append(KeptProcess(observer, name="observer"))
         if worker and workflows_of(load_application(path)):
             beside.append(KeptProcess(worker, name="worker"))
         if snapshot and settings.snapshot_every:
             beside.append(SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every)))
-        ready(url)
+        ready(addresses)
 
     try:
-        serve(app, settings.host, settings.port, settings.drain_s, ready=started)
+        serve(
+            app,
+            settings.host,
+            settings.port,
+            settings.drain_s,
+            grpc_port=None if settings.grpc_port < 0 else settings.grpc_port,
+            ready=started,
+        )
     finally:
         for process in beside:
             process.close()

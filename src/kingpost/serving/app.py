@@ -20,6 +20,7 @@ from kingpost.serving.control_plane import LIMIT_FIELDS, TRACE_ID, FeatureNames,
 from kingpost.serving.decision_route import DecisionRoute
 from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.fast_lane import FastRoute
+from kingpost.serving.grpc import Method, health_methods
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.metrics import Metrics
@@ -105,6 +106,11 @@ class ServingApp:
         routes: dict[bytes, FastRoute] = {**self._models.fast_routes()}
         routes.update({path.encode(): route for path, route in self._decisions.items()})
         return routes
+
+    @property
+    def grpc_methods(self) -> Mapping[bytes, Method]:
+        """What is served over gRPC, by the paths of the methods."""
+        return health_methods(lambda: self._health.not_ready() is None, ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the application."""

@@ -11,23 +11,38 @@ import math
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 
 from kingpost.serving.app import ServingApp
 from kingpost.serving.errors import BadAddress, PortInUse
 from kingpost.serving.fast_lane import FastLane, KnownHeads
+from kingpost.serving.grpc import GrpcServer
 
-__all__ = ["serve"]
+__all__ = ["Addresses", "serve"]
 
 KEEP_ALIVE_S = 75
 _BACKLOG = 2048
 _FIRST_GENERATION = 50_000
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Addresses(NamedTuple):
+    """Where a server takes requests.
+
+    Attributes:
+        url: Over HTTP.
+        grpc: Over gRPC, as `127.0.0.1:9090`; empty where it takes none.
+    """
+
+    url: str
+    grpc: str = ""
 
 
 def serve(
@@ -36,22 +51,31 @@ def serve(
     port: int,
     drain_s: float,
     *,
-    ready: Callable[[str], None] | None = None,
+    grpc_port: int | None = None,
+    ready: Callable[[Addresses], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the application is closed on return.
 
     Args:
         port: 0 takes a free one.
         drain_s: How long requests in flight may take to finish.
-        ready: Told the server's URL once it takes requests.
+        grpc_port: Where it takes gRPC as well; 0 takes a free one, None takes none.
+        ready: Told where it takes requests, once it does.
 
     Raises:
         PortInUse: Somebody else listens there.
         BadAddress: This machine cannot listen there.
     """
-    try:
-        listener = _listen(host, port)
-        url = _url(listener, host)
+    with ExitStack() as held:
+        held.callback(app.close)
+        listener = held.enter_context(_listen(host, port))
+        grpc = None
+        if grpc_port is not None:
+            second = held.enter_context(_listen(host, grpc_port))
+            grpc = _GrpcDoor(app, second, host, drain_s)
+        addresses = Addresses(
+            f"http://{_address(listener, host)}", "" if grpc is None else grpc.address
+        )
         config = uvicorn.Config(
             app,
             interface="asgi3",
@@ -68,24 +92,37 @@ def serve(
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=math.ceil(drain_s),
         )
-        with _settled_heap(), listener:
-            _Server(config, app, lambda: ready(url) if ready else None).run([listener])
-    finally:
-        app.close()
+        announce = partial(ready or _tell_nobody, addresses)
+        with _settled_heap():
+            _Server(config, app, grpc, announce).run([listener])
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which would end the process by the signal it got."""
 
     def __init__(
-        self, config: uvicorn.Config, app: ServingApp, announce: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        app: ServingApp,
+        grpc: "_GrpcDoor | None",
+        announce: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._app, self._announce = app, announce
+        self._app, self._grpc, self._announce = app, grpc, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._grpc is not None:
+            await self._grpc.open()
         self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._grpc is not None:
+            for server in self.servers:
+                server.close()
+            # what is open over HTTP goes on meanwhile; the time is one for both
+            self.config.timeout_graceful_shutdown = math.ceil(await self._grpc.drain())
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._app.begin_drain()
@@ -104,6 +141,27 @@ class _Server(uvicorn.Server):
                 signal.signal(each, handler)
 
 
+class _GrpcDoor:
+    """The gRPC side of a server: a listener from the start, open while the server is."""
+
+    def __init__(self, app: ServingApp, listener: socket.socket, host: str, drain_s: float) -> None:
+        self._server, self._drain_s = GrpcServer(app.grpc_methods), drain_s
+        self._listener, self.address = listener, _address(listener, host)
+
+    async def open(self) -> None:
+        await self._server.start(self._listener)
+
+    async def drain(self) -> float:
+        """Answer what is in flight; return how much of the time is left."""
+        begun_s = time.monotonic()
+        await self._server.drain(self._drain_s)
+        return max(0.0, self._drain_s - (time.monotonic() - begun_s))
+
+
+def _tell_nobody(_addresses: Addresses) -> None:
+    """Nobody wants to know."""
+
+
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 1 << 16:
         raise BadAddress(host, port, "a port is a number from 0 to 65535")
@@ -116,9 +174,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadAddress(host, port, str(error)) from error
 
 
-def _url(listener: socket.socket, host: str) -> str:
+def _address(listener: socket.socket, host: str) -> str:
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.getsockname()[1]}"
+    return f"{name}:{listener.getsockname()[1]}"
 
 
 @contextmanager
