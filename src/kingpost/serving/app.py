@@ -24,7 +24,7 @@ from kingpost.serving.grpc import Method, health_methods
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.metrics import Metrics
-from kingpost.serving.oip import Inference, ModelPaths
+from kingpost.serving.oip import INFERENCE_SERVICE, GrpcMethods, Inference, ModelPaths
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.settings import ServingSettings
@@ -110,7 +110,11 @@ class ServingApp:
     @property
     def grpc_methods(self) -> Mapping[bytes, Method]:
         """What is served over gRPC, by the paths of the methods."""
-        return health_methods(lambda: self._health.not_ready() is None, ())
+        inference = self.inference
+        return {
+            **health_methods(lambda: inference.not_ready() is None, [INFERENCE_SERVICE]),
+            **GrpcMethods(inference).methods,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the application."""

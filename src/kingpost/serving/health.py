@@ -2,7 +2,6 @@
 
 import msgspec
 
-from kingpost.core import KingpostError
 from kingpost.serving.errors import NotReady
 from kingpost.serving.http import HttpAnswer
 from kingpost.serving.shell import Shell
@@ -48,14 +47,6 @@ class Health:
                 f"features cannot be read ({problem.code}); it goes on by itself once they can"
             )
         return _answer("ready")
-
-    def not_ready(self) -> KingpostError | None:
-        """Say why requests should go elsewhere; None when they may be sent here."""
-        try:
-            self.ready()
-        except KingpostError as error:
-            return error
-        return None
 
 
 def _answer(status: str) -> HttpAnswer:

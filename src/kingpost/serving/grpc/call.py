@@ -1,10 +1,11 @@
 """A call as its method sees it: what came, and the one answer that it owes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Protocol
 
 from kingpost.serving.grpc.heads import Head
+from kingpost.serving.grpc.hpack import Field
 from kingpost.serving.grpc.status import Status
 
 __all__ = ["Answers", "Call", "Method", "TakesMessage"]
@@ -13,11 +14,11 @@ __all__ = ["Answers", "Call", "Method", "TakesMessage"]
 class Answers(Protocol):
     """Carries answers to their callers."""
 
-    def answer(self, call: "Call", message: bytes) -> None:
+    def answer(self, call: "Call", message: bytes, fields: Sequence[Field]) -> None:
         """Send a message and status OK."""
         ...
 
-    def fail(self, call: "Call", status: Status, message: str) -> None:
+    def fail(self, call: "Call", status: Status, message: str, fields: Sequence[Field]) -> None:
         """Send a status alone."""
         ...
 
@@ -35,11 +36,12 @@ class Call:
         is_taken: Whether its method has the message.
         is_over: Whether it was answered, or nobody waits for that any more.
         is_orphan: Whether its method still works though it is over.
+        ending: What is sent behind the answer.
         unsent: What waits for room of the answer; `unsent_before` is how much did last time.
     """
 
     __slots__ = (
-        "_answers", "body", "deadline_s", "due_s", "has_ended", "head", "is_orphan", "is_over",
+        "_answers", "body", "deadline_s", "due_s", "ending", "has_ended", "head", "is_orphan", "is_over",
         "is_taken", "stream", "take", "unsent", "unsent_before", "window",
     )  # fmt: skip
 
@@ -50,6 +52,7 @@ class Call:
         self.take: TakesMessage | None = None
         self.body: bytearray | None = None
         self.has_ended = self.is_taken = self.is_over = self.is_orphan = False
+        self.ending = b""
         self.unsent: memoryview | None = None
         self.unsent_before = 0
 
@@ -58,13 +61,17 @@ class Call:
         """What the caller sent beside the message, by names in lower case."""
         return self.head.metadata
 
-    def answer(self, message: bytes) -> None:
-        """Answer with a message; in the loop's thread, now or later."""
-        self._answers.answer(self, message)
+    def answer(self, message: bytes, fields: Sequence[Field] = ()) -> None:
+        """Answer with a message; in the loop's thread, now or later.
 
-    def fail(self, status: Status, message: str) -> None:
-        """Answer with a status that is not OK; in the loop's thread, now or later."""
-        self._answers.fail(self, status, message)
+        Args:
+            fields: Sent behind the message, as trailing metadata.
+        """
+        self._answers.answer(self, message, fields)
+
+    def fail(self, status: Status, message: str, fields: Sequence[Field] = ()) -> None:
+        """Answer with a status that is not OK; see `answer`."""
+        self._answers.fail(self, status, message, fields)
 
 
 TakesMessage = Callable[[bytes], None]

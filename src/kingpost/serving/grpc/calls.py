@@ -6,7 +6,7 @@ who waits for them. Calls are unary: one message in, one out.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from kingpost.serving.grpc.call import Call
@@ -14,6 +14,7 @@ from kingpost.serving.grpc.errors import BrokenConnection, BrokenStream, Http2Er
 from kingpost.serving.grpc.frames import END_STREAM, reset
 from kingpost.serving.grpc.heads import Head, only_trailers
 from kingpost.serving.grpc.house import House
+from kingpost.serving.grpc.hpack import Field
 from kingpost.serving.grpc.messages import PREFIX_BYTES, Unread, read_message
 from kingpost.serving.grpc.patience import Patience
 from kingpost.serving.grpc.sender import Sender
@@ -147,26 +148,26 @@ class Calls:
 
     # what we do
 
-    def answer(self, call: Call, message: bytes) -> None:
+    def answer(self, call: Call, message: bytes, fields: Sequence[Field] = ()) -> None:
         """Send a message and status OK."""
         if call.is_over:
             self._let_go(call)
             return
         call.is_over = True
-        self._sender.send(call, message)
+        self._sender.send(call, message, fields)
         if call.unsent is not None:
             call.unsent_before = len(call.unsent)
             call.due_s = self._now_s() + self._limits.message_timeout_s
             self._look_at(call.due_s)
 
-    def fail(self, call: Call, status: Status, message: str) -> None:
+    def fail(self, call: Call, status: Status, message: str, fields: Sequence[Field] = ()) -> None:
         """Send a status alone."""
         if call.is_over:
             self._let_go(call)
             return
         call.is_over = True
         self._release(call)
-        self._sender.send_only(call, only_trailers(status, message))
+        self._sender.send_only(call, only_trailers(status, message, *fields))
 
     def reset(self, stream: int, reason: Http2Error) -> None:
         """End a stream before its end."""

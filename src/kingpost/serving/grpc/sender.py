@@ -1,7 +1,7 @@
 """What leaves on a connection: gathered per tick of the loop, within the peer's windows."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kingpost.serving.grpc.call import Call
 from kingpost.serving.grpc.errors import BrokenConnection, BrokenStream, Http2Error
@@ -15,7 +15,7 @@ from kingpost.serving.grpc.frames import (
     frame,
 )
 from kingpost.serving.grpc.heads import ACCEPTED_ENCODINGS, CONTENT_TYPE
-from kingpost.serving.grpc.hpack import write_headers
+from kingpost.serving.grpc.hpack import Field, write_headers
 from kingpost.serving.grpc.messages import PREFIX_BYTES, written
 from kingpost.serving.grpc.status import Status, status_fields
 
@@ -80,7 +80,7 @@ class Sender:
             if not self._transport.is_closing():
                 self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
-    def send(self, call: Call, message: bytes) -> None:
+    def send(self, call: Call, message: bytes, fields: Sequence[Field]) -> None:
         """Send a message and status OK; `finished` is told now or when there was room."""
         is_gzip = call.head.is_gzip and call.head.takes_gzip
         prefix, message = written(message, takes_gzip=is_gzip)
@@ -89,12 +89,23 @@ class Sender:
         before, behind = _OPENS_GZIP if is_gzip else _OPENS
         if size > self.window or size > call.window or size > self.frame_bytes:
             self.write(b"".join((before, number, behind)))
+            call.ending = _ending(call, fields)
             call.unsent = memoryview(prefix + message)
             self._blocked[call.stream] = call
             self.send_unsent()
             return
         self.window -= size
         ends, status = _ENDS
+        if fields:
+            self.write(
+                b"".join((
+                    before, number, behind,
+                    size.to_bytes(3, "big"), _DATA, number, prefix, message,
+                    _ending(call, fields),
+                ))
+            )  # fmt: skip
+            self.finished(call)
+            return
         self.write(
             b"".join(
                 (
@@ -156,9 +167,13 @@ class Sender:
         self.write(frame(FrameType.DATA, 0, call.stream, bytes(unsent[:size])))
         if not call.unsent:
             del self._blocked[call.stream]
-            ends, status = _ENDS
-            self.write(b"".join((ends, call.stream.to_bytes(4, "big"), status)))
+            self.write(call.ending)
             self.finished(call)
+
+
+def _ending(call: Call, fields: Sequence[Field]) -> bytes:
+    block = write_headers([*status_fields(Status.OK, ""), *fields])
+    return frame(FrameType.HEADERS, END_HEADERS | END_STREAM, call.stream, block)
 
 
 def _ignore(_call: Call) -> None:
