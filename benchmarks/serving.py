@@ -4,8 +4,8 @@
 
 Parts: `decision`, whole fraud decisions beside a FastAPI endpoint that only scores; `rest`, one
 model (LightGBM, 200 trees, 30 features) served by Kingpost with everything on, by four serving
-frameworks, by FastAPI and by hand; `crossed`, 100,000 requests of which each must get its own
-answer.
+frameworks, by FastAPI and by hand; `grpc`, the same model over gRPC beside MLServer; `crossed`,
+100,000 requests of which each must get its own answer.
 """
 
 import argparse
@@ -16,10 +16,11 @@ from pathlib import Path
 from benchmarks._figures import say
 from benchmarks._serving_crossed import run_crossed
 from benchmarks._serving_decision import run_decision
+from benchmarks._serving_grpc import run_grpc
 from benchmarks._serving_house import CLIENT_CORE, pin_to, train_shared
 from benchmarks._serving_rest import run_rest
 
-PARTS = ("decision", "rest", "crossed")
+PARTS = ("decision", "rest", "grpc", "crossed")
 
 
 def main() -> int:
@@ -36,12 +37,14 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as name:
         directory = Path(name)
-        if {"rest", "crossed"}.intersection(parts):
+        if {"rest", "grpc", "crossed"}.intersection(parts):
             say("preparing: the model that all serve")
             model = train_shared(directory)
             pin_to(CLIENT_CORE)
             if "rest" in parts:
                 met &= run_rest(model, rounds=rounds, seconds=seconds, only=options.peers)
+            if "grpc" in parts:
+                met &= run_grpc(model, rounds=rounds, seconds=seconds)
             if "crossed" in parts:
                 met &= run_crossed(model)
     if "decision" in parts:
