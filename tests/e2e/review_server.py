@@ -53,7 +53,7 @@ def main(directory: Path) -> None:
         clock,
         sources=open_sources(directory),
     )
-    serve(app, "127.0.0.1", 0, 10, ready=lambda url: print(url, flush=True))
+    serve(app, "127.0.0.1", 0, 10, ready=lambda at: print(at.url, flush=True))
 
 
 if __name__ == "__main__":

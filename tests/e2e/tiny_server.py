@@ -58,7 +58,7 @@ def main(directory: Path, sync_s: float = 0, body_timeout_s: float = 10) -> None
     engine = open_engine(directory / "data", disk=SlowDisk(sync_s), clock=clock)
     keys = KeyRing(open_keys(directory), clock)
     app = build_app(engine, keys, ServingSettings(body_timeout_s=body_timeout_s), clock)
-    serve(app, "127.0.0.1", 0, 10, ready=lambda url: print(url, flush=True))
+    serve(app, "127.0.0.1", 0, 10, ready=lambda at: print(at.url, flush=True))
 
 
 if __name__ == "__main__":
