@@ -4,10 +4,10 @@
 
 Parts: `decision`, whole fraud decisions beside a FastAPI endpoint that only scores; `rest`, one
 model (LightGBM, 200 trees, 30 features) served by Kingpost with everything on, by four serving
-frameworks, by FastAPI and by hand; `crossed`, 100,000 requests of which each must get its own
-answer; `extraction`, thieves and a client before a decision with a budget of answers;
-`releases`, simulated releases of which the worse must be ended and the others not, and
-bundles that are swapped under load.
+frameworks, by FastAPI and by hand; `grpc`, the same model over gRPC beside MLServer; `crossed`,
+100,000 requests of which each must get its own answer; `extraction`, thieves and a client
+before a decision with a budget of answers; `releases`, simulated releases of which the worse
+must be ended and the others not, and bundles that are swapped under load.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from benchmarks._releases import run_releases
 from benchmarks._releases_swap import run_swaps
 from benchmarks._serving_crossed import run_crossed
 from benchmarks._serving_decision import run_decision
+from benchmarks._serving_grpc import run_grpc
 from benchmarks._serving_house import CLIENT_CORE, pin_to, train_shared
 from benchmarks._serving_rest import run_rest
 
-PARTS = ("decision", "rest", "crossed", "extraction", "releases")
+PARTS = ("decision", "rest", "grpc", "crossed", "extraction", "releases")
 
 
 def main() -> int:
@@ -41,12 +42,14 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as name:
         directory = Path(name)
-        if {"rest", "crossed", "releases"}.intersection(parts):
+        if {"rest", "grpc", "crossed", "releases"}.intersection(parts):
             say("preparing: the model that all serve")
             model = train_shared(directory)
             pin_to(CLIENT_CORE)
             if "rest" in parts:
                 met &= run_rest(model, rounds=rounds, seconds=seconds, only=options.peers)
+            if "grpc" in parts:
+                met &= run_grpc(model, rounds=rounds, seconds=seconds)
             if "crossed" in parts:
                 met &= run_crossed(model)
             if "releases" in parts:

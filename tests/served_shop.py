@@ -43,7 +43,9 @@ class ServedShop:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"the server did not start: {self.log.read_text()}"
-        self.url: str = json.loads(line)["url"]
+        told = json.loads(line)
+        self.url: str = told["url"]
+        self.grpc: str = told.get("grpc", "")
         self.headers = {"authorization": f"Bearer {secret}"}
         self.client = httpx.Client(base_url=self.url, headers=self.headers, timeout=60)
 

@@ -56,7 +56,7 @@ def main(directory: Path) -> None:
         sources=open_sources(directory),
         workflows=opened(directory / "ran" / "ran.sqlite", directory) if has_workflows else None,
     )
-    serve(app, "127.0.0.1", 0, 10, ready=lambda url: print(url, flush=True))
+    serve(app, "127.0.0.1", 0, 10, ready=lambda at: print(at.url, flush=True))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def main(
         int(port),
         10,
         drain_delay_s=drain_delay_s,
-        ready=lambda url: print(url, flush=True),
+        ready=lambda at: print(at.url, flush=True),
     )
 
 

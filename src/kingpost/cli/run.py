@@ -37,6 +37,7 @@ from kingpost.decisions import (
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
 from kingpost.models import OnnxScorer
 from kingpost.serving import (
+    Addresses,
     ExtractionStore,
     ReleaseDesk,
     ServingApp,
@@ -171,7 +172,7 @@ def _extraction(settings: Settings, application: Application) -> ExtractionStore
 def run_server(
     settings: Settings,
     path: Path,
-    ready: Callable[[str], None],
+    ready: Callable[[Addresses], None],
     *,
     observer: Sequence[str] = (),
     worker: Sequence[str] = (),
@@ -181,7 +182,7 @@ def run_server(
     """Serve an application until SIGTERM or SIGINT.
 
     Args:
-        ready: Told the URL once requests are taken.
+        ready: Told where requests are taken, once they are.
         observer: A command that observes what is decided, run beside the server; none
             where something else does.
         worker: A command that runs workflows, run beside the server where the application
@@ -202,14 +203,14 @@ def run_server(
         latest = latest_offset(snapshots, disk=SystemDisk())
         return app.engine.next_offset - latest >= number
 
-    def started(url: str) -> None:
+    def started(addresses: Addresses) -> None:
         if observer:
             beside.append(KeptProcess(observer, name="observer"))
         if worker and workflows_of(load_application(path)):
             beside.append(KeptProcess(worker, name="worker"))
         if snapshot and settings.snapshot_every:
             beside.append(SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every)))
-        ready(url)
+        ready(addresses)
 
     try:
         serve(
@@ -217,6 +218,7 @@ def run_server(
             settings.host,
             settings.port,
             settings.drain_s,
+            grpc_port=None if settings.grpc_port < 0 else settings.grpc_port,
             drain_delay_s=settings.drain_delay_s,
             ready=started,
             tls=open_tls(settings, app.keys),

@@ -51,6 +51,7 @@ class Settings:
         tenant: The tenant of commands that name none.
         host: Address the server listens on.
         port: Port the server listens on; 0 takes a free one.
+        grpc_port: Port it takes gRPC on, at the same address; 0 takes a free one, -1 none.
         max_body_bytes: The largest request to a decision.
         drain: How long a stopping server waits for requests in flight.
         drain_delay: How long before that it takes requests while it says that it is not ready, so
@@ -128,6 +129,7 @@ class Settings:
     tenant: str = "default"
     host: str = "127.0.0.1"
     port: int = 8080
+    grpc_port: int = -1
     max_body_bytes: int = 256 * 1024
     drain: str = "10s"
     drain_delay: str = "0s"
@@ -220,6 +222,7 @@ _NAMES = tuple(one.name for one in fields(Settings))
 _PATHS = ("data_dir",)
 _NUMBERS = {
     "port": (0, 65535),
+    "grpc_port": (-1, 65535),
     "max_body_bytes": (1, 1 << 40),
     "threads": (1, 4096),
     "features_memory_mb": (0, 1 << 30),

@@ -87,7 +87,7 @@ from kingpost.serving.release_documents import (
 from kingpost.serving.rendering import render_answer, render_record
 from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
-from kingpost.serving.server import serve
+from kingpost.serving.server import Addresses, serve
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
 from kingpost.serving.tls import CallerNames, Tls, TlsFiles, certificate_ends
@@ -110,6 +110,7 @@ __all__ = [
     "OPERATIONS",
     "PROBLEMS",
     "TRACE_ID",
+    "Addresses",
     "BadAddress",
     "BadBody",
     "BadHeader",

@@ -26,11 +26,12 @@ from kingpost.serving.exposures import Exposures
 from kingpost.serving.extraction import ExtractionGuard, SuspicionDocument
 from kingpost.serving.extraction_store import ExtractionStore, MemoryExtraction, Who
 from kingpost.serving.fast_lane import FastRoute
+from kingpost.serving.grpc import Method, health_methods
 from kingpost.serving.health import Health
 from kingpost.serving.http import BodyReader, Disconnected, Receive, Scope, Send, trace_id_of
 from kingpost.serving.job_desk import JobDesk, JobSetup
 from kingpost.serving.metrics import Metrics
-from kingpost.serving.oip import Inference, ModelPaths
+from kingpost.serving.oip import INFERENCE_SERVICE, GrpcMethods, Inference, ModelPaths
 from kingpost.serving.query_patterns import Found
 from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.review_desk import ReviewDesk
@@ -144,6 +145,15 @@ class ServingApp:
         routes: dict[bytes, FastRoute] = {**self._models.fast_routes()}
         routes.update({path.encode(): route for path, route in self._decisions.items()})
         return routes
+
+    @property
+    def grpc_methods(self) -> Mapping[bytes, Method]:
+        """What is served over gRPC, by the paths of the methods."""
+        inference = self.inference
+        return {
+            **health_methods(lambda: inference.not_ready() is None, [INFERENCE_SERVICE]),
+            **GrpcMethods(inference).methods,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the application."""

@@ -14,18 +14,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 
 from kingpost.serving.app import ServingApp
 from kingpost.serving.errors import BadAddress, PortInUse
 from kingpost.serving.fast_lane import FastLane, KnownHeads
+from kingpost.serving.grpc import GrpcServer
 from kingpost.serving.tls import RELOAD_S, Tls
 
-__all__ = ["serve"]
+__all__ = ["Addresses", "serve"]
 
 KEEP_ALIVE_S = 75
 _BACKLOG = 2048
@@ -34,14 +36,27 @@ _TICKS_PER_S = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Addresses(NamedTuple):
+    """Where a server takes requests.
+
+    Attributes:
+        url: Over HTTP.
+        grpc: Over gRPC, as `127.0.0.1:9090`; empty where it takes none.
+    """
+
+    url: str
+    grpc: str = ""
+
+
 def serve(
     app: ServingApp,
     host: str,
     port: int,
     drain_s: float,
     *,
+    grpc_port: int | None = None,
     drain_delay_s: float = 0.0,
-    ready: Callable[[str], None] | None = None,
+    ready: Callable[[Addresses], None] | None = None,
     tls: Tls | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the application is closed on return.
@@ -49,18 +64,27 @@ def serve(
     Args:
         port: 0 takes a free one.
         drain_s: How long requests in flight may take to finish.
+        grpc_port: Where it takes gRPC as well; 0 takes a free one, None takes none.
         drain_delay_s: How long before that it takes connections while it says that it is not
             ready, so that whoever sends requests hears it first.
-        ready: Told the server's URL once it takes requests.
-        tls: What it speaks TLS with; plain HTTP without.
+        ready: Told where it takes requests, once it does.
+        tls: What it speaks TLS with, gRPC too; plain without.
 
     Raises:
         PortInUse: Somebody else listens there.
         BadAddress: This machine cannot listen there.
     """
-    try:
-        listener = _listen(host, port)
-        url = _url(listener, host, "http" if tls is None else "https")
+    with ExitStack() as held:
+        held.callback(app.close)
+        listener = held.enter_context(_listen(host, port))
+        grpc = None
+        if grpc_port is not None:
+            second = held.enter_context(_listen(host, grpc_port))
+            grpc = _GrpcDoor(app, second, host, drain_s, tls)
+        scheme = "http" if tls is None else "https"
+        addresses = Addresses(
+            f"{scheme}://{_address(listener, host)}", "" if grpc is None else grpc.address
+        )
         config = _Config(
             app,
             interface="asgi3",
@@ -83,11 +107,9 @@ def serve(
             timeout_graceful_shutdown=math.ceil(drain_s),
         )
         config.tls = tls
-        with _settled_heap(), listener:
-            announce = partial(ready, url) if ready else _tell_nobody
-            _Server(config, app, tls, announce, drain_delay_s).run([listener])
-    finally:
-        app.close()
+        announce = partial(ready or _tell_nobody, addresses)
+        with _settled_heap():
+            _Server(config, app, tls, grpc, announce, drain_delay_s).run([listener])
 
 
 class _Config(uvicorn.Config):
@@ -109,24 +131,37 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         app: ServingApp,
         tls: Tls | None,
+        grpc: "_GrpcDoor | None",
         announce: Callable[[], None],
         drain_delay_s: float,
     ) -> None:
         super().__init__(config)
-        self._app, self._tls, self._announce = app, tls, announce
+        self._app, self._tls, self._grpc, self._announce = app, tls, grpc, announce
         self._drain_delay_s = drain_delay_s
         self._exit_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._grpc is not None:
+            await self._grpc.open()
         self._announce()
 
     async def on_tick(self, counter: int) -> bool:
         if self._tls is not None and counter % (RELOAD_S * _TICKS_PER_S) == 0:
             self._tls.refresh()
+            if self._grpc is not None:
+                self._grpc.refresh()
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._grpc is not None:
+            for server in self.servers:
+                server.close()
+            # what is open over HTTP goes on meanwhile; the time is one for both
+            self.config.timeout_graceful_shutdown = math.ceil(await self._grpc.drain())
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._app.begin_drain()
@@ -148,8 +183,32 @@ class _Server(uvicorn.Server):
                 signal.signal(each, handler)
 
 
-def _tell_nobody() -> None:
-    """Announce nothing."""
+class _GrpcDoor:
+    """The gRPC side of a server: a listener from the start, open while the server is."""
+
+    def __init__(
+        self, app: ServingApp, listener: socket.socket, host: str, drain_s: float, tls: Tls | None
+    ) -> None:
+        self._server, self._drain_s = GrpcServer(app.grpc_methods), drain_s
+        self._listener, self.address = listener, _address(listener, host)
+        self._tls = None if tls is None else tls.speaking("h2")
+
+    async def open(self) -> None:
+        await self._server.start(self._listener, None if self._tls is None else self._tls.context)
+
+    def refresh(self) -> None:
+        if self._tls is not None:
+            self._tls.refresh()
+
+    async def drain(self) -> float:
+        """Answer what is in flight; return how much of the time is left."""
+        begun_s = time.monotonic()
+        await self._server.drain(self._drain_s)
+        return max(0.0, self._drain_s - (time.monotonic() - begun_s))
+
+
+def _tell_nobody(_addresses: Addresses) -> None:
+    """Nobody wants to know."""
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -164,9 +223,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadAddress(host, port, str(error)) from error
 
 
-def _url(listener: socket.socket, host: str, scheme: str) -> str:
+def _address(listener: socket.socket, host: str) -> str:
     name = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{name}:{listener.getsockname()[1]}"
+    return f"{name}:{listener.getsockname()[1]}"
 
 
 @contextmanager

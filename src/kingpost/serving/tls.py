@@ -52,6 +52,7 @@ class Tls:
     Args:
         caller_of: Finds the header that lets in who brings a certificate, by what Python's
             `ssl` tells of it; empty for nobody. None where certificates name nobody.
+        protocol: What is spoken over it, by its ALPN name.
 
     Raises:
         TlsUnusable: A file cannot be read, or is not what it has to be.
@@ -62,12 +63,21 @@ class Tls:
         files: TlsFiles,
         *,
         caller_of: Callable[[Mapping[str, object]], bytes] | None = None,
+        protocol: str = "http/1.1",
     ) -> None:
-        self._files = files
+        self._files, self._protocol = files, protocol
         self._stamp = _stamp(files)
-        self._current = self.context = make_context(files)
+        self._current = self.context = make_context(files, protocol)
         self.context.sni_callback = self._choose
         self.caller_of = caller_of
+
+    def speaking(self, protocol: str) -> "Tls":
+        """Return the same for another protocol; its certificates name nobody.
+
+        Raises:
+            TlsUnusable: A file was replaced by one that cannot be used.
+        """
+        return Tls(self._files, protocol=protocol)
 
     def refresh(self) -> bool:
         """Look whether the files are others now; say whether they are used from here on."""
@@ -76,7 +86,7 @@ class Tls:
             if stamp == self._stamp:
                 return False
             self._stamp = stamp
-            self._current = make_context(self._files)
+            self._current = make_context(self._files, self._protocol)
         except TlsUnusable as error:
             _log.error("tls_files_not_reloaded", extra={"reason": str(error)})
             return False
@@ -128,15 +138,18 @@ def names_of(certificate: Mapping[str, object]) -> list[str]:
     return [value for part in subject for kind, value in part if kind == "commonName"]
 
 
-def make_context(files: TlsFiles) -> ssl.SSLContext:
+def make_context(files: TlsFiles, protocol: str = "http/1.1") -> ssl.SSLContext:
     """Read the files.
+
+    Args:
+        protocol: What is spoken, by its ALPN name.
 
     Raises:
         TlsUnusable: One cannot be read, or is not what it has to be.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     try:
         # without a function a key with a passphrase would ask for it at the terminal
         context.load_cert_chain(files.certificate, files.key, password=lambda: b"")

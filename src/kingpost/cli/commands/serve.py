@@ -15,6 +15,7 @@ from kingpost.cli.output import print_result
 from kingpost.cli.run import open_keys, run_server
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, duration_us
+from kingpost.serving import Addresses
 
 __all__ = ["keys", "run"]
 
@@ -23,6 +24,11 @@ __all__ = ["keys", "run"]
 @click.argument("app", type=click.Path(path_type=Path))
 @click.option("--host", help="Address to listen on; 127.0.0.1 by default.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(-1, 65535),
+    help="Port for gRPC; 0 takes a free one, -1 none, which is the default.",
+)
 @click.option("--no-watch", is_flag=True, help="`kingpost watch` runs elsewhere.")
 @click.option("--no-work", is_flag=True, help="`kingpost work` runs elsewhere.")
 @click.option("--no-jobs", is_flag=True, help="`kingpost job-worker` runs elsewhere.")
@@ -33,6 +39,7 @@ def run(
     app: Path,
     host: str | None,
     port: int | None,
+    grpc_port: int | None,
     no_watch: bool,
     no_work: bool,
     no_jobs: bool,
@@ -49,13 +56,17 @@ def run(
         settings,
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
+        grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
     )
 
-    def ready(url: str) -> None:
+    def ready(addresses: Addresses) -> None:
+        url, grpc = addresses
         if as_json:
-            print_result({"url": url}, as_json=True)
+            told: dict[str, object] = {"url": url}
+            print_result(told | {"grpc": grpc} if grpc else told, as_json=True)
         else:
-            click.echo(f"serving at {url}   API: {url}/docs   stop with Ctrl-C")
+            also = f"   gRPC: {grpc}" if grpc else ""
+            click.echo(f"serving at {url}   API: {url}/docs{also}   stop with Ctrl-C")
 
     watch = () if no_watch else _command(settings, "watch", str(app), "--follow-parent")
     snapshot = _command(settings, "snapshot", str(app), "--follow-parent")

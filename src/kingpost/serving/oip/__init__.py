@@ -7,6 +7,7 @@ from kingpost.serving.oip.errors import (
     ModelNotFound,
     ModelVersionNotFound,
 )
+from kingpost.serving.oip.grpc_methods import INFERENCE_SERVICE, GrpcMethods
 from kingpost.serving.oip.inference import EXTENSIONS, Inference
 from kingpost.serving.oip.limits import MOST_ROWS, TooManyRows
 from kingpost.serving.oip.messages import (
@@ -32,11 +33,13 @@ from kingpost.serving.oip.tensors import (
 __all__ = [
     "DATATYPES",
     "EXTENSIONS",
+    "INFERENCE_SERVICE",
     "MOST_ROWS",
     "BadInference",
     "BadTensor",
     "Call",
     "Failed",
+    "GrpcMethods",
     "InferRequest",
     "InferResponse",
     "Inference",
