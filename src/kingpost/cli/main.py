@@ -51,6 +51,7 @@ _COMMANDS = {
     "verify": ("records", "Recompute every record and count what differs."),
     "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),
     "config": ("config", "Show the settings, or check them."),
+    "conformance": ("conformance", "Check a server against the Open Inference Protocol."),
     "doctor": ("doctor", "Examine this machine and installation, and say what to do."),
 }
 
