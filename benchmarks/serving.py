@@ -5,7 +5,7 @@
 Parts: `decision`, whole fraud decisions beside a FastAPI endpoint that only scores; `rest`, one
 model (LightGBM, 200 trees, 30 features) served by Kingpost with everything on, by four serving
 frameworks, by FastAPI and by hand; `crossed`, 100,000 requests of which each must get its own
-answer.
+answer; `jobs`, 10,000 jobs whose workers are killed.
 """
 
 import argparse
@@ -14,12 +14,13 @@ import tempfile
 from pathlib import Path
 
 from benchmarks._figures import say
+from benchmarks._jobs import run_jobs
 from benchmarks._serving_crossed import run_crossed
 from benchmarks._serving_decision import run_decision
 from benchmarks._serving_house import CLIENT_CORE, pin_to, train_shared
 from benchmarks._serving_rest import run_rest
 
-PARTS = ("decision", "rest", "crossed")
+PARTS = ("decision", "rest", "crossed", "jobs")
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as name:
         directory = Path(name)
-        if {"rest", "crossed"}.intersection(parts):
+        if {"rest", "crossed", "jobs"}.intersection(parts):
             say("preparing: the model that all serve")
             model = train_shared(directory)
             pin_to(CLIENT_CORE)
@@ -44,6 +45,8 @@ def main() -> int:
                 met &= run_rest(model, rounds=rounds, seconds=seconds, only=options.peers)
             if "crossed" in parts:
                 met &= run_crossed(model)
+            if "jobs" in parts:
+                met &= run_jobs(model)
     if "decision" in parts:
         run_decision(options.data, rounds=rounds, seconds=seconds)
     return 0 if met else 1
