@@ -5,9 +5,10 @@
 Parts: `decision`, whole fraud decisions beside a FastAPI endpoint that only scores; `rest`, one
 model (LightGBM, 200 trees, 30 features) served by Kingpost with everything on, by four serving
 frameworks, by FastAPI and by hand; `grpc`, the same model over gRPC beside MLServer; `crossed`,
-100,000 requests of which each must get its own answer; `extraction`, thieves and a client
-before a decision with a budget of answers; `releases`, simulated releases of which the worse
-must be ended and the others not, and bundles that are swapped under load.
+100,000 requests of which each must get its own answer; `jobs`, 10,000 jobs whose workers are
+killed; `extraction`, thieves and a client before a decision with a budget of answers;
+`releases`, simulated releases of which the worse must be ended and the others not, and
+bundles that are swapped under load.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from benchmarks._extraction import run_extraction
 from benchmarks._figures import say
+from benchmarks._jobs import run_jobs
 from benchmarks._releases import run_releases
 from benchmarks._releases_swap import run_swaps
 from benchmarks._serving_crossed import run_crossed
@@ -25,7 +27,7 @@ from benchmarks._serving_grpc import run_grpc
 from benchmarks._serving_house import CLIENT_CORE, pin_to, train_shared
 from benchmarks._serving_rest import run_rest
 
-PARTS = ("decision", "rest", "grpc", "crossed", "extraction", "releases")
+PARTS = ("decision", "rest", "grpc", "crossed", "jobs", "extraction", "releases")
 
 
 def main() -> int:
@@ -42,7 +44,7 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory(prefix="kingpost-bench-") as name:
         directory = Path(name)
-        if {"rest", "grpc", "crossed", "releases"}.intersection(parts):
+        if {"rest", "grpc", "crossed", "jobs", "releases"}.intersection(parts):
             say("preparing: the model that all serve")
             model = train_shared(directory)
             pin_to(CLIENT_CORE)
@@ -52,6 +54,8 @@ def main() -> int:
                 met &= run_grpc(model, rounds=rounds, seconds=seconds)
             if "crossed" in parts:
                 met &= run_crossed(model)
+            if "jobs" in parts:
+                met &= run_jobs(model)
             if "releases" in parts:
                 met &= run_swaps(model)
     if "releases" in parts:
