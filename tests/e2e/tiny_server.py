@@ -26,6 +26,10 @@ class SlowFile:
         self.size, self.truncate, self.close = file.size, file.truncate, file.close
         self.map = file.map
 
+    @property
+    def descriptor(self) -> int | None:
+        return None if self._sync_s else self._file.descriptor
+
     def write_durable(self, place: int, buffers: Sequence[bytes]) -> None:
         self._file.write_durable(place, buffers)
         time.sleep(self._sync_s)

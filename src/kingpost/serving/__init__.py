@@ -1,6 +1,17 @@
 """The API: decisions, events and records over HTTP."""
 
 from kingpost.serving.app import ServingApp, build_app
+from kingpost.serving.conformance import (
+    ERROR_CHECKS,
+    INFER_CHECKS,
+    SERVER_CHECKS,
+    CheckResult,
+    GrpcTarget,
+    Target,
+    find_model,
+    grpc_checks,
+    run_checks,
+)
 from kingpost.serving.control_plane import TRACE_ID, FeatureNames
 from kingpost.serving.errors import (
     BadAddress,
@@ -104,11 +115,14 @@ from kingpost.serving.workflow_waits import (
 )
 
 __all__ = [
+    "ERROR_CHECKS",
     "EXTRACTION_MIGRATIONS",
+    "INFER_CHECKS",
     "LONGEST_REASON",
     "OBSERVED_MIGRATIONS",
     "OPERATIONS",
     "PROBLEMS",
+    "SERVER_CHECKS",
     "TRACE_ID",
     "Addresses",
     "BadAddress",
@@ -122,6 +136,7 @@ __all__ = [
     "BodyTooLarge",
     "CallerNames",
     "CatalogueSources",
+    "CheckResult",
     "DecisionFailed",
     "DecisionNotFound",
     "EntityNotFound",
@@ -139,6 +154,7 @@ __all__ = [
     "FeaturesDocument",
     "FeaturesUnavailable",
     "Found",
+    "GrpcTarget",
     "IncidentNotFound",
     "InternalError",
     "JobSetup",
@@ -177,6 +193,7 @@ __all__ = [
     "StartAsked",
     "StreamNotFound",
     "Suspect",
+    "Target",
     "Tls",
     "TlsFiles",
     "TlsUnusable",
@@ -199,6 +216,8 @@ __all__ = [
     "drift_of",
     "feature_document",
     "feature_line",
+    "find_model",
+    "grpc_checks",
     "next_runs",
     "queues_for",
     "read_input",
@@ -206,6 +225,7 @@ __all__ = [
     "release_event_document",
     "render_answer",
     "render_record",
+    "run_checks",
     "run_query",
     "serve",
     "shown_input",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from kingpost.cli.output import print_result, printable
-from kingpost.serving.conformance import (
+from kingpost.serving import (
     ERROR_CHECKS,
     INFER_CHECKS,
     SERVER_CHECKS,
