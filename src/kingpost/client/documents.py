@@ -43,6 +43,7 @@ class Answer(msgspec.Struct, Generic[T], frozen=True):
         id: Of its record.
         outcome: `decided`, `fallback`, `review` or `refused`; one that failed is an error.
         answer: None where there is none, as when it was refused.
+        confidence: None where the decision does not show it.
         reason: Why the outcome is not `decided`.
         is_replayed: The server had answered this request before: it is that answer.
     """
@@ -51,7 +52,7 @@ class Answer(msgspec.Struct, Generic[T], frozen=True):
     decision: str
     outcome: str
     answer: T | None
-    confidence: float
+    confidence: float | None
     reason: str
     position: str
     bundle: str
@@ -142,7 +143,7 @@ class Record(msgspec.Struct, frozen=True):
     decision: str
     outcome: str
     answer: Object | None
-    confidence: float
+    confidence: float | None
     reason: str
     position: str
     bundle: str
@@ -157,6 +158,7 @@ class Record(msgspec.Struct, frozen=True):
     unavailable: tuple[str, ...]
     no_consent: tuple[str, ...]
     stages_us: Stages
+    role: str
     review: Review | None
     label: Label | None
 
@@ -174,7 +176,7 @@ class RecordLine(msgspec.Struct, frozen=True):
     outcome: str
     positive: bool | None
     score: float | None
-    confidence: float
+    confidence: float | None
     stands: bool | None
     label: Label | None
     review: str | None
