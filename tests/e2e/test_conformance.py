@@ -29,7 +29,7 @@ def shop(
 ) -> Iterator[ServedShop]:
     directory = tmp_path_factory.mktemp("shop")
     secret = prepared_shop.copied(directory)
-    with ServedShop(directory, secret, "--no-watch") as server:
+    with ServedShop(directory, secret, "--no-watch", "--grpc-port", "0") as server:
         yield server
     assert "Traceback" not in server.log.read_text()
 
@@ -52,6 +52,13 @@ def test_the_model_behind_a_decision_is_conform(shop: ServedShop) -> None:
     assert told["model"] == "risk.model"
     assert (told["fail"], len(CHECKS)) == (0, 62)
     assert told["pass"] == len(CHECKS)
+
+
+def test_its_grpc_side_is_conform_too(shop: ServedShop) -> None:
+    told = asked(shop, "--grpc", shop.grpc)
+
+    assert told["fail"] == 0
+    assert told["pass"] == len(CHECKS) + 20
 
 
 def test_a_decision_is_conform(shop: ServedShop, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +18,8 @@ from tests.made_certificates import Certificates, make_certificates
 from tests.served_shop import ServedShop, order, until
 
 PATH = "/v1/decisions/risk"
+HEALTH = "/grpc.health.v1.Health/Check"
+grpc: Any = import_module("grpc")  # it has no types
 
 
 def certificates(directory: Path, client: str) -> Certificates:
@@ -36,7 +40,7 @@ def house(
         f'tls_certificate = "{made.server}"\ntls_client_ca = "{made.authority}"\n'
         'tls_clients = "optional"\ntls_principals = "scorer.internal=decide:risk"\n'
     )
-    with ServedShop(directory, secret, "--no-watch") as server:
+    with ServedShop(directory, secret, "--no-watch", "--grpc-port", "0") as server:
         yield server, made
         assert server.end() == 0
         log = server.log.read_text()
@@ -55,6 +59,20 @@ def client_of(
     if brings is not None:
         context.load_cert_chain(brings)
     return httpx.Client(base_url=server.url, verify=context, headers=headers, timeout=30)
+
+
+def test_grpc_is_spoken_over_the_same_certificate_and_not_in_clear(
+    house: tuple[ServedShop, Certificates],
+) -> None:
+    server, made = house
+    port = server.grpc.rpartition(":")[2]
+    trusted = grpc.ssl_channel_credentials(made.authority.read_bytes())
+
+    with grpc.secure_channel(f"localhost:{port}", trusted) as channel:
+        assert channel.unary_unary(HEALTH)(b"", timeout=20) == b"\x08\x01"
+    with grpc.insecure_channel(f"localhost:{port}") as channel, pytest.raises(grpc.RpcError) as met:
+        channel.unary_unary(HEALTH)(b"", timeout=20)
+    assert met.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def body(number: int) -> bytes:
