@@ -148,11 +148,11 @@ def test_a_server_that_shuts_down_waits_for_a_body_that_is_on_its_way() -> None:
 
 def test_a_silent_connection_is_closed_and_a_busy_one_is_not() -> None:
     async def scene(house: House, line: Line) -> None:
-        line.protocol.timeout_keep_alive = 0.05  # pyright: ignore[reportAttributeAccessIssue]  uvicorn takes any number
+        line.protocol.timeout_keep_alive = 0.6  # pyright: ignore[reportAttributeAccessIssue]  uvicorn takes any number
         for number in range(4):
             line.send(house.request(payment(f"p{number}")))
             await line.answered(number + 1)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
             assert not line.wire.is_closing()
         await line.wire.closed.wait()
 
