@@ -33,7 +33,7 @@ def main(directory: Path) -> None:
     migrate(connection, "exposure", EXTRACTION_MIGRATIONS)
     keys = KeyRing(open_keys(directory), clock)
     app = build_app(engine, keys, ServingSettings(), clock, extraction=SqliteExtraction(connection))
-    serve(app, "127.0.0.1", 0, 10, ready=lambda url: print(url, flush=True))
+    serve(app, "127.0.0.1", 0, 10, ready=lambda at: print(at.url, flush=True))
 
 
 if __name__ == "__main__":

@@ -22,22 +22,24 @@ def ask(directory: Path, secret: str, start: int, most: int) -> int:
     """Ask about strangers until it is refused, or so often; then kill the server."""
     command = [sys.executable, "-m", "tests.fault.exposed_server", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().decode().strip()
-        headers = {"authorization": f"Bearer {secret}"}
         answers = 0
-        with httpx.Client(base_url=url, headers=headers) as client:
-            for number in range(start, start + most):
-                body = payment(f"p{number}", card=f"x{number}")
-                answer = client.post("/v1/decisions/fraud", content=body)
-                if answer.status_code == 429:
-                    assert answer.json()["code"] == "extraction_budget_spent"
-                    assert int(answer.headers["retry-after"]) > 0
-                    break
-                assert answer.status_code == 200
-                assert len(str(answer.json()["answer"]["score"])) <= 3
-                answers += 1
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().decode().strip()
+            headers = {"authorization": f"Bearer {secret}"}
+            with httpx.Client(base_url=url, headers=headers) as client:
+                for number in range(start, start + most):
+                    body = payment(f"p{number}", card=f"x{number}")
+                    answer = client.post("/v1/decisions/fraud", content=body)
+                    if answer.status_code == 429:
+                        assert answer.json()["code"] == "extraction_budget_spent"
+                        assert int(answer.headers["retry-after"]) > 0
+                        break
+                    assert answer.status_code == 200
+                    assert len(str(answer.json()["answer"]["score"])) <= 3
+                    answers += 1
+        finally:
+            process.send_signal(signal.SIGKILL)
     return answers
 
 
