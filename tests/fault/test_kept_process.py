@@ -1,5 +1,6 @@
 """The observer beside a server: started again when it dies, and never left behind."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -104,11 +105,12 @@ def test_an_observer_does_not_outlive_a_server_that_was_killed() -> None:
 
 
 def observers_of(server: int) -> list[int]:
-    """Return the children of a server."""
-    found = Path(f"/proc/{server}/task")
-    return [
-        int(child) for task in found.iterdir() for child in (task / "children").read_text().split()
-    ]
+    """Return the children of a server; a thread of it may end while they are read."""
+    children: list[int] = []
+    for task in Path(f"/proc/{server}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            children += map(int, (task / "children").read_text().split())
+    return children
 
 
 def observed(directory: Path) -> int:
