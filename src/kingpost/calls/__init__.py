@@ -55,6 +55,7 @@ from kingpost.calls.outbox_postgres import (
     PostgresOutbox,
     prepare_postgres_calls,
 )
+from kingpost.calls.outbox_sql import SqlOutbox
 from kingpost.calls.outbox_sqlite import (
     CALL_MIGRATIONS,
     SqliteDeadLetters,
@@ -71,6 +72,9 @@ from kingpost.calls.relay import (
     ServiceSender,
 )
 from kingpost.calls.service import Breaker, RateLimit, Retries, Service, Tls
+from kingpost.calls.sql import SqlDatabase, SqlRow, SqlValue
+from kingpost.calls.sql_postgres import PostgresDatabase
+from kingpost.calls.sql_sqlite import SqliteDatabase
 from kingpost.calls.webhook import WebhookSender, is_signed, webhook_headers
 from kingpost.calls.webhook_in import ReceivedWebhook, WebhookReceiver
 from kingpost.calls.webhook_out import WebhookEndpoint, webhook_service
@@ -123,6 +127,7 @@ __all__ = [
     "OutboxMessage",
     "OutcomeUnknown",
     "PeerUntrusted",
+    "PostgresDatabase",
     "PostgresDeadLetters",
     "PostgresInbox",
     "PostgresOutbox",
@@ -141,6 +146,11 @@ __all__ = [
     "Service",
     "ServiceClient",
     "ServiceSender",
+    "SqlDatabase",
+    "SqlOutbox",
+    "SqlRow",
+    "SqlValue",
+    "SqliteDatabase",
     "SqliteDeadLetters",
     "SqliteInbox",
     "SqliteOutbox",

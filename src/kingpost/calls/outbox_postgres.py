@@ -5,13 +5,12 @@ The connection is handed in, after `prepare_postgres_calls` has made the tables.
 connection of its own.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kingpost.calls.errors import CallStoreFailed, CallStoreNewer
-from kingpost.calls.outbox_sql import Row, SqlDeadLetters, SqlInbox, SqlOutbox, Value
-from kingpost.core import ExtraMissing
+from kingpost.calls.outbox_sql import SqlDeadLetters, SqlInbox, SqlOutbox
+from kingpost.calls.sql_postgres import PostgresDatabase
 
 if TYPE_CHECKING:
     import psycopg
@@ -66,13 +65,6 @@ _MIGRATIONS: Sequence[str] = (
     """,
     "CREATE INDEX kingpost_inbox_seen ON kingpost_inbox (tenant, source, seen_us)",
 )
-_FORMATS = (
-    "CREATE TABLE IF NOT EXISTS kingpost_format (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-)
-_OWNER = "calls"
-_LOCK = 0x6B696E67
-_IDLE = 0
-_OPEN = "a transaction is open; a relay needs a connection of its own, with autocommit=True"
 
 
 def prepare_postgres_calls(connection: "psycopg.Connection") -> None:
@@ -82,37 +74,21 @@ def prepare_postgres_calls(connection: "psycopg.Connection") -> None:
         CallStoreNewer: A later version of Kingpost has been here.
         CallStoreFailed: The server refused.
     """
-    database = _Postgres(connection)
-    with database.transaction():
-        database.run("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
-        database.run(_FORMATS, {})
-        rows = database.run(
-            "SELECT version FROM kingpost_format WHERE owner = %(owner)s", {"owner": _OWNER}
-        )
-        found = int(rows[0][0]) if rows else 0
-        if found > len(_MIGRATIONS):
-            raise CallStoreNewer(found, len(_MIGRATIONS))
-        for statement in _MIGRATIONS[found:]:
-            database.run(statement, {})
-        database.run(
-            "INSERT INTO kingpost_format VALUES (%(owner)s, %(version)s) "
-            "ON CONFLICT (owner) DO UPDATE SET version = excluded.version",
-            {"owner": _OWNER, "version": len(_MIGRATIONS)},
-        )
+    PostgresDatabase(connection, CallStoreFailed).migrate("calls", _MIGRATIONS, CallStoreNewer)
 
 
 class PostgresOutbox(SqlOutbox):
     """An `Outbox` at a server."""
 
     def __init__(self, connection: "psycopg.Connection") -> None:
-        super().__init__(_Postgres(connection))
+        super().__init__(PostgresDatabase(connection, CallStoreFailed))
 
 
 class PostgresDeadLetters(SqlDeadLetters):
     """`DeadLetters` at a server."""
 
     def __init__(self, connection: "psycopg.Connection") -> None:
-        super().__init__(_Postgres(connection))
+        super().__init__(PostgresDatabase(connection, CallStoreFailed))
 
 
 class PostgresInbox(SqlInbox):
@@ -121,36 +97,4 @@ class PostgresInbox(SqlInbox):
     def __init__(
         self, connection: "psycopg.Connection", source: str, *, tenant: str = "default"
     ) -> None:
-        super().__init__(_Postgres(connection), source, tenant=tenant)
-
-
-class _Postgres:
-    skip_locked = "FOR UPDATE SKIP LOCKED"
-
-    def __init__(self, connection: "psycopg.Connection") -> None:
-        self._connection = connection
-
-    def run(self, query: str, values: Mapping[str, Value]) -> Sequence[Row]:
-        with _translated():
-            cursor = self._connection.execute(query.encode(), values)
-            return cast("Sequence[Row]", cursor.fetchall()) if cursor.description else []
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        if self._connection.info.transaction_status != _IDLE:
-            raise CallStoreFailed("PostgreSQL", _OPEN)
-        with _translated(), self._connection.transaction():
-            yield
-
-
-@contextmanager
-def _translated() -> Generator[None]:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise ExtraMissing("psycopg", "postgres") from error
-    try:
-        yield
-    except psycopg.Error as error:
-        problem = str(error).partition("\n")[0]
-        raise CallStoreFailed("PostgreSQL", problem) from error
+        super().__init__(PostgresDatabase(connection, CallStoreFailed), source, tenant=tenant)

@@ -1,20 +1,17 @@
-"""Outbox, inbox and dead letters in SQL; SQLite and PostgreSQL bring a `CallDatabase` each.
+"""Outbox, inbox and dead letters in SQL; SQLite and PostgreSQL bring a `SqlDatabase` each.
 
 Each change says what must still hold, so that of two relays one gets it. Taking a message
 moves the time at which it is due to the end of the lease: a relay that dies gives it back
 by doing nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Sequence
 
 from kingpost.calls.outbox import Claimed, DeadLetter, OutboxMessage, RouteBacklog
+from kingpost.calls.sql import SqlDatabase, SqlRow, SqlValue
 
-__all__ = ["CallDatabase", "Row", "SqlDeadLetters", "SqlInbox", "SqlOutbox", "Value"]
+__all__ = ["SqlDeadLetters", "SqlInbox", "SqlOutbox"]
 
-Value = str | int | bytes
-Row = Sequence[str | int | bytes]
 
 _MESSAGE = "id, route, payload, order_key, content_type, tenant"
 _VALUES = "%(id)s, %(route)s, %(payload)s, %(order_key)s, %(content_type)s, %(tenant)s"
@@ -65,29 +62,10 @@ _PRUNE = (
 )
 
 
-class CallDatabase(Protocol):
-    """An open connection.
-
-    Attributes:
-        skip_locked: What a query ends with that passes over rows others have taken.
-    """
-
-    @property
-    def skip_locked(self) -> str: ...
-
-    def run(self, query: str, values: Mapping[str, Value]) -> Sequence[Row]:
-        """Run a statement with `%(name)s` for values; return its rows."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[object]:
-        """Run statements as one."""
-        ...
-
-
 class SqlOutbox:
     """An `Outbox` in a database."""
 
-    def __init__(self, database: CallDatabase) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def put(self, message: OutboxMessage, *, now_us: int) -> bool:
@@ -115,14 +93,14 @@ class SqlOutbox:
         self, claimed: Claimed, by: str, *, due_us: int, is_attempt: bool, reason: str
     ) -> bool:
         held = {"place": claimed.place, "by": by}
-        values: dict[str, Value] = {"due": due_us, "attempt": int(is_attempt), "reason": reason}
+        values: dict[str, SqlValue] = {"due": due_us, "attempt": int(is_attempt), "reason": reason}
         with self._database.transaction():
             if not self._database.run(_POSTPONE, {**held, **values}):
                 return False
             if claimed.message.order_key:
                 # those behind it cannot go before it: a claim need not look at them
                 message = claimed.message
-                behind: dict[str, Value] = {
+                behind: dict[str, SqlValue] = {
                     "tenant": message.tenant,
                     "route": message.route,
                     "order_key": message.order_key,
@@ -138,7 +116,7 @@ class SqlOutbox:
             rows = self._database.run(created, {"place": claimed.place, "by": by})
             if not rows:
                 return False
-            values: dict[str, Value] = {
+            values: dict[str, SqlValue] = {
                 "created": rows[0][0],
                 "died": now_us,
                 "attempts": claimed.attempts + 1,
@@ -156,7 +134,7 @@ class SqlOutbox:
 class SqlDeadLetters:
     """`DeadLetters` in a database."""
 
-    def __init__(self, database: CallDatabase) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def find(self, tenant: str, *, route: str = "", limit: int = 100) -> Sequence[DeadLetter]:
@@ -164,7 +142,7 @@ class SqlDeadLetters:
         query = (
             f"{_FIND} WHERE tenant = %(tenant)s {of_route}ORDER BY died_us DESC, id LIMIT %(limit)s"
         )
-        values: dict[str, Value] = {"tenant": tenant, "limit": limit}
+        values: dict[str, SqlValue] = {"tenant": tenant, "limit": limit}
         rows = self._database.run(query, {**values, "route": route} if route else values)
         return list(map(_dead_letter, rows))
 
@@ -191,7 +169,7 @@ class SqlDeadLetters:
 class SqlInbox:
     """An `Inbox` in a database, of one source of a tenant."""
 
-    def __init__(self, database: CallDatabase, source: str, *, tenant: str = "default") -> None:
+    def __init__(self, database: SqlDatabase, source: str, *, tenant: str = "default") -> None:
         self._database, self._source, self._tenant = database, source, tenant
 
     def first(self, key: str, *, now_us: int) -> bool:
@@ -201,11 +179,11 @@ class SqlInbox:
         with self._database.transaction():
             return len(self._database.run(_PRUNE, {**self._whose(), "before": before_us}))
 
-    def _whose(self) -> dict[str, Value]:
+    def _whose(self) -> dict[str, SqlValue]:
         return {"tenant": self._tenant, "source": self._source}
 
 
-def _values(message: OutboxMessage) -> dict[str, Value]:
+def _values(message: OutboxMessage) -> dict[str, SqlValue]:
     return {
         "id": message.id,
         "route": message.route,
@@ -216,7 +194,7 @@ def _values(message: OutboxMessage) -> dict[str, Value]:
     }
 
 
-def _message(row: Row) -> OutboxMessage:
+def _message(row: SqlRow) -> OutboxMessage:
     identifier, route, payload, order_key, content_type, tenant = row
     assert isinstance(payload, bytes)
     return OutboxMessage(
@@ -224,9 +202,9 @@ def _message(row: Row) -> OutboxMessage:
     )
 
 
-def _claimed(row: Row) -> Claimed:
+def _claimed(row: SqlRow) -> Claimed:
     return Claimed(int(row[0]), _message(row[1:7]), int(row[7]), int(row[8]))
 
 
-def _dead_letter(row: Row) -> DeadLetter:
+def _dead_letter(row: SqlRow) -> DeadLetter:
     return DeadLetter(_message(row[:6]), int(row[6]), int(row[7]), int(row[8]), str(row[9]))

@@ -4,13 +4,12 @@ The connection is handed in, with the tables already at the format that `CALL_MI
 lead to. `put` and `first` are part of the transaction that the caller has open on it.
 """
 
-import re
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from kingpost.calls.errors import CallStoreFailed
-from kingpost.calls.outbox_sql import Row, SqlDeadLetters, SqlInbox, SqlOutbox, Value
+from kingpost.calls.outbox_sql import SqlDeadLetters, SqlInbox, SqlOutbox
+from kingpost.calls.sql_sqlite import SqliteDatabase
 
 __all__ = ["CALL_MIGRATIONS", "SqliteDeadLetters", "SqliteInbox", "SqliteOutbox"]
 
@@ -64,21 +63,19 @@ CALL_MIGRATIONS: Sequence[str] = (
 )
 """One statement each; format n is what the first n of them made."""
 
-_NAMED = re.compile(r"%\((\w+)\)s")
-
 
 class SqliteOutbox(SqlOutbox):
     """An `Outbox` in a database file; for the thread that opened the connection."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(_Sqlite(connection))
+        super().__init__(SqliteDatabase(connection, CallStoreFailed))
 
 
 class SqliteDeadLetters(SqlDeadLetters):
     """`DeadLetters` in a database file; for the thread that opened the connection."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(_Sqlite(connection))
+        super().__init__(SqliteDatabase(connection, CallStoreFailed))
 
 
 class SqliteInbox(SqlInbox):
@@ -87,37 +84,4 @@ class SqliteInbox(SqlInbox):
     def __init__(
         self, connection: sqlite3.Connection, source: str, *, tenant: str = "default"
     ) -> None:
-        super().__init__(_Sqlite(connection), source, tenant=tenant)
-
-
-class _Sqlite:
-    skip_locked = ""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def run(self, query: str, values: Mapping[str, Value]) -> Sequence[Row]:
-        with _translated():
-            return self._connection.execute(_NAMED.sub(r":\1", query), values).fetchall()
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        with _translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            with _translated():
-                self._connection.execute("COMMIT")
-        except BaseException:
-            # on a full disk SQLite has rolled back by itself
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
-
-@contextmanager
-def _translated() -> Generator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise CallStoreFailed("SQLite", str(error)) from error
+        super().__init__(SqliteDatabase(connection, CallStoreFailed), source, tenant=tenant)

@@ -4,14 +4,13 @@ The rule: a connection is lent to one thread at a time, and one that broke is no
 """
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from kingpost.calls import Outbox, PostgresOutbox, prepare_postgres_calls
-from kingpost.core import ExtraMissing
+from kingpost.calls import PostgresDatabase, prepare_postgres_calls
 from kingpost.jobs.errors import JobStoreFailed, JobStoreNewer
-from kingpost.jobs.store_sql import Row, SqlJobs, Value
+from kingpost.jobs.store_sql import SqlJobs
 from kingpost.jobs.tables import INDEXES, made_table
 
 if TYPE_CHECKING:
@@ -23,12 +22,6 @@ _MIGRATIONS: Sequence[str] = (
     made_table("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BIGINT", "BYTEA"),
     *INDEXES,
 )
-_FORMATS = (
-    "CREATE TABLE IF NOT EXISTS kingpost_format (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-)
-_OWNER = "jobs"
-_LOCK = 0x6B696E67
-_CONNECT_S = 5
 
 
 class PostgresJobs(SqlJobs):
@@ -48,15 +41,15 @@ class PostgresJobs(SqlJobs):
         try:
             with pool.lent() as connection:
                 prepare_postgres_calls(connection)
-                _prepare(_Postgres(connection))
+                _database(connection).migrate("jobs", _MIGRATIONS, JobStoreNewer)
         except BaseException:
             pool.close()
             raise
 
         @contextmanager
-        def connected() -> Generator["_Postgres"]:
+        def connected() -> Generator[PostgresDatabase]:
             with pool.lent() as connection:
-                yield _Postgres(connection)
+                yield _database(connection)
 
         super().__init__(connected, pool.close)
 
@@ -90,60 +83,8 @@ class _Pool:
                 self._idle.pop().close()
 
     def _opened(self) -> "psycopg.Connection":
-        with _translated():
-            import psycopg
-
-            return psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_S)
+        return PostgresDatabase.connect(self._url, JobStoreFailed)
 
 
-class _Postgres:
-    skip_locked = "FOR UPDATE SKIP LOCKED"
-
-    def __init__(self, connection: "psycopg.Connection") -> None:
-        self._connection = connection
-
-    @property
-    def outbox(self) -> Outbox:
-        return PostgresOutbox(self._connection)
-
-    def run(self, query: str, values: Mapping[str, Value]) -> Sequence[Row]:
-        with _translated():
-            cursor = self._connection.execute(query.encode(), values)
-            return cast("Sequence[Row]", cursor.fetchall()) if cursor.description else []
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        with _translated(), self._connection.transaction():
-            yield
-
-
-def _prepare(database: _Postgres) -> None:
-    with database.transaction():
-        database.run("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
-        database.run(_FORMATS, {})
-        rows = database.run(
-            "SELECT version FROM kingpost_format WHERE owner = %(owner)s", {"owner": _OWNER}
-        )
-        found = int(rows[0][0]) if rows else 0
-        if found > len(_MIGRATIONS):
-            raise JobStoreNewer(found, len(_MIGRATIONS))
-        for statement in _MIGRATIONS[found:]:
-            database.run(statement, {})
-        database.run(
-            "INSERT INTO kingpost_format VALUES (%(owner)s, %(version)s) "
-            "ON CONFLICT (owner) DO UPDATE SET version = excluded.version",
-            {"owner": _OWNER, "version": len(_MIGRATIONS)},
-        )
-
-
-@contextmanager
-def _translated() -> Generator[None]:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise ExtraMissing("psycopg", "postgres") from error
-    try:
-        yield
-    except psycopg.Error as error:
-        problem = str(error).partition("\n")[0]
-        raise JobStoreFailed("PostgreSQL", problem) from error
+def _database(connection: "psycopg.Connection") -> PostgresDatabase:
+    return PostgresDatabase(connection, JobStoreFailed)

@@ -1,24 +1,29 @@
-"""Jobs in SQL; SQLite and PostgreSQL bring a `JobDatabase` each.
+"""Jobs in SQL; SQLite and PostgreSQL bring an `SqlDatabase` each.
 
 Each change says what must still hold, so that of two workers one gets it. Taking a job moves
 the time at which it is due to the end of the lease: a worker that dies gives it back by
 doing nothing, and whoever takes a job that is still running counts a lost lease.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
-from kingpost.calls import Claimed, Outbox, OutboxMessage, RouteBacklog
+from kingpost.calls import (
+    Claimed,
+    OutboxMessage,
+    RouteBacklog,
+    SqlDatabase,
+    SqlOutbox,
+    SqlRow,
+    SqlValue,
+)
 from kingpost.jobs.errors import JobEnded, JobKeyReused, JobNotDead, JobNotFound
 from kingpost.jobs.job import Job, JobBacklog, JobQuery, JobState, NewJob, Settlement
 from kingpost.jobs.messages import ended_message
 from kingpost.jobs.store import Submitted
 
-__all__ = ["JobDatabase", "Row", "SqlJobs", "Value"]
+__all__ = ["SqlJobs"]
 
-Value = str | int | bytes | None
-Row = Sequence[str | int | bytes]
 
 _COLUMNS = (
     "place, id, tenant, decision, principal, trace_id, session, body, digest, priority, webhook, "
@@ -83,29 +88,6 @@ _PRUNE = (
 )
 
 
-class JobDatabase(Protocol):
-    """An open connection, for one thread at a time.
-
-    Attributes:
-        skip_locked: What a query ends with that passes over rows others have taken.
-        outbox: On the same connection.
-    """
-
-    @property
-    def skip_locked(self) -> str: ...
-
-    @property
-    def outbox(self) -> Outbox: ...
-
-    def run(self, query: str, values: Mapping[str, Value]) -> Sequence[Row]:
-        """Run a statement with `%(name)s` for values; return its rows."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[object]:
-        """Run statements as one."""
-        ...
-
-
 class SqlJobs:
     """A `JobStore` in a database.
 
@@ -116,7 +98,7 @@ class SqlJobs:
 
     def __init__(
         self,
-        connected: Callable[[], AbstractContextManager[JobDatabase]],
+        connected: Callable[[], AbstractContextManager[SqlDatabase]],
         close: Callable[[], None],
     ) -> None:
         self._connected, self._close = connected, close
@@ -128,7 +110,7 @@ class SqlJobs:
             rows = database.run(_SUBMIT, values)
             if rows:
                 return Submitted(_job(rows[0]), is_repeat=False)
-            key: dict[str, Value] = {"tenant": new.tenant, "key": new.key}
+            key: dict[str, SqlValue] = {"tenant": new.tenant, "key": new.key}
             rows = database.run(f"{_SELECT} WHERE tenant = %(tenant)s AND key = %(key)s", key)
             if not rows:  # it was forgotten between the two
                 rows = database.run(_SUBMIT, values)
@@ -152,7 +134,7 @@ class SqlJobs:
     def find(self, tenant: str, query: JobQuery) -> Sequence[Job]:
         if query.decisions is not None and not query.decisions:
             return []
-        values: dict[str, Value] = {"tenant": tenant, "limit": query.limit}
+        values: dict[str, SqlValue] = {"tenant": tenant, "limit": query.limit}
         parts = ["tenant = %(tenant)s"]
         if query.state is not None:
             parts.append("state = %(state)s")
@@ -169,7 +151,7 @@ class SqlJobs:
             return list(map(_job, database.run(text, values)))
 
     def claim(self, by: str, *, now_us: int, until_us: int, limit: int) -> Sequence[Job]:
-        values: dict[str, Value] = {"by": by, "now": now_us, "until": until_us, "limit": limit}
+        values: dict[str, SqlValue] = {"by": by, "now": now_us, "until": until_us, "limit": limit}
         with self._connected() as database:
             rows = database.run(_CLAIM.format(lock=database.skip_locked), values)
         return sorted(map(_job, rows), key=lambda job: (job.priority, job.place))
@@ -192,7 +174,7 @@ class SqlJobs:
         return settled
 
     def cancel(self, tenant: str, identifier: str, *, now_us: int) -> Job:
-        values: dict[str, Value] = {"tenant": tenant, "id": identifier}
+        values: dict[str, SqlValue] = {"tenant": tenant, "id": identifier}
         with self._connected() as database, database.transaction():
             rows = database.run(_CANCEL, values | {"now": now_us, "empty": b""})
             if rows:
@@ -208,7 +190,7 @@ class SqlJobs:
         return found
 
     def replay(self, tenant: str, identifier: str, *, now_us: int) -> Job:
-        values: dict[str, Value] = {"tenant": tenant, "id": identifier, "now": now_us}
+        values: dict[str, SqlValue] = {"tenant": tenant, "id": identifier, "now": now_us}
         with self._connected() as database:
             rows = database.run(_REPLAY, values)
             found = _job(rows[0]) if rows else _get(database, tenant, identifier)
@@ -236,51 +218,53 @@ class SqlJobs:
 class _LentOutbox:
     """An `Outbox` that borrows a connection for each call."""
 
-    def __init__(self, connected: Callable[[], AbstractContextManager[JobDatabase]]) -> None:
+    def __init__(self, connected: Callable[[], AbstractContextManager[SqlDatabase]]) -> None:
         self._connected = connected
 
     def put(self, message: OutboxMessage, *, now_us: int) -> bool:
         with self._connected() as database:
-            return database.outbox.put(message, now_us=now_us)
+            return SqlOutbox(database).put(message, now_us=now_us)
 
     def claim(
         self, routes: Sequence[str], by: str, *, now_us: int, lease_us: int, limit: int
     ) -> Sequence[Claimed]:
         with self._connected() as database:
-            return database.outbox.claim(routes, by, now_us=now_us, lease_us=lease_us, limit=limit)
+            return SqlOutbox(database).claim(
+                routes, by, now_us=now_us, lease_us=lease_us, limit=limit
+            )
 
     def sent(self, claimed: Claimed, by: str) -> bool:
         with self._connected() as database:
-            return database.outbox.sent(claimed, by)
+            return SqlOutbox(database).sent(claimed, by)
 
     def postpone(
         self, claimed: Claimed, by: str, *, due_us: int, is_attempt: bool, reason: str
     ) -> bool:
         with self._connected() as database:
-            return database.outbox.postpone(
+            return SqlOutbox(database).postpone(
                 claimed, by, due_us=due_us, is_attempt=is_attempt, reason=reason
             )
 
     def bury(self, claimed: Claimed, by: str, *, now_us: int, reason: str) -> bool:
         with self._connected() as database:
-            return database.outbox.bury(claimed, by, now_us=now_us, reason=reason)
+            return SqlOutbox(database).bury(claimed, by, now_us=now_us, reason=reason)
 
     def backlog(self) -> Sequence[RouteBacklog]:
         with self._connected() as database:
-            return database.outbox.backlog()
+            return SqlOutbox(database).backlog()
 
 
-def _get(database: JobDatabase, tenant: str, identifier: str) -> Job | None:
+def _get(database: SqlDatabase, tenant: str, identifier: str) -> Job | None:
     rows = database.run(f"{_SELECT} WHERE {_ONE}", {"tenant": tenant, "id": identifier})
     return _job(rows[0]) if rows else None
 
 
-def _tell(database: JobDatabase, job: Job, now_us: int) -> None:
+def _tell(database: SqlDatabase, job: Job, now_us: int) -> None:
     if job.webhook and job.state.is_end:
-        database.outbox.put(ended_message(job), now_us=now_us)
+        SqlOutbox(database).put(ended_message(job), now_us=now_us)
 
 
-def _values(new: NewJob) -> dict[str, Value]:
+def _values(new: NewJob) -> dict[str, SqlValue]:
     return {
         "id": new.id,
         "tenant": new.tenant,
@@ -297,7 +281,7 @@ def _values(new: NewJob) -> dict[str, Value]:
     }
 
 
-def _settled(one: Settlement) -> dict[str, Value]:
+def _settled(one: Settlement) -> dict[str, SqlValue]:
     return {
         "place": one.job.place,
         "state": one.state.value,
@@ -310,7 +294,7 @@ def _settled(one: Settlement) -> dict[str, Value]:
     }
 
 
-def _job(row: Row) -> Job:
+def _job(row: SqlRow) -> Job:
     (
         place, identifier, tenant, decision, principal, trace_id, session, body, digest, priority,
         webhook, state, attempts, lost, reason, record, answer, is_cancelled, created_us,

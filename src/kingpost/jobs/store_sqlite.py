@@ -1,15 +1,14 @@
 """Jobs in a SQLite file, one connection for each thread, or in memory alone."""
 
-import re
 import sqlite3
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kingpost.calls import CALL_MIGRATIONS, Outbox, SqliteOutbox
+from kingpost.calls import CALL_MIGRATIONS, SqliteDatabase
 from kingpost.jobs.errors import JobStoreFailed
-from kingpost.jobs.store_sql import Row, SqlJobs, Value
+from kingpost.jobs.store_sql import SqlJobs
 from kingpost.jobs.tables import INDEXES, made_table
 from kingpost.storage import ThreadConnections, migrate, open_database
 
@@ -20,8 +19,6 @@ JOB_MIGRATIONS: Sequence[str] = (
     *INDEXES,
 )
 """One statement each; format n is what the first n of them made."""
-
-_NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class SqliteJobs(SqlJobs):
@@ -41,8 +38,8 @@ class SqliteJobs(SqlJobs):
         connections = ThreadConnections(path)
 
         @contextmanager
-        def connected() -> Generator["_Sqlite"]:
-            yield _Sqlite(connections.get())
+        def connected() -> Generator[SqliteDatabase]:
+            yield SqliteDatabase(connections.get(), JobStoreFailed)
 
         super().__init__(connected, connections.close)
 
@@ -56,9 +53,9 @@ class MemoryJobs(SqlJobs):
         lock = threading.RLock()
 
         @contextmanager
-        def connected() -> Generator["_Sqlite"]:
+        def connected() -> Generator[SqliteDatabase]:
             with lock:
-                yield _Sqlite(connection)
+                yield SqliteDatabase(connection, JobStoreFailed)
 
         super().__init__(connected, connection.close)
 
@@ -66,40 +63,3 @@ class MemoryJobs(SqlJobs):
 def _prepare(connection: sqlite3.Connection) -> None:
     migrate(connection, "jobs", JOB_MIGRATIONS)
     migrate(connection, "calls", CALL_MIGRATIONS)
-
-
-class _Sqlite:
-    skip_locked = ""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    @property
-    def outbox(self) -> Outbox:
-        return SqliteOutbox(self._connection)
-
-    def run(self, query: str, values: Mapping[str, Value]) -> Sequence[Row]:
-        with _translated():
-            return self._connection.execute(_NAMED.sub(r":\1", query), values).fetchall()
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        with _translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            with _translated():
-                self._connection.execute("COMMIT")
-        except BaseException:
-            # on a full disk SQLite has rolled back by itself
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
-
-@contextmanager
-def _translated() -> Generator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise JobStoreFailed("SQLite", str(error)) from error
