@@ -19,7 +19,7 @@ __all__ = ["PlacedRule", "Verdict", "judge", "matching_rule", "otherwise_of", "p
 _encode = msgspec.json.Encoder().encode
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """What becomes of a score.
 
     Attributes:

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 from kingpost.contracts import Event
 from kingpost.core import KingpostError
 from kingpost.records import DecisionRecord
@@ -10,7 +12,7 @@ from kingpost.records import DecisionRecord
 __all__ = ["Ask", "Change", "Ingested", "Reply"]
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True):
     """One request, let in and checked against its contract."""
 
     decision: str
@@ -24,7 +26,7 @@ class Ask(NamedTuple):
     arrived_ns: int
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """What became of a request: its record, where an earlier record lies, or an error."""
 
     record: DecisionRecord | None = None

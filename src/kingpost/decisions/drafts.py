@@ -4,8 +4,9 @@ Pure but for the user's rules: ids, positions and times are given.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.ask import Ask
@@ -19,11 +20,9 @@ from kingpost.records import RECORD_FORMAT, DecisionRecord, Outcome, Stages, enc
 __all__ = ["Draft", "Scored", "commit_of", "record_of", "verdict_of"]
 
 _AVAILABLE = Unavailable()
-_NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """A record in the making.
 
     Attributes:
@@ -68,12 +67,12 @@ def verdict_of(draft: Draft, scored: Scored) -> Verdict:
     """Judge a draft by its score; one without features has failed for its own reason."""
     row, served = draft.lane_row, draft.served
     if row < 0:
-        return _NO_VERDICT._replace(reason=draft.reason)
+        return _no_verdict(draft.reason)
     score = scored.scores[draft.ask.decision][row]
     if score is None:
-        return _NO_VERDICT._replace(reason="model_error")
+        return _no_verdict("model_error")
     rules = served.rules
-    width = len(served.decision.features)
+    width = served.width
     values = scored.lanes[draft.ask.decision].values
     return judge(
         score,
@@ -84,10 +83,14 @@ def verdict_of(draft: Draft, scored: Scored) -> Verdict:
     )
 
 
+def _no_verdict(reason: str) -> Verdict:
+    return Verdict(b"null", 0.0, Outcome.FAILED, reason)
+
+
 def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes) -> DecisionRecord:
     """Make the record of a draft."""
     ask, served, row = draft.ask, draft.served, draft.lane_row
-    width = len(served.decision.features)
+    width = served.width
     features = b""
     if row >= 0:
         features = scored.lanes[ask.decision].values[row * width : (row + 1) * width].tobytes()

@@ -27,7 +27,7 @@ class Lane(NamedTuple):
 
 def lane_scores(lane: Lane, complaints: Complaints) -> Sequence[float | None]:
     """Score the rows of a lane; None for a row that the model failed on."""
-    width = len(lane.served.decision.features)
+    width = lane.served.width
     rows = model_input(np.frombuffer(lane.values, np.float64).reshape(-1, width))
     together = _scores(lane.served, rows, complaints)
     if together is not None or len(rows) == 1:

@@ -201,7 +201,7 @@ def routed_scores(
         if draft.lane_row >= 0:
             versions[draft.served.bundle] = draft.served
             rows.setdefault(draft.served.bundle, []).append(draft.lane_row)
-    width = len(lane.served.decision.features)
+    width = lane.served.width
     scores: list[float | None] = [None] * (len(lane.values) // width)
     took: dict[bytes, float] = {}
     for bundle, chosen in rows.items():

@@ -42,6 +42,11 @@ class ServedDecision:
     role: Role = Role.CHAMPION
 
     @cached_property
+    def width(self) -> int:
+        """How many numbers the model takes of a request."""
+        return len(self.decision.features)
+
+    @cached_property
     def rules(self) -> tuple[PlacedRule, ...]:
         """The gate's rules, ready to be looked at; as a rule there are none."""
         return placed_rules(self.decision.gate, self.decision.features.names)

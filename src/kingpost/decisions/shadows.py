@@ -75,7 +75,7 @@ class Shadows:
         ]
         if not pairs:
             return
-        width = len(new.decision.features)
+        width = new.width
         values = array("d")
         for draft, _ in pairs:
             values.extend(routed.values[draft.lane_row * width : (draft.lane_row + 1) * width])

@@ -169,7 +169,7 @@ def fill_row(
     lane = lanes.get(name)
     if lane is None:
         lane = lanes[name] = Lane(draft.served, array("d"))
-    width = len(draft.served.decision.features)
+    width = draft.served.width
     values = lane.values
     start = len(values)
     values.frombytes(bytes(8 * width))

@@ -8,6 +8,7 @@ for one request and for a million. What cannot be computed is NaN.
 import contextlib
 import hashlib
 import math
+import struct
 from array import array
 from collections.abc import (
     Callable,
@@ -15,14 +16,14 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
-    MutableSequence,
     Sequence,
 )
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple, cast
+from struct import Struct
+from typing import NamedTuple
 
 import msgspec
 
@@ -88,10 +89,12 @@ class _Fields(NamedTuple):
 
     Attributes:
         all: Gets the values of all of them; None where there is one.
+        row: Their values as they lie in a row.
         each: Gets one value, and the place of its feature.
     """
 
     all: Callable[[Event], tuple[float | None, ...]] | None
+    row: Struct
     start: int
     each: Sequence[tuple[Callable[[Event], float | None], int]]
 
@@ -216,7 +219,7 @@ class FeatureSet:
     def complete(
         self,
         event: Event,
-        out: MutableSequence[float],
+        out: "array[float]",
         start: int,
         refused: tuple[Consent, ...] = (),
     ) -> Unavailable:
@@ -233,7 +236,7 @@ class FeatureSet:
     def _complete_without(
         self,
         event: Event,
-        out: MutableSequence[float],
+        out: "array[float]",
         start: int,
         refused: tuple[Consent, ...],
     ) -> Unavailable:
@@ -248,7 +251,7 @@ class FeatureSet:
         )
 
     def _complete(
-        self, event: Event, out: MutableSequence[float], start: int, withheld: Collection[int]
+        self, event: Event, out: "array[float]", start: int, withheld: Collection[int]
     ) -> tuple[str, ...]:
         failed = self._fill_fields(event, out, start, withheld)
         for get, slot in self._vectors:
@@ -279,17 +282,17 @@ class FeatureSet:
         return failed
 
     def _fill_fields(
-        self, event: Event, out: MutableSequence[float], start: int, withheld: Collection[int]
+        self, event: Event, out: "array[float]", start: int, withheld: Collection[int]
     ) -> tuple[str, ...]:
         """Fill in fields as they are, those side by side at once where all have a value."""
         failed: tuple[str, ...] = ()
-        for get_all, at, fields in self._fields:
+        for get_all, row, at, fields in self._fields:
             if get_all is not None and not withheld:
-                values = get_all(event)
-                if None not in values:
-                    out[start + at : start + at + len(values)] = array(
-                        "d", cast("tuple[float, ...]", values)
-                    )
+                try:
+                    row.pack_into(out, 8 * (start + at), *get_all(event))
+                except struct.error:  # one of them is None
+                    pass
+                else:
                     continue
             for get, place in fields:
                 if place in withheld:
@@ -418,7 +421,8 @@ def _side_by_side(slots: Sequence[tuple[str, int]]) -> Iterator[_Fields]:
         fields = [slot for _, slot in run]
         names = [name for name, _ in fields]
         each = tuple((attrgetter(name), at) for name, at in fields)
-        yield _Fields(attrgetter(*names) if len(names) > 1 else None, fields[0][1], each)
+        get_all = attrgetter(*names) if len(names) > 1 else None
+        yield _Fields(get_all, Struct(f"={len(names)}d"), fields[0][1], each)
 
 
 def _example(field: Field | None) -> object:

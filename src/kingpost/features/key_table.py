@@ -114,12 +114,11 @@ class KeyTable:
         if not len(order):
             return None
         text = key.encode()
-        wanted = int.from_bytes(_digest(text), "little")
+        wanted = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
         row = bisect_left(order, wanted)
-        texts = self.columns["texts"]
         while row < len(order) and order[row] == wanted:
             start = self._starts[row]
-            if texts[start : start + self._lengths[row]].tobytes() == text:
+            if self.columns["texts"][start : start + self._lengths[row]].tobytes() == text:
                 return row
             row += 1
         return None

@@ -6,7 +6,8 @@ what a framework would do, in a third of its time; the control plane describes t
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from kingpost.access import Fields, KeyRing, MissingScope, Principal
 from kingpost.core import Clock, KingpostError, id_text
@@ -47,7 +48,7 @@ _REPLAYED = (b"idempotency-replayed", b"true")
 TakesAnswer = Callable[[HttpAnswer], None]
 
 
-class _Admitted(NamedTuple):
+class _Admitted(msgspec.Struct, frozen=True):
     principal: Principal
     session: str | None
     idempotency_key: str | None
@@ -185,15 +186,16 @@ class DecisionRoute:
             answer, code = problem_answer(settled, trace_id), code_of(settled)
         self._counts.count(outcome, code)
         self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
-        return answer._replace(headers=answer.headers + fields) if fields else answer
+        return answer.adding(fields)
 
 
 def _answer(settled: Settled, exposure: Exposure | None) -> HttpAnswer:
     record = settled.record
-    headers = (_JSON, (b"kingpost-record", id_text(record.id).encode()))
+    identifier = id_text(record.id)
+    headers = (_JSON, (b"kingpost-record", identifier.encode()))
     if settled.is_repeat:
         headers += (_REPLAYED,)
-    return HttpAnswer(200, headers, render_answer(record, exposure))
+    return HttpAnswer(200, headers, render_answer(record, exposure, identifier=identifier))
 
 
 def failure_of(record: DecisionRecord) -> KingpostError:

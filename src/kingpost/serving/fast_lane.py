@@ -140,6 +140,8 @@ class FastLane(BoundedProtocol):
         self._behind: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._heard_at = self.loop.time()
+        self._defaults: list[tuple[bytes, bytes]] | None = None
+        self._default_lines = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as in uvicorn
         if self._caller_of is not None:
@@ -279,24 +281,29 @@ class FastLane(BoundedProtocol):
         slots = self._slots
         if slots[0] is not slot:
             return
-        parts: list[bytes] = []
-        while slots and slots[0].written:
-            parts.append(slots.popleft().written)
-        self.server_state.total_requests += len(parts)
+        slots.popleft()
+        written, count = slot.written, 1
+        while slots and slots[0].written:  # they were ready, and waited for this one
+            written += slots.popleft().written
+            count += 1
+        self.server_state.total_requests += count
         if self._line.disconnected:
             return
-        self._whole_answers.write_whole(parts[0] if len(parts) == 1 else b"".join(parts))
+        self._whole_answers.write_whole(written)
         if not slots:
             self._all_answered()
 
     def _written(self, answer: HttpAnswer) -> bytes:
-        parts = [_STATUS_LINES[answer.status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in answer.headers:
-            parts += (name, b": ", value, b"\r\n")
-        closes = b"" if self._line.keep_alive else b"connection: close\r\n"
-        parts += (b"content-length: %d\r\n%b\r\n" % (len(answer.body), closes), answer.body)
+        defaults = self.server_state.default_headers
+        if defaults is not self._defaults:  # uvicorn makes them anew each second
+            self._defaults = defaults
+            self._default_lines = b"".join([b"%b: %b\r\n" % header for header in defaults])
+        body = answer.body
+        parts = [_STATUS_LINES[answer.status], self._default_lines]
+        parts += [b"%b: %b\r\n" % header for header in answer.headers]
+        if not self._line.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"content-length: %d\r\n\r\n" % len(body), body)
         return b"".join(parts)
 
     def _all_answered(self) -> None:

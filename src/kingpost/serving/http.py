@@ -4,7 +4,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from random import getrandbits
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from kingpost.core import Clock
 from kingpost.serving.errors import BadHeader, BodyTimeout, BodyTooLarge, UnsupportedMediaType
@@ -32,12 +34,16 @@ _VISIBLE = re.compile(rb"[\x21-\x7e]{1,255}")
 SWEEP_S = 0.5
 
 
-class HttpAnswer(NamedTuple):
+class HttpAnswer(msgspec.Struct, frozen=True):
     """An answer, ready to be sent but for its length."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+
+    def adding(self, headers: tuple[tuple[bytes, bytes], ...]) -> "HttpAnswer":
+        """Return it with more headers."""
+        return HttpAnswer(self.status, self.headers + headers, self.body) if headers else self
 
     async def send(self, send: Send) -> None:
         """Send it."""

@@ -52,6 +52,13 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += times
         self._sum += value * times
 
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count some values."""
+        counts, bounds = self._counts, self._bounds
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self._sum += sum(values)
+
     def buckets(self) -> tuple[list[tuple[str, float]], float]:
         """Return the count of values up to each bound, and the sum of all values."""
         found: list[tuple[str, float]] = []
@@ -82,9 +89,7 @@ class DecisionMetrics:
 
     def note_batch(self, records: Sequence[DecisionRecord], journal_s: float) -> None:
         """Take the times of a batch's records; all but the queue are shared evenly."""
-        queue = self.stages["queue"]
-        for record in records:
-            queue.observe(record.stages.queue_us / 1e6)
+        self.stages["queue"].observe_all([record.stages.queue_us / 1e6 for record in records])
         times, first = len(records), records[0].stages
         self.stages["features"].observe(first.features_us / 1e6, times)
         self.stages["model"].observe(first.model_us / 1e6, times)

@@ -143,9 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _refuse(self, error: KingpostError) -> None:
-        status, headers, body = problem_answer(error, trace_id_of(None))
-        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
-        lines += [name + b": " + value for name, value in headers]
-        lines += [b"content-length: %d" % len(body), b"connection: close", b"", body]
+        answer = problem_answer(error, trace_id_of(None))
+        lines = [b"HTTP/1.1 %d %s" % (answer.status, HTTPStatus(answer.status).phrase.encode())]
+        lines += [name + b": " + value for name, value in answer.headers]
+        lines += [b"content-length: %d" % len(answer.body), b"connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))
         self.transport.close()

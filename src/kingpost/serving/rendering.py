@@ -90,16 +90,19 @@ class RecordDocument(msgspec.Struct):
     label: LabelDocument | None
 
 
-def render_answer(record: DecisionRecord, exposure: Exposure | None = None) -> bytes:
+def render_answer(
+    record: DecisionRecord, exposure: Exposure | None = None, *, identifier: str | None = None
+) -> bytes:
     """Render the answer that a record stands for.
 
     Args:
         exposure: What its caller sees of it; all of it when None.
+        identifier: The record's id as text, where it is at hand.
     """
     answer, confidence, reason = _seen(record, exposure)
     return _encode(
         AnswerDocument(
-            id_text(record.id),
+            identifier or id_text(record.id),
             record.decision,
             record.outcome,
             msgspec.Raw(answer),

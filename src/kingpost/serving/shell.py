@@ -12,7 +12,9 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from kingpost.contracts import Event, EventKey
 from kingpost.core import Clock, KingpostError
@@ -39,7 +41,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Settled(NamedTuple):
+class Settled(msgspec.Struct, frozen=True):
     """A durable decision record; `is_repeat` when an earlier request made it."""
 
     record: DecisionRecord

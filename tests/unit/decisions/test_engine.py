@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import msgspec
 import pytest
 
 import kingpost as kp
@@ -452,7 +453,7 @@ def test_after_a_failed_write_nothing_is_decided_and_nothing_undurable_is_shown(
 
 
 def test_an_error_half_way_stops_the_engine_for_good(engine: Engine) -> None:
-    broken = ask(payment("p1"))._replace(decision="nothing of this name")
+    broken = msgspec.structs.replace(ask(payment("p1")), decision="nothing of this name")
 
     with pytest.raises(KeyError):
         engine.decide([broken], lambda _: None)

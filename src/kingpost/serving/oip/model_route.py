@@ -152,5 +152,5 @@ class _Limited:
 
     def __call__(self, answer: HttpAnswer) -> None:
         if self.fields:
-            answer = answer._replace(headers=answer.headers + self.fields)
+            answer = answer.adding(self.fields)
         self._answer(answer)

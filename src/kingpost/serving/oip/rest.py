@@ -131,7 +131,7 @@ class RestRoutes:
         else:
             model = self._inference.model_metadata(found["name"], found["version"])
             answer = _document(model_document(model))
-        return answer._replace(headers=answer.headers + fields)
+        return answer.adding(fields)
 
     def _model_ready(self, name: str, version: str | None) -> HttpAnswer:
         self._inference.model(name, version)
