@@ -209,7 +209,9 @@ def run_server(
         if worker and workflows_of(load_application(path)):
             beside.append(KeptProcess(worker, name="worker"))
         if snapshot and settings.snapshot_every:
-            beside.append(SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every)))
+            beside.append(
+                SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every), app.lighten)
+            )
         ready(addresses)
 
     try:

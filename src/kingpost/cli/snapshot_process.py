@@ -9,6 +9,8 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
+from kingpost.core import KingpostError
+
 __all__ = ["SnapshotProcess"]
 
 _POLL_S = 5.0
@@ -23,13 +25,20 @@ class SnapshotProcess:
     Args:
         command: What to run. It ends by itself when its standard input does.
         is_due: Says whether enough is new.
+        taken: Told, in the thread that watches, when one was taken.
         poll_s: How often that is asked; after a failure half as often each time.
     """
 
     def __init__(
-        self, command: Sequence[str], is_due: Callable[[], bool], *, poll_s: float = _POLL_S
+        self,
+        command: Sequence[str],
+        is_due: Callable[[], bool],
+        taken: Callable[[], object] = lambda: None,
+        *,
+        poll_s: float = _POLL_S,
     ) -> None:
         self._command, self._is_due, self._poll_s = command, is_due, poll_s
+        self._taken = taken
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,14 +57,21 @@ class SnapshotProcess:
         pause_s = self._poll_s
         while not self._stopped.wait(pause_s):
             try:
-                code: int | str = self._run() if self._is_due() else 0
-            except OSError as error:  # no memory, or no more processes: it passes
+                code = self._take() if self._is_due() else 0
+            except (KingpostError, OSError) as error:  # no memory, no more processes: it passes
                 code = type(error).__name__
             if code and not self._stopped.is_set():
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 _log.warning("snapshot_failed", extra={"code": code, "again_in_s": pause_s})
             else:
                 pause_s = self._poll_s
+
+    def _take(self) -> int | str:
+        if code := self._run():
+            return code
+        if not self._stopped.is_set():
+            self._taken()
+        return 0
 
     def _run(self) -> int:
         with self._lock:

@@ -75,6 +75,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
@@ -142,6 +143,7 @@ __all__ = [
     "Ingested",
     "Judgement",
     "Learned",
+    "Lightening",
     "Load",
     "MistakeCosts",
     "Model",

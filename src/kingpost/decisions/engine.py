@@ -35,12 +35,13 @@ from kingpost.decisions.errors import (
     IdempotencyKeyReused,
 )
 from kingpost.decisions.lane import Lane, lane_scores
+from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.recovery import read_back
 from kingpost.decisions.routing import Route, Routed, routed_scores
 from kingpost.decisions.served import ServedDecision
-from kingpost.decisions.snapshot import Mark, remove_snapshots, write_snapshot
+from kingpost.decisions.snapshot import Mark, find_snapshot, remove_snapshots, write_snapshot
 from kingpost.decisions.tenant_state import Answered
 from kingpost.decisions.windows import ProcessWindows, Windows
 from kingpost.features import WITHHELD, Arrival, Erased, Erasure, MemoryRoom, encode_erasure
@@ -216,6 +217,19 @@ class Engine:
             return False
         write_snapshot(self._snapshots, self._memory, Mark.of(last), disk=self._disk)
         return True
+
+    def lighten(self) -> "Lightening | None":
+        """Find the newest snapshot to read keys and records in, instead of from memory.
+
+        For any thread: what it gives is applied in the engine's own; None when there is none.
+
+        Raises:
+            KingpostError, OSError: It cannot be read.
+        """
+        if self._snapshots is None:
+            return None
+        found = find_snapshot(self._snapshots, self._lookup, disk=self._disk)
+        return None if found is None else Lightening(found, self._memory)
 
     def recover(self) -> None:
         """Open the partition again after a failure that passes, and rebuild memory from it.

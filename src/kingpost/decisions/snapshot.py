@@ -140,6 +140,23 @@ class Snapshot:
         streams = keys_of.union(*(wanted_windows[one] for one in windows))
         return Missing(keys_of, windows, streams)
 
+    def lighten(self, memory: Memory) -> None:
+        """Let a memory that holds all this and more read keys and records here, where they lie.
+
+        Nothing that it finds changes. `Versions.trim` then frees what both hold.
+        """
+        wanted = {
+            _keys_digest(contract): name for name, contract in memory.application.streams.items()
+        }
+        for part in self.file.parts:
+            stream = wanted.get(str(part.facts.get("digest", "")))
+            if part.name == "records":
+                memory.index.rebase(part.columns["ids"], part.columns["offsets"])
+            elif part.name == "keys" and stream is not None:
+                table = KeyTable(cast("KeyKind", part.facts["kind"]), part.columns)
+                versions = memory.tenant(str(part.facts["tenant"])).keys[stream]
+                versions.rebase(table, self.mark.next_offset)
+
 
 def find_snapshot(directory: Path, lookup: Lookup, *, disk: Disk) -> Snapshot | None:
     """Return the newest snapshot that is sound and of this journal; None when there is none.

@@ -10,6 +10,7 @@ Pure: positions are whole numbers, reading and writing them is left to the calle
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from typing import Final
 
 from kingpost.contracts import EventKey
@@ -48,15 +49,15 @@ class Versions:
     def __init__(self, base: KeyTable | None = None, ended: int = 0) -> None:
         self._base = base if base is not None and len(base) else None
         self._at: dict[EventKey, int] = {}
+        self._count = 0 if base is None else len(base)
+        """How many keys there are."""
         self._ended = ended
-        self._changed = 0
-        """How many keys of the base are in the dictionary too."""
+        self._before = self._untrimmed = 0
         self._may_withhold = self._base is not None and self._base.holds(WITHHELD)
 
     def __len__(self) -> int:
         """Count the events that count."""
-        below = 0 if self._base is None else len(self._base)
-        return below + len(self._at) - self._changed - self._ended
+        return self._count - self._ended
 
     @property
     def ended(self) -> int:
@@ -79,12 +80,13 @@ class Versions:
         if found == position:
             before = None if self._base is None else self._base.find(key)
             if before is None:
+                self._count += 1
                 return Arrival.COUNTS
             del self._at[key]
             found = before
         if found != WITHHELD:
             return Arrival.DUPLICATE
-        self._put(key, RETRACTED)
+        self._at[key] = RETRACTED
         return Arrival.WITHHELD
 
     def correct(self, key: EventKey, position: int) -> int | None:
@@ -94,7 +96,8 @@ class Versions:
         """
         before = self.find(key)
         if before is None or before >= 0:
-            self._put(key, position)
+            self._count += before is None
+            self._at[key] = position
         return before
 
     def retract(self, key: EventKey) -> int | None:
@@ -102,14 +105,10 @@ class Versions:
         before = self.find(key)
         if before is None or before >= 0:
             self._may_withhold |= before is None
-            self._put(key, WITHHELD if before is None else RETRACTED)
+            self._count += before is None
+            self._at[key] = WITHHELD if before is None else RETRACTED
             self._ended += 1
         return before
-
-    def _put(self, key: EventKey, at: int) -> None:
-        if self._base is not None and key not in self._at:
-            self._changed += self._base.find(key) is not None
-        self._at[key] = at
 
     def load(
         self, keys: Iterable[EventKey], positions: Sequence[int], changed: Mapping[EventKey, int]
@@ -119,10 +118,31 @@ class Versions:
         Args:
             changed: What `find` gives for the keys that a correction or a retraction named.
         """
+        held = len(self._at)
         self._at.update(zip(keys, positions, strict=True))
         self._at.update(changed)
+        self._count += len(self._at) - held
         self._ended += sum(at < 0 for at in changed.values())
         self._may_withhold |= WITHHELD in changed.values()
+
+    def rebase(self, base: KeyTable, before: int) -> None:
+        """Stand on a table of what was held before a position; nothing that is found changes.
+
+        `trim` then lets go of what is in both.
+        """
+        self._base, self._before = base, before
+        self._untrimmed = len(self._at)
+
+    def trim(self, most: int) -> bool:
+        """Let go of what the table holds as well, of so many keys; False when all were looked at."""
+        base, held = self._base, self._at
+        oldest = list(islice(held.items(), min(most, self._untrimmed)))
+        for key, at in oldest:
+            del held[key]
+            if at >= self._before or (at < 0 and (base is None or base.find(key) != at)):
+                held[key] = at  # behind the others: it is not looked at again
+        self._untrimmed -= len(oldest)
+        return self._untrimmed > 0
 
     def items(self) -> Mapping[EventKey, int]:
         """Return what `find` gives for every key that is not as in the base."""

@@ -1,7 +1,8 @@
 """Finding a record by its id.
 
-Ids only grow along the journal, so they lie in memory as they come, 24 bytes a record with
-its offset, and a search is a bisection. The record itself is read from the journal.
+Ids only grow along the journal, so they lie as they come, 24 bytes a record with its offset,
+and a search is a bisection: the older ones in a file of columns where there is one, the others
+in memory. The record itself is read from the journal.
 """
 
 from array import array
@@ -23,9 +24,11 @@ class StoredRecord(NamedTuple):
 
 
 class RecordIndex:
-    """Every record's id and offset, both ascending."""
+    """Every record's id and offset, both ascending: columns where they lie, and what came since."""
 
     def __init__(self) -> None:
+        self._old_ids = memoryview(b"")
+        self._old_offsets = memoryview(b"").cast("q")
         self._ids = bytearray()
         self._offsets = array("q")
 
@@ -33,24 +36,35 @@ class RecordIndex:
     def of(ids: memoryview, offsets: memoryview) -> "RecordIndex":
         """Make an index of what `columns` gave."""
         index = RecordIndex()
-        index._ids += ids
-        index._offsets.frombytes(offsets)
+        index.rebase(ids, offsets)
         return index
+
+    def rebase(self, ids: memoryview, offsets: memoryview) -> None:
+        """Read the oldest records, at least as many as up to now, where they lie in `columns`."""
+        had = len(self._old_offsets)
+        self._old_ids, self._old_offsets = ids.cast("B"), offsets.cast("B").cast("q")
+        more = len(self._old_offsets) - had
+        del self._ids[: more * _WIDTH]
+        del self._offsets[:more]
 
     def columns(self) -> tuple[memoryview, memoryview]:
         """Return ids and offsets as bytes: 16 and 8 a record, offsets little-endian."""
-        return memoryview(bytes(self._ids)), memoryview(self._offsets.tobytes())
+        ids = b"".join([self._old_ids, self._ids])
+        offsets = b"".join([self._old_offsets.cast("B"), self._offsets.tobytes()])
+        return memoryview(ids), memoryview(offsets)
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self._old_offsets) + len(self._offsets)
 
     def __getitem__(self, at: int) -> bytes:
-        return bytes(self._ids[at * _WIDTH : (at + 1) * _WIDTH])
+        had = len(self._old_offsets)
+        ids, at = (self._old_ids, at) if at < had else (self._ids, at - had)
+        return bytes(ids[at * _WIDTH : (at + 1) * _WIDTH])
 
     @property
     def last(self) -> bytes | None:
         """The greatest id; None when there is none."""
-        return self[len(self) - 1] if self._offsets else None
+        return self[len(self) - 1] if len(self) else None
 
     def add(self, identifier: bytes, offset: int) -> None:
         """Note a record; each id and each offset is greater than the one before."""
@@ -60,4 +74,7 @@ class RecordIndex:
     def offset_of(self, identifier: bytes) -> int | None:
         """Return where the record of an id lies; None when there is none."""
         at = bisect_left(self, identifier)
-        return self._offsets[at] if at < len(self) and self[at] == identifier else None
+        if at == len(self) or self[at] != identifier:
+            return None
+        had = len(self._old_offsets)
+        return self._old_offsets[at] if at < had else self._offsets[at - had]

@@ -172,6 +172,10 @@ class ServingApp:
         """Let an application of pages answer every path that is not the API's."""
         self._pages = pages
 
+    def lighten(self) -> None:
+        """Read in the newest snapshot what memory holds now; see `Shell.lighten`."""
+        self._shell.lighten()
+
     def begin_drain(self) -> None:
         """Say from now on that requests should go elsewhere; those that come are answered."""
         self._health.is_draining = True

@@ -8,6 +8,7 @@ wrong can pass; else the server must be started again.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from kingpost.decisions import (
     ErasureFailed,
     EventUnreadable,
     Ingested,
+    Lightening,
     Reply,
 )
 from kingpost.features import Erasure
@@ -38,6 +40,7 @@ from kingpost.serving.recovery import Pause, recovered
 __all__ = ["Settle", "Settled", "Shell"]
 
 T = TypeVar("T")
+_BETWEEN_STEPS_S = 0.005
 _log = logging.getLogger(__name__)
 
 
@@ -97,11 +100,28 @@ class Shell:
         self._arrived: list[tuple[Ask, Settle]] = []
         self._is_due = False
         self._is_in_loop = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._flying: deque[_Group] = deque()
 
     def start(self) -> None:
         """Let the journal write in this loop, where the system can."""
-        self._is_in_loop = self.engine.enter(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._is_in_loop = self.engine.enter(self._loop)
+
+    def lighten(self) -> None:
+        """Let the engine read in its newest snapshot what memory holds now; for any thread.
+
+        Raises:
+            KingpostError, OSError: The snapshot cannot be read.
+        """
+        loop, found = self._loop, self.engine.lighten()
+        if found is not None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                loop.call_soon_threadsafe(self._lighten, found)
+
+    def _lighten(self, found: Lightening) -> None:
+        if self.failure is None and found.step():
+            asyncio.get_running_loop().call_later(_BETWEEN_STEPS_S, self._lighten, found)
 
     def submit(self, ask: Ask, settle: Settle) -> None:
         """Decide a request together with those that arrive with it.

@@ -57,3 +57,29 @@ def test_events_loaded_at_once_are_as_those_that_came_one_by_one() -> None:
 
     assert at_once.items() == one_by_one.items()
     assert len(at_once) == len(one_by_one) == 2
+
+
+def test_on_a_table_it_finds_the_same_and_holds_only_what_the_table_lacks() -> None:
+    versions = Versions()
+    for at, key in enumerate("abcde"):
+        versions.arrive(key, at)
+    versions.retract("b")
+    versions.retract("not yet")
+    table = versions.table("text")
+    versions.correct("c", 7)
+    versions.arrive("f", 8)
+    versions.retract("d")
+    found = {key: versions.find(key) for key in ("a", "b", "c", "d", "e", "f", "g", "not yet")}
+    counted = len(versions)
+
+    versions.rebase(table, 7)
+    while versions.trim(2):
+        pass
+
+    assert {key: versions.find(key) for key in found} == found
+    assert len(versions) == counted == 4
+    assert set(versions.items()) == {"c", "d", "f"}
+    assert versions.arrive("a", 9) is Arrival.DUPLICATE
+    assert versions.arrive("not yet", 10) is Arrival.WITHHELD
+    assert versions.arrive("g", 11) is Arrival.COUNTS
+    assert len(versions) == counted + 1

@@ -35,3 +35,24 @@ def test_an_empty_index_finds_nothing() -> None:
 
     assert index.offset_of(bytes(16)) is None
     assert index.last is None
+
+
+def test_older_records_are_read_where_they_lie_in_columns() -> None:
+    index, plain = RecordIndex(), RecordIndex()
+    ids = [bytes(15) + bytes([number]) for number in range(8)]
+    for number, one in enumerate(ids[:6]):
+        index.add(one, 10 * number)
+        plain.add(one, 10 * number)
+    for covered in (2, 5):
+        older = RecordIndex()
+        for number, one in enumerate(ids[:covered]):
+            older.add(one, 10 * number)
+        index.rebase(*older.columns())
+    for number, one in enumerate(ids[6:], 6):
+        index.add(one, 10 * number)
+        plain.add(one, 10 * number)
+
+    assert [index.offset_of(one) for one in ids] == [10 * number for number in range(8)]
+    assert index.offset_of(bytes([1] * 16)) is None
+    assert index.last == ids[-1]
+    assert [bytes(one) for one in index.columns()] == [bytes(one) for one in plain.columns()]
