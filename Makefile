@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
 SYNC := $(UV) sync --locked --inexact --python .tool/bin/python --extra train --extra oidc --extra workflows
 
-export ONCE FULL DATA
+export ONCE FULL DATA M
 export CALLED_FROM := $(PWD)
 MAKEFLAGS += --no-print-directory
 # On every core; the tests of a file stay together, with the servers that they share.
@@ -32,7 +32,7 @@ ARGUMENTS = set --; \
 	    set -- "$$@" --data "$$DATA"; \
 	fi
 
-.PHONY: help setup demo evaluate bench test check check-style check-types check-imports \
+.PHONY: help setup demo evaluate bench soak test check check-style check-types check-imports \
 	check-tests api-snapshot check-deploy client-types reference format clean install
 
 help:  ## list the targets
@@ -54,6 +54,9 @@ bench: $(DEV_READY)  ## run a benchmark: B=name [FULL=1] [DATA=path] [ARGS="..."
 	@test -f "benchmarks/$(B).py" || \
 	    { echo "make: B=$(B): give one of" $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py)) >&2; exit 2; }
 	@$(ARGUMENTS); UV="$$PWD/$(UV)" exec $(BIN)/python -m benchmarks.$(B) "$$@" $(ARGS)
+
+soak: $(DEV_READY)  ## serve half of what it can for M minutes: errors, and memory over time
+	@UV="$$PWD/$(UV)" exec $(BIN)/python -m benchmarks.soak --minutes "$${M:-30}" $(ARGS)
 
 test: $(DEV_READY)  ## run all tests [ARGS="-k journal"]
 	@exec $(PYTEST) $(ARGS)

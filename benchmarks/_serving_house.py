@@ -85,10 +85,14 @@ class Running(NamedTuple):
     port: int
     grpc_port: int
 
+    def pids(self) -> Sequence[int]:
+        """Return the processes of the server, its own first."""
+        return _tree(self.process.pid)
+
     def cpu_s(self) -> float:
         """Return the CPU time of its processes so far."""
         ticks = 0
-        for pid in _tree(self.process.pid):
+        for pid in self.pids():
             try:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             except OSError:
