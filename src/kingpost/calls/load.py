@@ -7,7 +7,7 @@ happened. As each connection waits for its answer (a closed loop), a slow server
 less often; latencies under a fixed rate need another tool.
 
 It is lean rather than general: requests are made as bytes beforehand, and of a response
-it reads the status and as many bytes as `Content-Length` says.
+it reads the status and as many bytes as `Content-Length`, or its chunks, say.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ __all__ = ["Answer", "LoadClient", "LoadReport"]
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+_CHUNKED = b"transfer-encoding: chunked"
 _CLOSING = b"connection: close"
 _BROKEN = 0
 
@@ -212,18 +213,23 @@ class _Connection(asyncio.Protocol):
             self._received = data
             return
         head = data[:head_end].lower()
-        length_at = head.find(_LENGTH)
-        if length_at < 0:
-            self.give_up(b"the response has no Content-Length")
-            return
-        line_end = head.find(b"\r", length_at)
-        length = int(head[length_at + len(_LENGTH) : line_end if line_end > 0 else None])
         body_start = head_end + len(_HEAD_END)
-        if len(data) < body_start + length:
+        length_at = head.find(_LENGTH)
+        if length_at >= 0:
+            line_end = head.find(b"\r", length_at)
+            length = int(head[length_at + len(_LENGTH) : line_end if line_end > 0 else None])
+            is_whole = len(data) >= body_start + length
+            body = data[body_start : body_start + length] if is_whole else None
+        elif _CHUNKED in head:
+            body = _chunks(data, body_start)
+        else:
+            self.give_up(b"the response has neither Content-Length nor chunks")
+            return
+        if body is None:
             self._received = data
             return
         self._received = b""
-        self._answered(int(head[9:12]), data[body_start : body_start + length])
+        self._answered(int(head[9:12]), body)
         if _CLOSING in head:
             self._transport.close()
         else:
@@ -245,3 +251,21 @@ class _Connection(asyncio.Protocol):
         latency = time.perf_counter_ns() - sent
         run.answers.append(Answer(self._call, status, body, sent - run.start_ns, latency))
         self._call = -1
+
+
+def _chunks(data: bytes, at: int) -> bytes | None:
+    """Join the chunks that begin somewhere; None while the last one is not there.
+
+    Source: RFC 9112, section 7.1; a trailer is taken to be empty.
+    """
+    body = b""
+    while (line_end := data.find(b"\r\n", at)) >= 0:
+        size = int(data[at:line_end].partition(b";")[0], 16)
+        start = line_end + 2
+        if len(data) < start + size + 2:
+            return None
+        if not size:
+            return body
+        body += data[start : start + size]
+        at = start + size + 2
+    return None

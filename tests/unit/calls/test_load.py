@@ -102,6 +102,23 @@ def test_an_answer_may_come_in_pieces() -> None:
     assert [answer.body for answer in report.answers] == [b"whole"]
 
 
+def test_an_answer_may_come_in_chunks_and_these_in_pieces() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    written = head + b"4\r\nabcd\r\nA;x=1\r\n0123456789\r\n0\r\n\r\n"
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for cut in (0, 1, len(head), len(head) + 5, len(written) - 3):
+            await read_request(reader)
+            writer.write(written[:cut])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+            writer.write(written[cut:])
+
+    report = load(drip, [b"x"] * 5, connections=1)
+
+    assert [answer.body for answer in report.answers] == [b"abcd0123456789"] * 5
+
+
 def test_a_broken_connection_leaves_a_broken_answer_and_sends_nothing_again() -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, body = await read_request(reader)
@@ -144,7 +161,7 @@ def test_a_response_without_a_length_is_broken() -> None:
     report = load(vague, [b"0"], connections=1)
 
     assert [(a.status, a.body) for a in report.answers] == [
-        (0, b"the response has no Content-Length")
+        (0, b"the response has neither Content-Length nor chunks")
     ]
 
 
