@@ -3,7 +3,7 @@
 Pure but for the user's rules: ids, positions and times are given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,6 +55,7 @@ class Scored(NamedTuple):
     Attributes:
         lanes, scores: By decision.
         stages: Microseconds a request took for its features and its model.
+        found: The rows whose score was not computed for them, by decision.
     """
 
     lanes: Mapping[str, Lane]
@@ -62,6 +63,7 @@ class Scored(NamedTuple):
     started_ns: int
     now_us: int
     stages: tuple[int, int]
+    found: Mapping[str, Collection[int]] = {}
 
 
 def verdict_of(draft: Draft, scored: Scored) -> Verdict:
@@ -117,6 +119,7 @@ def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes)
         stages=Stages((scored.started_ns - ask.arrived_ns) // 1000, *scored.stages, 0),
         event_time_us=draft.event_time_us,
         role=served.role,
+        is_cached=bool(scored.found) and row in scored.found.get(ask.decision, ()),
     )
 
 

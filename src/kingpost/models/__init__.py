@@ -41,6 +41,7 @@ from kingpost.models.measures import (
     roc_auc,
 )
 from kingpost.models.onnx import OnnxScorer, check_export
+from kingpost.models.score_cache import CacheCounts, FoundScores, ScoreCache
 from kingpost.models.search import LightGbmGrid, PastWeeks
 from kingpost.models.trees import LightGbmParameters, lightgbm_scores
 
@@ -48,6 +49,7 @@ __all__ = [
     "BadModel",
     "BadSplit",
     "BadTrainingSet",
+    "CacheCounts",
     "Calibration",
     "CardTable",
     "Choice",
@@ -62,6 +64,7 @@ __all__ = [
     "FittedModel",
     "Fold",
     "Folds",
+    "FoundScores",
     "HeldOut",
     "HistoryTooShort",
     "LightGbmGrid",
@@ -77,6 +80,7 @@ __all__ = [
     "Provenance",
     "ReliabilityBin",
     "RowsToJudge",
+    "ScoreCache",
     "Slice",
     "TrainingSet",
     "Trial",

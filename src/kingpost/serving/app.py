@@ -81,6 +81,7 @@ class ServingApp:
         self.metrics.watch(
             engine.events_held, lambda: self._shell.failure, lambda: engine.features_problem
         )
+        self.metrics.watch_caches(engine.score_caches)
         bodies = BodyReader(clock, settings.body_timeout_s)
         self._health = Health(self._shell)
         events = EventsRoute(

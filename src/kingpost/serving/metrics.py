@@ -21,7 +21,9 @@ from prometheus_client.registry import Collector
 
 from kingpost.core import KingpostError
 from kingpost.decisions import ServedDecision
+from kingpost.models import ScoreCache
 from kingpost.records import DecisionRecord
+from kingpost.serving.cache_metrics import collect_caches
 from kingpost.serving.release_metrics import Version, collect_releases
 from kingpost.serving.workflow_counts import WorkflowCounts
 
@@ -116,6 +118,7 @@ class Metrics(Collector):
         self._failure: Callable[[], KingpostError | None] = lambda: None
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
         self._workflows: WorkflowCounts | None = None
+        self._caches: Mapping[str, ScoreCache] = {}
         self._jobs: Callable[[], Iterator[Metric]] | None = None
         self._releases: (
             tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
@@ -142,6 +145,10 @@ class Metrics(Collector):
     def watch_jobs(self, collect: Callable[[], Iterator[Metric]]) -> None:
         """Say where to ask what is counted of jobs."""
         self._jobs = collect
+
+    def watch_caches(self, caches: Mapping[str, ScoreCache]) -> None:
+        """Say which scores are kept."""
+        self._caches = caches
 
     def watch_releases(
         self,
@@ -183,6 +190,7 @@ class Metrics(Collector):
         """Yield every metric family, as the registry asks for them."""
         yield from self._collect_decisions()
         yield from self._collect_server()
+        yield from collect_caches(self._caches)
         if self._releases is not None:
             yield from collect_releases(*self._releases)
         if self._workflows is not None:
