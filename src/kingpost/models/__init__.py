@@ -4,7 +4,18 @@ from kingpost.models.card import render_card
 from kingpost.models.card_facts import CardTable, DataSummary, ModelCard
 from kingpost.models.card_html import card_page, card_style, render_card_html, render_card_page
 from kingpost.models.dataset import Provenance, TrainingSet, model_input
+from kingpost.models.embeddings import (
+    EMBEDDING_MIGRATIONS,
+    EmbeddingCache,
+    EmbeddingCounts,
+    EmbeddingSpace,
+    EmbeddingStore,
+    HeldEmbeddings,
+    MemoryEmbeddings,
+    SqliteEmbeddings,
+)
 from kingpost.models.errors import (
+    BadEmbeddings,
     BadModel,
     BadSplit,
     BadTrainingSet,
@@ -46,6 +57,8 @@ from kingpost.models.search import LightGbmGrid, PastWeeks
 from kingpost.models.trees import LightGbmParameters, lightgbm_scores
 
 __all__ = [
+    "EMBEDDING_MIGRATIONS",
+    "BadEmbeddings",
     "BadModel",
     "BadSplit",
     "BadTrainingSet",
@@ -58,6 +71,10 @@ __all__ = [
     "Costs",
     "CurvePoint",
     "DataSummary",
+    "EmbeddingCache",
+    "EmbeddingCounts",
+    "EmbeddingSpace",
+    "EmbeddingStore",
     "EntityPrecision",
     "Evaluation",
     "ExportDiffers",
@@ -65,11 +82,13 @@ __all__ = [
     "Fold",
     "Folds",
     "FoundScores",
+    "HeldEmbeddings",
     "HeldOut",
     "HistoryTooShort",
     "LightGbmGrid",
     "LightGbmParameters",
     "LightGbmTrainer",
+    "MemoryEmbeddings",
     "ModelCard",
     "NothingToCompare",
     "OneClassOnly",
@@ -82,6 +101,7 @@ __all__ = [
     "RowsToJudge",
     "ScoreCache",
     "Slice",
+    "SqliteEmbeddings",
     "TrainingSet",
     "Trial",
     "UnknownEntities",
