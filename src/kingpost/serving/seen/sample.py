@@ -89,7 +89,9 @@ class Sample:
             self.counts.dropped += 1
 
     def close(self) -> None:
-        """Tell of what waits; what takes longer than seconds is left."""
+        """Tell of what waits; what takes longer than seconds is left. Closing twice is fine."""
+        if self._ending.is_set():
+            return
         self._ending.set()
         self._thread.join(_CLOSING_S)
         self._taker.close()

@@ -25,7 +25,7 @@ class Taker:
 
     def __init__(self, *, hears: bool = True, breaks: bool = False) -> None:
         self.taken: list[SeenRequest] = []
-        self.may, self.begun, self.closed = threading.Event(), threading.Event(), False
+        self.may, self.begun, self.closed = threading.Event(), threading.Event(), 0
         self._hears, self._breaks = hears, breaks
         self.may.set()
 
@@ -38,7 +38,7 @@ class Taker:
         return self._hears
 
     def close(self) -> None:
-        self.closed = True
+        self.closed += 1
 
 
 @given(trace_id=traces, share=st.floats(0, 1))
@@ -96,9 +96,10 @@ def test_what_was_taken_is_told_at_the_end_at_the_latest() -> None:
     for number in range(1000):
         sample.offer(request(number))
     sample.close()
+    sample.close()
 
     assert taker.taken == [request(number) for number in range(1000)]
-    assert taker.closed
+    assert taker.closed == 1
     assert sample.counts == SampleCounts(told=1000)
 
 
