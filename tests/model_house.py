@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 
 from kingpost.access import NO_LIMITS, KeyRing, Limits, MemoryKeys, create_key
-from kingpost.decisions import Scorer
+from kingpost.decisions import Cache, Scorer
 from kingpost.journal import Entry, scan
 from kingpost.records import InferenceRecord, decode_inference
-from kingpost.serving import ServingSettings, build_app
+from kingpost.serving import RequestWatch, Sample, ServingSettings, build_app
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import BUNDLE, FakeClock, open_engine
 
@@ -38,12 +38,22 @@ class ModelHouse:
     """The API of the small application, and a client that knows its keys."""
 
     def __init__(
-        self, settings: ServingSettings | None = None, scorer: Scorer | None = None
+        self,
+        settings: ServingSettings | None = None,
+        scorer: Scorer | None = None,
+        cache: Cache | None = None,
+        samples: Sequence[Sample] = (),
     ) -> None:
         self.disk, self.clock, self.store = SimulatedDisk(), FakeClock(), MemoryKeys()
-        engine = open_engine(DATA, scorer, disk=self.disk, clock=self.clock)
+        engine = open_engine(DATA, scorer, disk=self.disk, clock=self.clock, cache=cache)
         keys = KeyRing(self.store, self.clock)
-        self.app = build_app(engine, keys, settings or ServingSettings(), self.clock)
+        self.app = build_app(
+            engine,
+            keys,
+            settings or ServingSettings(),
+            self.clock,
+            watch=RequestWatch(samples, self.clock) if samples else None,
+        )
         self.key = self.key_of("acme", "decide", "records", "metrics")
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
@@ -92,9 +102,11 @@ def play(
     scene: Callable[[ModelHouse], Awaitable[None]],
     settings: ServingSettings | None = None,
     scorer: Scorer | None = None,
+    cache: Cache | None = None,
+    samples: Sequence[Sample] = (),
 ) -> ModelHouse:
     """Let a scene play in a house of its own."""
-    house = ModelHouse(settings, scorer)
+    house = ModelHouse(settings, scorer, cache, samples)
 
     async def whole() -> None:
         async with house.client:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 import kingpost as kp
 from kingpost.contracts import contract_of
 from kingpost.core import Clock, Disk, SystemClock, SystemDisk
-from kingpost.decisions import Application, Engine, Exposure, Scorer, ServedDecision, Windows
+from kingpost.decisions import (
+    Application,
+    Cache,
+    Engine,
+    Exposure,
+    Scorer,
+    ServedDecision,
+    Windows,
+)
 from kingpost.features import MemoryRoom
 
 __all__ = [
@@ -123,10 +131,12 @@ def served(
     budget: str | None = None,
     bundle: bytes = BUNDLE,
     exposure: Exposure | None = None,
+    cache: Cache | None = None,
 ) -> dict[str, ServedDecision]:
     """Join the decision to a model."""
     decision = fraud if budget is None else replace(fraud, budget=kp.budget(total=budget))
     decision = decision if exposure is None else replace(decision, exposure=exposure)
+    decision = replace(decision, model=replace(decision.model, cache=cache))
     return {"fraud": ServedDecision(decision, bundle, MODEL, scorer or ByAmount(), 0.5)}
 
 
@@ -142,12 +152,13 @@ def open_engine(
     room: MemoryRoom | None = None,
     windows: Windows | None = None,
     exposure: Exposure | None = None,
+    cache: Cache | None = None,
 ) -> Engine:
     """Open the application's engine on a partition."""
     return Engine.open(
         directory,
         APPLICATION,
-        served(scorer, budget=budget, bundle=bundle, exposure=exposure),
+        served(scorer, budget=budget, bundle=bundle, exposure=exposure, cache=cache),
         disk=disk or SystemDisk(),
         clock=clock or SystemClock(),
         snapshots=snapshots,

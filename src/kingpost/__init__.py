@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kingpost.contracts import Vector as Vector
     from kingpost.core import KingpostError as KingpostError
     from kingpost.decisions import budget as budget
+    from kingpost.decisions import cache as cache
     from kingpost.decisions import decision as decision
     from kingpost.decisions import exposure as exposure
     from kingpost.decisions import fallback as fallback
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
 _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length Range Resolution Vector",
     "core": "KingpostError",
-    "decisions": "budget decision exposure fallback gate model refuse review rule",
+    "decisions": "budget cache decision exposure fallback gate model refuse review rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
@@ -99,6 +100,7 @@ __all__ = [
     "apatched",
     "ask",
     "budget",
+    "cache",
     "consented",
     "count",
     "days_since",

@@ -15,6 +15,7 @@ from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
+from kingpost.cli.seen import open_watch
 from kingpost.cli.snapshot_process import SnapshotProcess
 from kingpost.cli.stores import open_review_sources
 from kingpost.cli.workflow_place import open_workflows, workflows_of
@@ -131,6 +132,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
     served = _served(application, where)
     keys = open_key_ring(settings, open_keys(settings), clock)
     sources = open_review_sources(where, application.decisions)
+    watch = open_watch(settings, clock)
     engine = Engine.open(
         where.data,
         application,
@@ -153,6 +155,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         jobs=open_jobs(settings, works_here=works_on_jobs),
         extraction=_extraction(settings, application),
         releases=open_releases(application, where),
+        watch=watch,
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(

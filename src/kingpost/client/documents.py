@@ -135,7 +135,10 @@ class Stages(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A decision record; `features` maps names to values, None where there was none."""
+    """A decision record; `features` maps names to values, None where there was none.
+
+    `is_cached` says that its score was computed for an equal row, before or beside it.
+    """
 
     id: str
     at: str
@@ -161,6 +164,7 @@ class Record(msgspec.Struct, frozen=True):
     role: str
     review: Review | None
     label: Label | None
+    is_cached: bool = False
 
 
 class RecordLine(msgspec.Struct, frozen=True):

@@ -80,8 +80,13 @@ class Settings:
         job_webhook_secret: Signs what is sent to them.
         jobs_waiting: So many jobs may wait; one more is sent away with 503.
         jobs_keep: How long jobs are kept that have ended.
-        otlp_endpoint: Where the spans of workflows and steps go by OTLP over HTTP, as
-            `http://127.0.0.1:4318`; nowhere when empty.
+        otlp_endpoint: Where the spans of requests, workflows and steps go by OTLP over HTTP, as
+            `http://127.0.0.1:4318`; when empty, those of workflows go nowhere, and those of
+            requests where the variables `OTEL_EXPORTER_OTLP_…` say.
+        trace_sample: The share of requests that spans are sent of, 0 to 1; a caller that sends
+            `traceparent` says itself whether its request is one. 0 sends none.
+        access_log: The share of requests that the server writes a line of, in JSON on standard
+            error, 0 to 1.
         log_format: How log lines are written: `text`, `json`, or `auto`, which is text for a
             terminal and else JSON.
         snapshot_every: After so many more events and records `kingpost run` takes a
@@ -148,6 +153,8 @@ class Settings:
     jobs_waiting: int = 100_000
     jobs_keep: str = "7d"
     otlp_endpoint: str = ""
+    trace_sample: float = 0.0
+    access_log: float = 0.0
     log_format: str = "text"
     snapshot_every: int = 500_000
     public_url: str = ""
@@ -229,12 +236,14 @@ _NUMBERS = {
     "snapshot_every": (0, 1 << 40),
     "jobs_waiting": (1, 1 << 40),
 }
+_SHARES = ("trace_sample", "access_log")
 _LENGTHS = ("drain", "drain_delay", "jobs_keep", "jwt_leeway")
 _REQUIRED = ("data_dir", "tenant", "host", "partition", "jwt_scope_claim", *_LENGTHS)
 _RATES = ("limit_requests", "limit_rows", "limit_cost")
 _LOG_FORMATS = ("auto", "text", "json")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SHARE = re.compile(r"[01](?:\.[0-9]{1,18})?", re.ASCII)
 _URLS = ("public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
 _NEEDS = (
     ("job_webhooks", ("job_webhook_secret",)),
@@ -302,13 +311,15 @@ def _found(
             yield f"environment variable {name}", key, value
 
 
-def _parsed(source: str, key: str, value: object) -> str | int | Path:
+def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
     if key not in _NAMES:
         raise BadSetting(source, key, f"is unknown; known are {', '.join(_NAMES)}")
     shown = "a value that is not shown" if key in SECRET_SETTINGS else repr(value)
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     if key in _NUMBERS:
         return _number(source, key, value, shown)
+    if key in _SHARES:
+        return _share(source, key, value, shown)
     if not isinstance(value, str) or (key in _REQUIRED and not value):
         kind = "a path as a text" if key in _PATHS else "a text"
         raise BadSetting(source, key, f"expected {kind}, found {shown}")
@@ -379,6 +390,14 @@ def _number(source: str, key: str, value: object, shown: str) -> int:
             source, key, f"expected a whole number from {lowest} to {highest}, found {shown}"
         )
     return value
+
+
+def _share(source: str, key: str, value: object, shown: str) -> float:
+    if isinstance(value, str) and _SHARE.fullmatch(value):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise BadSetting(source, key, f"expected a number from 0 to 1, found {shown}")
+    return float(value)
 
 
 def _is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:

@@ -18,6 +18,7 @@ from kingpost.decisions.backfill import (
     write_features,
 )
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
+from kingpost.decisions.caching import Cache, cache
 from kingpost.decisions.catalogue import (
     Catalogue,
     CataloguedFeature,
@@ -118,6 +119,7 @@ __all__ = [
     "Bundle",
     "BundleLoader",
     "BundleMismatch",
+    "Cache",
     "Catalogue",
     "CataloguedFeature",
     "Change",
@@ -188,6 +190,7 @@ __all__ = [
     "approved_bundle",
     "backfill_parts",
     "budget",
+    "cache",
     "catalogue_reader",
     "check_bundle",
     "consents_of",

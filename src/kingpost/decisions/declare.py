@@ -23,6 +23,7 @@ from msgspec import UNSET, UnsetType
 
 from kingpost.contracts import Contract, Event, contract_of
 from kingpost.core import BadDuration, Place, caller_place, duration_us
+from kingpost.decisions.caching import Cache
 from kingpost.decisions.errors import WrongDecision
 from kingpost.decisions.exposing import Exposure
 from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
@@ -239,26 +240,33 @@ def budget(
 
 @dataclass(frozen=True)
 class Model:
-    """A model by its name, the function that trains it and what it learns to predict."""
+    """A model by its name, the function that trains it and what it learns to predict.
+
+    Attributes:
+        cache: What is kept of its scores; None keeps nothing.
+    """
 
     name: str
     trainer: Trainer
     label: Label
     place: Place
+    cache: Cache | None = None
 
 
-def model(name: str, *, trainer: Trainer, label: Label) -> Model:
+def model(name: str, *, trainer: Trainer, label: Label, cache: Cache | None = None) -> Model:
     """Declare a model.
 
     Args:
         trainer: Takes a `TrainingSet`, gives a `FittedModel`; see `kingpost.models`.
         label: As from `verdicts.label("fraud")`.
+        cache: As from `cache`, for a model that is expensive and whose rows repeat; without,
+            every row is scored.
 
     Raises:
         WrongDecision: The name cannot be one.
     """
     place = caller_place()
-    return Model(_checked_name("model", name, place), trainer, label, place)
+    return Model(_checked_name("model", name, place), trainer, label, place, cache)
 
 
 @dataclass(frozen=True)

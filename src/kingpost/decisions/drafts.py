@@ -3,7 +3,7 @@
 Pure but for the user's rules: ids, positions and times are given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -54,6 +54,7 @@ class Scored(NamedTuple):
     Attributes:
         lanes, scores: By decision.
         stages: Microseconds a request took for its features and its model.
+        found: The rows whose score was not computed for them, by decision.
     """
 
     lanes: Mapping[str, Lane]
@@ -61,6 +62,7 @@ class Scored(NamedTuple):
     started_ns: int
     now_us: int
     stages: tuple[int, int]
+    found: Mapping[str, Collection[int]] = {}
 
 
 def verdict_of(draft: Draft, scored: Scored) -> Verdict:
@@ -120,6 +122,7 @@ def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes)
         stages=Stages((scored.started_ns - ask.arrived_ns) // 1000, *scored.stages, 0),
         event_time_us=draft.event_time_us,
         role=served.role,
+        is_cached=bool(scored.found) and row in scored.found.get(ask.decision, ()),
     )
 
 

@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import threading
 from array import array
-from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -26,6 +26,7 @@ from kingpost.contracts import Event, EventKey, batch_of
 from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
 from kingpost.decisions.application import Application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
+from kingpost.decisions.caching import score_caches
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.drafts import Draft, Scored, commit_of, record_of, verdict_of
 from kingpost.decisions.errors import (
@@ -34,12 +35,12 @@ from kingpost.decisions.errors import (
     EventConflict,
     IdempotencyKeyReused,
 )
-from kingpost.decisions.lane import Lane, lane_scores
+from kingpost.decisions.lane import Lane, found_scores, lane_scores
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.past_events import PastEvents
 from kingpost.decisions.recovery import read_back
-from kingpost.decisions.routing import Route, Routed, routed_scores
+from kingpost.decisions.routing import Route, Routed, routed_scores, tenants_of
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.snapshot import Mark, find_snapshot, remove_snapshots, write_snapshot
 from kingpost.decisions.tenant_state import Answered
@@ -72,6 +73,7 @@ class Engine:
         served: The decisions that are answered, by name, with their champions; it changes
             with them.
         routes: The releases that go on, by decision.
+        score_caches: What is kept of the models' scores, by decision; those that declare it.
     """
 
     def __init__(
@@ -88,6 +90,9 @@ class Engine:
         self.application = application
         self.served = served
         self.routes: dict[str, Route] = {}
+        self.score_caches = score_caches(
+            {name: one.decision.model.cache for name, one in served.items()}, clock
+        )
         self._windows = windows
         self._journal, self._disk, self._clock = journal, disk, clock
         self._lookup = Lookup(journal.directory, disk=disk)
@@ -191,6 +196,8 @@ class Engine:
     def adopt(self, name: str, champion: ServedDecision, route: Route | None) -> None:
         """Let bundles that are ready answer a decision from the next batch on.
 
+        What is kept of the scores of other models is forgotten.
+
         Args:
             champion: Of the same features, contract and code as the one before.
             route: The release that goes on; None when there is none.
@@ -200,6 +207,9 @@ class Engine:
             self.routes.pop(name, None)
         else:
             self.routes[name] = route
+        kept = self.score_caches.get(name)
+        if kept is not None:
+            kept.retain({champion.model} if route is None else {champion.model, route.new.model})
 
     def write_snapshot(self) -> bool:
         """Write what is in memory, once the engine is closed; False when it must not be.
@@ -560,17 +570,11 @@ class Engine:
             return [reply for reply in replies if reply is not None], False
         lanes = reading.lanes()
         read_ns = self._clock.monotonic_ns()
-        took: dict[str, Mapping[bytes, float]] = {}
-        scores = {
-            name: lane_scores(lane, self._complaints)
-            if name not in self.routes
-            else self._routed_scores(name, lane, drafts, took)
-            for name, lane in lanes.items()
-        }
+        scores, took, found = self._scores(lanes, drafts)
         scored_ns = self._clock.monotonic_ns()
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
-        scored = Scored(lanes, scores, started_ns, self._clock.now_us(), stages)
+        scored = Scored(lanes, scores, started_ns, self._clock.now_us(), stages, found)
         records = [self._record(draft, scored) for draft in drafts]
         if self.routes:
             self._note_routed(drafts, records, scored, took)
@@ -581,16 +585,31 @@ class Engine:
         waiting = iter(records)
         return [Reply(next(waiting)) if reply is None else reply for reply in replies], True
 
-    def _routed_scores(
-        self,
-        name: str,
-        lane: Lane,
-        drafts: Sequence[Draft],
-        took: dict[str, Mapping[bytes, float]],
-    ) -> Sequence[float | None]:
-        mine = [draft for draft in drafts if draft.ask.decision == name]
-        scores, took[name] = routed_scores(lane, mine, self._complaints, self._clock)
-        return scores
+    def _scores(
+        self, lanes: Mapping[str, Lane], drafts: Sequence[Draft]
+    ) -> tuple[
+        Mapping[str, Sequence[float | None]],
+        Mapping[str, Mapping[bytes, float]],
+        Mapping[str, Collection[int]],
+    ]:
+        """Score the lanes; return what each bundle of a release took, and what was found too."""
+        scores: dict[str, Sequence[float | None]] = {}
+        took: dict[str, Mapping[bytes, float]] = {}
+        found: dict[str, Collection[int]] = {}
+        for name, lane in lanes.items():
+            kept = self.score_caches.get(name)
+            if kept is None and name not in self.routes:
+                scores[name] = lane_scores(lane, self._complaints)
+                continue
+            mine = [draft for draft in drafts if draft.ask.decision == name]
+            if name in self.routes:
+                scores[name], took[name], found[name] = routed_scores(
+                    lane, mine, self._complaints, self._clock, kept
+                )
+            elif kept is not None:
+                asking = [tenant for _, tenant in sorted(tenants_of(mine).items())]
+                scores[name], found[name] = found_scores(lane, asking, kept, self._complaints)
+        return scores, took, found
 
     def _note_routed(
         self,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.served import ServedDecision
-from kingpost.models import model_input
+from kingpost.models import FoundScores, ScoreCache, model_input
 
-__all__ = ["Lane", "lane_scores"]
+__all__ = ["Lane", "found_scores", "lane_scores"]
 
 
 class Lane(NamedTuple):
@@ -27,15 +27,38 @@ class Lane(NamedTuple):
 
 def lane_scores(lane: Lane, complaints: Complaints) -> Sequence[float | None]:
     """Score the rows of a lane; None for a row that the model failed on."""
+    return _row_scores(lane.served, _rows(lane), complaints)
+
+
+def found_scores(
+    lane: Lane, tenants: Sequence[str], kept: ScoreCache, complaints: Complaints
+) -> FoundScores:
+    """Score the rows of a lane as `lane_scores` does, but for those that were scored before.
+
+    Args:
+        tenants: Who asks, row by row.
+    """
+    served = lane.served
+    return kept.scores(
+        served.model, tenants, _rows(lane), lambda rows: _row_scores(served, rows, complaints)
+    )
+
+
+def _rows(lane: Lane) -> NDArray[np.float32]:
     width = lane.served.width
-    rows = model_input(np.frombuffer(lane.values, np.float64).reshape(-1, width))
-    together = _scores(lane.served, rows, complaints)
+    return model_input(np.frombuffer(lane.values, np.float64).reshape(-1, width))
+
+
+def _row_scores(
+    served: ServedDecision, rows: NDArray[np.float32], complaints: Complaints
+) -> Sequence[float | None]:
+    together = _scores(served, rows, complaints)
     if together is not None or len(rows) == 1:
         return [None] if together is None else together
     # one row may have failed the call: it must not fail the others
     scores: list[float | None] = []
     for row in range(len(rows)):
-        alone = _scores(lane.served, rows[row : row + 1], complaints)
+        alone = _scores(served, rows[row : row + 1], complaints)
         scores.append(None if alone is None else alone[0])
     return scores
 

@@ -6,7 +6,7 @@ after every restart, another one for every release, and who is in at 5% is in at
 """
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from operator import attrgetter
@@ -17,9 +17,10 @@ from kingpost.core import Clock
 from kingpost.decisions.ask import Ask
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.drafts import Draft
-from kingpost.decisions.lane import Lane, lane_scores
+from kingpost.decisions.lane import Lane, found_scores, lane_scores
 from kingpost.decisions.release_judge import ReleaseJudge, Seen
 from kingpost.decisions.served import ServedDecision
+from kingpost.models import ScoreCache
 from kingpost.records import DecisionRecord, Outcome, Role
 from kingpost.registry import LiveRelease, ReleasePlan
 
@@ -31,6 +32,7 @@ __all__ = [
     "VersionCounts",
     "routed_scores",
     "see",
+    "tenants_of",
     "value_reader",
 ]
 
@@ -184,17 +186,35 @@ def value_reader(decision_key: str, by: str) -> Callable[[Event], object]:
     return attrgetter(by or decision_key)
 
 
+class RoutedScores(NamedTuple):
+    """What the bundles of a release said to the rows of a lane.
+
+    Attributes:
+        scores: One per row.
+        call_us: What each bundle's call took, microseconds; none where all of its rows were
+            found.
+        found: The rows whose score was not computed for them.
+    """
+
+    scores: Sequence[float | None]
+    call_us: Mapping[bytes, float]
+    found: Collection[int]
+
+
 def routed_scores(
-    lane: Lane, drafts: Sequence[Draft], complaints: Complaints, clock: Clock
-) -> tuple[Sequence[float | None], Mapping[bytes, float]]:
+    lane: Lane,
+    drafts: Sequence[Draft],
+    complaints: Complaints,
+    clock: Clock,
+    kept: ScoreCache | None = None,
+) -> RoutedScores:
     """Score the rows of a lane, each by the bundle that answers it.
 
     Args:
         drafts: Those of the lane's decision, in order.
-
-    Returns:
-        A score per row, and what each bundle's call took, microseconds.
+        kept: Scores that were computed before; None where none are kept.
     """
+    tenants: Mapping[int, str] = {} if kept is None else tenants_of(drafts)
     rows: dict[bytes, list[int]] = {}
     versions: dict[bytes, ServedDecision] = {}
     for draft in drafts:
@@ -204,6 +224,7 @@ def routed_scores(
     width = lane.served.width
     scores: list[float | None] = [None] * (len(lane.values) // width)
     took: dict[bytes, float] = {}
+    all_found: set[int] = set()
     for bundle, chosen in rows.items():
         values = lane.values
         if len(rows) > 1:
@@ -211,8 +232,19 @@ def routed_scores(
             for row in chosen:
                 values.extend(lane.values[row * width : (row + 1) * width])
         begun_ns = clock.monotonic_ns()
-        found = lane_scores(Lane(versions[bundle], values), complaints)
-        took[bundle] = (clock.monotonic_ns() - begun_ns) / 1000
-        for row, score in zip(chosen, found, strict=True):
+        mine, found = Lane(versions[bundle], values), ()
+        if kept is None:
+            made = lane_scores(mine, complaints)
+        else:
+            made, found = found_scores(mine, [tenants[row] for row in chosen], kept, complaints)
+        if len(found) < len(chosen):
+            took[bundle] = (clock.monotonic_ns() - begun_ns) / 1000
+        all_found.update(chosen[at] for at in found)
+        for row, score in zip(chosen, made, strict=True):
             scores[row] = score
-    return scores, took
+    return RoutedScores(scores, took, all_found)
+
+
+def tenants_of(drafts: Sequence[Draft]) -> Mapping[int, str]:
+    """Return who asks, by the row of the lane."""
+    return {draft.lane_row: draft.ask.tenant for draft in drafts if draft.lane_row >= 0}

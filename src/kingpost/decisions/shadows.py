@@ -133,4 +133,5 @@ def _record(draft: Draft, answered: DecisionRecord, scored: Scored) -> DecisionR
         reason=verdict.reason,
         stages=Stages(0, 0, scored.stages[1], 0),
         role=Role.SHADOW,
+        is_cached=False,
     )

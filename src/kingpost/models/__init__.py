@@ -4,7 +4,18 @@ from kingpost.models.card import render_card
 from kingpost.models.card_facts import CardTable, DataSummary, ModelCard
 from kingpost.models.card_html import card_page, card_style, render_card_html, render_card_page
 from kingpost.models.dataset import Provenance, TrainingSet, model_input
+from kingpost.models.embeddings import (
+    EMBEDDING_MIGRATIONS,
+    EmbeddingCache,
+    EmbeddingCounts,
+    EmbeddingSpace,
+    EmbeddingStore,
+    HeldEmbeddings,
+    MemoryEmbeddings,
+    SqliteEmbeddings,
+)
 from kingpost.models.errors import (
+    BadEmbeddings,
     BadModel,
     BadSplit,
     BadTrainingSet,
@@ -41,13 +52,17 @@ from kingpost.models.measures import (
     roc_auc,
 )
 from kingpost.models.onnx import OnnxScorer, check_export
+from kingpost.models.score_cache import CacheCounts, FoundScores, ScoreCache
 from kingpost.models.search import LightGbmGrid, PastWeeks
 from kingpost.models.trees import LightGbmParameters, lightgbm_scores
 
 __all__ = [
+    "EMBEDDING_MIGRATIONS",
+    "BadEmbeddings",
     "BadModel",
     "BadSplit",
     "BadTrainingSet",
+    "CacheCounts",
     "Calibration",
     "CardTable",
     "Choice",
@@ -56,17 +71,24 @@ __all__ = [
     "Costs",
     "CurvePoint",
     "DataSummary",
+    "EmbeddingCache",
+    "EmbeddingCounts",
+    "EmbeddingSpace",
+    "EmbeddingStore",
     "EntityPrecision",
     "Evaluation",
     "ExportDiffers",
     "FittedModel",
     "Fold",
     "Folds",
+    "FoundScores",
+    "HeldEmbeddings",
     "HeldOut",
     "HistoryTooShort",
     "LightGbmGrid",
     "LightGbmParameters",
     "LightGbmTrainer",
+    "MemoryEmbeddings",
     "ModelCard",
     "NothingToCompare",
     "OneClassOnly",
@@ -77,7 +99,9 @@ __all__ = [
     "Provenance",
     "ReliabilityBin",
     "RowsToJudge",
+    "ScoreCache",
     "Slice",
+    "SqliteEmbeddings",
     "TrainingSet",
     "Trial",
     "UnknownEntities",

@@ -3,6 +3,7 @@
 from kingpost.core import KingpostError
 
 __all__ = [
+    "BadEmbeddings",
     "BadModel",
     "BadSplit",
     "BadTrainingSet",
@@ -11,6 +12,22 @@ __all__ = [
     "NothingToCompare",
     "OneClassOnly",
 ]
+
+
+class BadEmbeddings(KingpostError):
+    """Vectors that are no embeddings of what was asked."""
+
+    code = "bad_embeddings"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.problem}; expected float32 of shape (contents, dimension), the same dimension "
+            "for one digest of a model"
+        )
 
 
 class BadTrainingSet(KingpostError):

@@ -13,7 +13,7 @@ from kingpost.records.record import NewerRecord
 
 __all__ = ["INFERENCE_FORMAT", "InferenceRecord", "decode_inference", "encode_inference"]
 
-INFERENCE_FORMAT = 1
+INFERENCE_FORMAT = 2
 
 
 class InferenceRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -30,9 +30,11 @@ class InferenceRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True
         inputs_digest: SHA-256 of the rows as the model took them: float32, little-endian,
             row by row.
         scores_digest: SHA-256 of what it gave: float64, little-endian.
+        cached: Of how many rows the score was not computed for them, but for an equal row of the
+            same tenant and model, before or beside them. Format 1 did not have it.
     """
 
-    format: Literal[1]
+    format: Literal[1, 2]
     id: bytes
     at_us: int
     model: str
@@ -45,6 +47,7 @@ class InferenceRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True
     rows: int
     inputs_digest: bytes
     scores_digest: bytes
+    cached: int = 0
 
 
 encode_inference = msgspec.msgpack.Encoder().encode
@@ -54,12 +57,13 @@ _decoder = msgspec.msgpack.Decoder(InferenceRecord)
 
 
 def decode_inference(body: bytes) -> InferenceRecord:
-    """Read what `encode_inference` wrote.
+    """Read a record of this format or an earlier one.
 
     Raises:
         NewerRecord: Its format is not known here.
     """
     try:
-        return _decoder.decode(body)
+        record = _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise NewerRecord(str(error)) from error
+    return record if record.format == 2 else msgspec.structs.replace(record, format=2)

@@ -23,7 +23,7 @@ __all__ = [
     "encode_record",
 ]
 
-RECORD_FORMAT = 4
+RECORD_FORMAT = 5
 
 
 class Outcome(StrEnum):
@@ -76,9 +76,11 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
         no_consent: Purposes that the request's entity did not consent to; the features that
             need it are unavailable. Formats 1 and 2 did not have it.
         role: Which bundle of a release made it. Formats 1 to 3 did not have it.
+        is_cached: Its score was not computed for it, but for an equal row of the same tenant
+            and model, before or beside it. Formats 1 to 4 did not have it.
     """
 
-    format: Literal[1, 2, 3, 4]
+    format: Literal[1, 2, 3, 4, 5]
     id: bytes
     at_us: int
     decision: str
@@ -103,6 +105,7 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True)
     event_time_us: int = 0
     no_consent: tuple[str, ...] = ()
     role: Role = Role.CHAMPION
+    is_cached: bool = False
 
 
 class NewerRecord(KingpostError):
@@ -139,5 +142,5 @@ def decode_record(body: bytes) -> DecisionRecord:
     except msgspec.ValidationError as error:
         raise NewerRecord(str(error)) from error
     if record.format == 1:
-        return msgspec.structs.replace(record, format=4, event_time_us=record.at_us)
-    return record if record.format == 4 else msgspec.structs.replace(record, format=4)
+        return msgspec.structs.replace(record, format=5, event_time_us=record.at_us)
+    return record if record.format == 5 else msgspec.structs.replace(record, format=5)

@@ -98,6 +98,16 @@ from kingpost.serving.release_documents import (
 from kingpost.serving.rendering import render_answer, render_record
 from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
+from kingpost.serving.seen import (
+    ACCESS_LOGGER,
+    AccessLog,
+    RequestSpans,
+    RequestWatch,
+    Sample,
+    SampleCounts,
+    SeenRequest,
+    TakesSeen,
+)
 from kingpost.serving.server import Addresses, serve
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
@@ -115,6 +125,7 @@ from kingpost.serving.workflow_waits import (
 )
 
 __all__ = [
+    "ACCESS_LOGGER",
     "ERROR_CHECKS",
     "EXTRACTION_MIGRATIONS",
     "INFER_CHECKS",
@@ -124,6 +135,7 @@ __all__ = [
     "PROBLEMS",
     "SERVER_CHECKS",
     "TRACE_ID",
+    "AccessLog",
     "Addresses",
     "BadAddress",
     "BadBody",
@@ -183,16 +195,22 @@ __all__ = [
     "ReleaseEventDocument",
     "ReleasedVersionDocument",
     "RequestHeadTooLarge",
+    "RequestSpans",
     "RequestTooLate",
+    "RequestWatch",
     "ReviewDesk",
     "ReviewSources",
     "RouteNotFound",
+    "Sample",
+    "SampleCounts",
+    "SeenRequest",
     "ServingApp",
     "ServingSettings",
     "SqliteExtraction",
     "StartAsked",
     "StreamNotFound",
     "Suspect",
+    "TakesSeen",
     "Target",
     "Tls",
     "TlsFiles",

@@ -36,6 +36,7 @@ from kingpost.serving.query_patterns import Found
 from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.review_desk import ReviewDesk
 from kingpost.serving.review_sources import ReviewSources
+from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
 from kingpost.serving.workflow_counts import WorkflowCounts
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["ServingApp", "build_app"]
 
 _log = logging.getLogger(__name__)
+_UNSEEN = ("/health/", "/metrics")
+"""Paths of machines that ask all the time."""
 _API = ("/v1/", "/health/", "/metrics", "/openapi.json", "/docs")
 
 
@@ -74,13 +77,17 @@ class ServingApp:
         jobs: JobSetup | None,
         extraction: ExtractionStore,
         releases: ReleaseDesk | None,
+        watch: RequestWatch | None,
     ) -> None:
+        self._watch, self._clock = watch, clock
         self.metrics = Metrics(engine.served)
         self.engine, self.keys = engine, keys
         self._shell = Shell(engine, clock, self.metrics, max_batch=settings.max_batch)
         self.metrics.watch(
             engine.events_held, lambda: self._shell.failure, lambda: engine.features_problem
         )
+        self.metrics.watch_caches(engine.score_caches)
+        self.metrics.watch_samples(() if watch is None else watch.samples)
         bodies = BodyReader(clock, settings.body_timeout_s)
         self._health = Health(self._shell)
         events = EventsRoute(
@@ -131,13 +138,14 @@ class ServingApp:
                 clock,
                 settings,
                 guards.get(name),
+                watch,
             )
             for name, served in engine.served.items()
         }
         self.inference = Inference(
             engine.served, self._shell, self._health, keys, self.metrics, clock, settings, guards
         )
-        self._models = ModelPaths(self.inference, bodies, settings)
+        self._models = ModelPaths(self.inference, bodies, settings, watch)
 
     @property
     def fast_routes(self) -> Mapping[bytes, FastRoute]:
@@ -197,6 +205,8 @@ class ServingApp:
         self.engine.close()
         if self.workflows is not None:
             self.workflows.close()
+        if self._watch is not None:
+            self._watch.close()
 
     def _guard(
         self, served: ServedDecision, store: ExtractionStore, clock: Clock
@@ -233,11 +243,15 @@ class ServingApp:
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = trace_id_of(dict(scope["headers"]).get(b"traceparent"))
         scope[TRACE_ID] = trace_id
+        arrived_ns, status = self._clock.monotonic_ns(), 0
 
         async def send_limited(message: MutableMapping[str, Any]) -> None:
-            fields = scope.get(LIMIT_FIELDS)
-            if fields and message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *fields]
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                fields = scope.get(LIMIT_FIELDS)
+                if fields:
+                    message["headers"] = [*message["headers"], *fields]
             await send(message)
 
         try:
@@ -249,6 +263,17 @@ class ServingApp:
             return
         except Exception:  # noqa: BLE001  answered already; here it is only logged
             _log.exception("unexpected_error", extra={"trace_id": trace_id})
+        if self._watch is not None and status and not scope["path"].startswith(_UNSEEN):
+            self._watch.note(
+                scope["method"],
+                getattr(scope.get("route"), "path", ""),
+                dict(scope["headers"]),
+                trace_id,
+                status=status,
+                code="",
+                arrived_ns=arrived_ns,
+                settled_ns=self._clock.monotonic_ns(),
+            )
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -278,6 +303,7 @@ def build_app(
     jobs: JobSetup | None = None,
     extraction: ExtractionStore | None = None,
     releases: ReleaseDesk | None = None,
+    watch: RequestWatch | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -294,6 +320,7 @@ def build_app(
             forgotten at the end.
         releases: The releases of the decisions, closed with the engine; without them what runs
             stays as it is.
+        watch: What looks on while requests are answered, closed with the engine.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -304,5 +331,5 @@ def build_app(
 
     kept = MemoryExtraction() if extraction is None else extraction
     return ServingApp(
-        engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases
+        engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases, watch
     )

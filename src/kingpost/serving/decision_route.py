@@ -5,7 +5,7 @@ cheapest check first, and the body is not read for somebody without a key. It do
 what a framework would do, in a third of its time; the control plane describes the route.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -35,6 +35,7 @@ from kingpost.serving.http import (
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.problems import code_of, problem_answer
 from kingpost.serving.rendering import render_answer
+from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Settled, Shell
 
@@ -71,7 +72,9 @@ class DecisionRoute:
         clock: Clock,
         settings: ServingSettings,
         guard: ExtractionGuard | None = None,
+        watch: RequestWatch | None = None,
     ) -> None:
+        self._watch, self.path = watch, f"/v1/decisions/{served.decision.name}"
         self._guard, self._exposure = guard, served.decision.exposure
         self._name = served.decision.name
         self._scope = f"decide:{self._name}"
@@ -102,7 +105,7 @@ class DecisionRoute:
             settled = error
         finally:
             self._metrics.waiting -= 1
-        await self._answer(settled, trace_id, arrived_ns, fields).send(send)
+        await self._answer(settled, headers, trace_id, arrived_ns, fields).send(send)
 
     def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
         """Answer a request that is whole.
@@ -119,7 +122,7 @@ class DecisionRoute:
 
         def settle(settled: Settled | Exception) -> None:
             metrics.waiting -= 1
-            answer(self._answer(settled, trace_id, arrived_ns, fields))
+            answer(self._answer(settled, headers, trace_id, arrived_ns, fields))
 
         try:
             admitted = self._admit(headers)
@@ -168,9 +171,16 @@ class DecisionRoute:
         )
 
     def _answer(
-        self, settled: Settled | Exception, trace_id: str, arrived_ns: int, fields: Fields
+        self,
+        settled: Settled | Exception,
+        headers: Mapping[bytes, bytes],
+        trace_id: str,
+        arrived_ns: int,
+        fields: Fields,
     ) -> HttpAnswer:
         """Make the answer, and count it."""
+        watch = self._watch
+        settled_ns = 0 if watch is None else self._clock.monotonic_ns()
         outcome = ""
         if isinstance(settled, Settled):
             record = settled.record
@@ -186,6 +196,20 @@ class DecisionRoute:
             answer, code = problem_answer(settled, trace_id), code_of(settled)
         self._counts.count(outcome, code)
         self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
+        if watch is not None:
+            made = settled if isinstance(settled, Settled) else None
+            watch.note(
+                "POST",
+                self.path,
+                headers,
+                trace_id,
+                status=answer.status,
+                code=code,
+                arrived_ns=arrived_ns,
+                settled_ns=settled_ns,
+                record=None if made is None else made.record,
+                is_repeat=made is not None and made.is_repeat,
+            )
         return answer.adding(fields)
 
 

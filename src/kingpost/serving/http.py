@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from random import getrandbits
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,11 +13,13 @@ from kingpost.serving.errors import BadHeader, BodyTimeout, BodyTooLarge, Unsupp
 
 __all__ = [
     "BodyReader",
+    "CallerSpan",
     "Disconnected",
     "HttpAnswer",
     "Receive",
     "Scope",
     "Send",
+    "caller_span_of",
     "check_media_type",
     "trace_id_of",
     "visible_header",
@@ -28,7 +30,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _TRACEPARENT = re.compile(
-    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)"
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)"
 )
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,255}")
 SWEEP_S = 0.5
@@ -66,6 +68,19 @@ def trace_id_of(traceparent: bytes | None) -> str:
         if found is not None:
             return found[1].decode()
     return f"{getrandbits(128):032x}"
+
+
+class CallerSpan(NamedTuple):
+    """The span of a caller's, 16 hexadecimal digits, and whether the caller keeps it."""
+
+    span_id: str
+    is_sampled: bool
+
+
+def caller_span_of(traceparent: bytes) -> CallerSpan | None:
+    """Return the span that a W3C `traceparent` header names; None when it is not valid."""
+    found = _TRACEPARENT.match(traceparent)
+    return None if found is None else CallerSpan(found[2].decode(), bool(int(found[3], 16) & 1))
 
 
 def check_media_type(headers: Mapping[bytes, bytes], *expected: bytes) -> None:

@@ -21,8 +21,11 @@ from prometheus_client.registry import Collector
 
 from kingpost.core import KingpostError
 from kingpost.decisions import ServedDecision
+from kingpost.models import ScoreCache
 from kingpost.records import DecisionRecord
+from kingpost.serving.cache_metrics import collect_caches
 from kingpost.serving.release_metrics import Version, collect_releases
+from kingpost.serving.seen import Sample
 from kingpost.serving.workflow_counts import WorkflowCounts
 
 __all__ = ["MEDIA_TYPE", "DecisionMetrics", "Histogram", "Metrics"]
@@ -121,6 +124,8 @@ class Metrics(Collector):
         self._failure: Callable[[], KingpostError | None] = lambda: None
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
         self._workflows: WorkflowCounts | None = None
+        self._caches: Mapping[str, ScoreCache] = {}
+        self._samples: Sequence[Sample] = ()
         self._jobs: Callable[[], Iterator[Metric]] | None = None
         self._releases: (
             tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
@@ -147,6 +152,14 @@ class Metrics(Collector):
     def watch_jobs(self, collect: Callable[[], Iterator[Metric]]) -> None:
         """Say where to ask what is counted of jobs."""
         self._jobs = collect
+
+    def watch_caches(self, caches: Mapping[str, ScoreCache]) -> None:
+        """Say which scores are kept."""
+        self._caches = caches
+
+    def watch_samples(self, samples: Sequence[Sample]) -> None:
+        """Say who is told of a share of the requests."""
+        self._samples = samples
 
     def watch_releases(
         self,
@@ -188,6 +201,9 @@ class Metrics(Collector):
         """Yield every metric family, as the registry asks for them."""
         yield from self._collect_decisions()
         yield from self._collect_server()
+        yield from collect_caches(self._caches)
+        if self._samples:
+            yield self._collect_samples()
         if self._releases is not None:
             yield from collect_releases(*self._releases)
         if self._workflows is not None:
@@ -276,6 +292,17 @@ class Metrics(Collector):
             requests.add_metric(key, number)
             rows.add_metric(key, held)
         yield from (requests, rows)
+
+    def _collect_samples(self) -> Metric:
+        requests = CounterMetricFamily(
+            "kingpost_sampled_requests",
+            "Requests of a sample: told, told to nobody who heard, or dropped for want of room",
+            labels=("sample", "result"),
+        )
+        for one in self._samples:
+            for result in ("told", "failed", "dropped"):
+                requests.add_metric((one.name, result), getattr(one.counts, result))
+        return requests
 
     def _collect_workflows(self, counts: WorkflowCounts) -> Metric:
         active = GaugeMetricFamily(

@@ -62,6 +62,7 @@ class RecordDocument(msgspec.Struct):
     """A whole record; `features` maps names to values, null where there was none.
 
     `answer` is what was answered; where a person reviewed it, `review` has what stands.
+    `is_cached` says that its score was computed for an equal row, before or beside it.
     """
 
     id: str
@@ -85,6 +86,7 @@ class RecordDocument(msgspec.Struct):
     features: dict[str, float | None]
     unavailable: tuple[str, ...]
     no_consent: tuple[str, ...]
+    is_cached: bool
     stages_us: StagesDocument
     review: ReviewDocument | None
     label: LabelDocument | None
@@ -163,6 +165,7 @@ def render_record(
             features=dict(zip(names, values, strict=True)),
             unavailable=record.unavailable,
             no_consent=record.no_consent,
+            is_cached=record.is_cached,
             stages_us=StagesDocument(*msgspec.structs.astuple(record.stages)),
             review=review_document(line),
             label=label_document(line),

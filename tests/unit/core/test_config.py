@@ -127,3 +127,24 @@ def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
 
 def test_variables_for_clients_of_a_server_are_no_settings() -> None:
     assert read_settings(None, {"KINGPOST_URL": "x", "KINGPOST_API_KEY": "y"}) == Settings()
+
+
+@pytest.mark.parametrize("key", ["trace_sample", "access_log"])
+@pytest.mark.parametrize(("given", "share"), [("0", 0.0), ("1", 1.0), ("0.01", 0.01), ("1.0", 1.0)])
+def test_a_share_is_read_from_the_file_and_the_environment(
+    tmp_path: Path, key: str, given: str, share: float
+) -> None:
+    file = tmp_path / "kingpost.toml"
+    file.write_text(f"{key} = {given}\n")
+
+    assert getattr(read_settings(file, {}), key) == share
+    assert getattr(read_settings(None, {f"KINGPOST_{key.upper()}": given}), key) == share
+
+
+@pytest.mark.parametrize("given", ["1.5", "-0.1", "true", "nan", '"a tenth"', '"1e-2"', "2"])
+def test_what_is_no_share_is_refused(tmp_path: Path, given: str) -> None:
+    file = tmp_path / "kingpost.toml"
+    file.write_text(f"trace_sample = {given}\n")
+
+    with pytest.raises(BadSetting, match="expected a number from 0 to 1"):
+        read_settings(file, {})

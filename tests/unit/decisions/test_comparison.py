@@ -222,6 +222,20 @@ def test_a_rule_says_the_same_again() -> None:
     assert compared(disk).different > 0
 
 
+def test_a_score_that_was_found_is_the_models_own() -> None:
+    disk = SimulatedDisk()
+    model = replace(decision.model, cache=kp.cache())
+    repeating = kp.decision(
+        "payment", request=Payment, features=[kp.field("limit")], model=model, gate=decision.gate
+    )
+    records = live(disk, repeating)
+
+    found = compared(disk, decision=repeating)
+
+    assert sum(record.is_cached for record in records) == 12 - 2 * 2, "two rows of two tenants"
+    assert (found.records, found.different, found.shown) == (12, 0, [])
+
+
 def test_a_request_whose_event_was_held_before_is_read_at_its_own_position() -> None:
     disk = SimulatedDisk()
     record = live(disk)[10]

@@ -111,7 +111,7 @@ def test_a_record_says_when_its_event_happened(engine: Engine) -> None:
     record = record_of(*decide(engine, ask(payment("p1", minute=7))))
 
     assert record.event_time_us == 1_533_124_800_000_000 + 7 * 60_000_000
-    assert record.format == 4
+    assert record.format == 5
 
 
 def test_a_record_is_found_by_its_id_and_by_its_offset(engine: Engine) -> None:

@@ -65,24 +65,32 @@ def test_a_record_comes_back_as_it_was_written() -> None:
 
 
 def test_a_record_of_format_1_happened_when_it_was_decided() -> None:
-    before = [1, *fields_of(RECORD)[1:-3]]
+    before = [1, *fields_of(RECORD)[1:-4]]
 
     found = decode_record(msgspec.msgpack.encode(before))
 
     expected = msgspec.structs.replace(RECORD, event_time_us=RECORD.at_us)
-    assert (found.format, found) == (4, expected)
+    assert (found.format, found) == (5, expected)
 
 
 def test_a_record_of_format_2_lacked_no_consent() -> None:
-    before = [2, *fields_of(RECORD)[1:-2]]
+    before = [2, *fields_of(RECORD)[1:-3]]
 
     found = decode_record(msgspec.msgpack.encode(before))
 
     assert (found.no_consent, found) == ((), RECORD)
 
 
+def test_a_record_of_format_4_had_its_own_score() -> None:
+    before = [4, *fields_of(RECORD)[1:-1]]
+
+    found = decode_record(msgspec.msgpack.encode(before))
+
+    assert (found.is_cached, found) == (False, RECORD)
+
+
 def test_a_record_of_a_newer_format_is_refused() -> None:
-    newer = [5, *fields_of(RECORD)[1:]]
+    newer = [6, *fields_of(RECORD)[1:]]
 
     with pytest.raises(NewerRecord, match="upgrade Kingpost"):
         decode_record(msgspec.msgpack.encode(newer))

@@ -7,6 +7,7 @@ from kingpost.serving.oip.inference import Inference
 from kingpost.serving.oip.model_route import Door, ModelRoute
 from kingpost.serving.oip.rest import RestRoutes
 from kingpost.serving.oip.tf_serving import TfServingRoutes
+from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 
 __all__ = ["ModelPaths"]
@@ -15,8 +16,14 @@ __all__ = ["ModelPaths"]
 class ModelPaths:
     """Routes to models, over REST and in TensorFlow Serving's form."""
 
-    def __init__(self, inference: Inference, bodies: BodyReader, settings: ServingSettings) -> None:
-        door = Door(inference, bodies, inference.clock, settings)
+    def __init__(
+        self,
+        inference: Inference,
+        bodies: BodyReader,
+        settings: ServingSettings,
+        watch: RequestWatch | None = None,
+    ) -> None:
+        door = Door(inference, bodies, inference.clock, settings, watch)
         self._rest, self._tf_serving = RestRoutes(door), TfServingRoutes(door)
 
     @staticmethod

@@ -24,6 +24,7 @@ from kingpost.serving.http import (
 from kingpost.serving.oip.http_errors import error_answer
 from kingpost.serving.oip.inference import Inference
 from kingpost.serving.oip.messages import Call
+from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 
 __all__ = ["AsksModel", "Door", "ModelRoute", "TakesAnswer"]
@@ -32,9 +33,14 @@ TakesAnswer = Callable[[HttpAnswer], None]
 
 
 class AsksModel(Protocol):
-    """Reads a body, asks the model, and gives the answer, later, in the loop's thread."""
+    """Reads a body, asks the model, and gives the answer, later, in the loop's thread.
+
+    Attributes:
+        route: Its path, with `{name}` where the model's name stands.
+    """
 
     media_types: tuple[bytes, ...]
+    route: str
 
     def __call__(
         self,
@@ -53,9 +59,14 @@ class Door:
     """What all routes to models share: who is let in, and how bodies are read."""
 
     def __init__(
-        self, inference: Inference, bodies: BodyReader, clock: Clock, settings: ServingSettings
+        self,
+        inference: Inference,
+        bodies: BodyReader,
+        clock: Clock,
+        settings: ServingSettings,
+        watch: RequestWatch | None = None,
     ) -> None:
-        self.inference, self.clock, self.settings = inference, clock, settings
+        self.inference, self.clock, self.settings, self.watch = inference, clock, settings, watch
         self._bodies = bodies
         self._uploads: asyncio.Semaphore | None = None
 
@@ -83,8 +94,8 @@ class ModelRoute:
 
     def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
         """Answer a request that is whole; see `FastRoute`."""
-        limited = _Limited(answer)
         trace_id = trace_id_of(headers.get(b"traceparent"))
+        limited = _Limited(self._watched(answer, headers, trace_id))
         try:
             call = self._admit(headers, trace_id, limited)
             self._asked(call, headers, body, limited)
@@ -101,7 +112,7 @@ class ModelRoute:
             if not waiting.done():
                 waiting.set_result(answer)
 
-        limited = _Limited(tell)
+        limited = _Limited(self._watched(tell, headers, trace_id))
         try:
             call = self._admit(headers, trace_id, limited)
             body = await self._door.body(headers, receive)
@@ -112,6 +123,33 @@ class ModelRoute:
             self._refuse(error, trace_id, limited)
         answer = await waiting
         await answer.send(send)
+
+    def _watched(
+        self, answer: TakesAnswer, headers: Mapping[bytes, bytes], trace_id: str
+    ) -> TakesAnswer:
+        """Return what gives an answer, and lets it be seen where somebody looks on."""
+        watch = self._door.watch
+        if watch is None:
+            return answer
+        clock, arrived_ns = self._door.clock, self._door.clock.monotonic_ns()
+        is_known = self._name in self._door.inference.models
+        route = self._ask.route.format(name=self._name) if is_known else self._ask.route
+
+        def seen(made: HttpAnswer) -> None:
+            answer(made)
+            watch.note(
+                "POST",
+                route,
+                headers,
+                trace_id,
+                status=made.status,
+                code="ok" if made.status < 400 else "",
+                arrived_ns=arrived_ns,
+                settled_ns=clock.monotonic_ns(),
+                record_id=dict(made.headers).get(b"kingpost-record", b"").decode(),
+            )
+
+        return seen
 
     def _asked(
         self, call: Call, headers: Mapping[bytes, bytes], body: bytes, limited: "_Limited"

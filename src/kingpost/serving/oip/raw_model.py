@@ -3,12 +3,13 @@
 The rule: what came in one turn of the event loop is scored together, and every row's score
 has the same bits as if it had come alone; a request that the model breaks on fails alone.
 One `inference` entry in the journal stands for each request, and is durable before its
-scores leave.
+scores leave. Where the model declares a cache, it is the one that its decision uses.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -69,6 +70,13 @@ class _Waiting(NamedTuple):
     scored: Scored
 
 
+class _Made(NamedTuple):
+    """Scores, and which of them were found: both of shape (rows,)."""
+
+    scores: NDArray[np.float64]
+    found: NDArray[np.bool_]
+
+
 class RawModel:
     """The model of one decision, asked directly."""
 
@@ -86,6 +94,7 @@ class RawModel:
         self.scope = self.name
         self.metadata = _metadata(self.name, served)
         self._served, self._shell = served, shell
+        self._kept = shell.engine.score_caches.get(served.decision.name)
         self._metrics, self._clock, self._max_waiting = metrics, clock, max_waiting
         self._charge, self._cost = charge, served.decision.cost
         self._ids = TimeOrderedIds(clock)
@@ -189,46 +198,56 @@ class RawModel:
         told: list[ScoredRows | Failed] = []
         entries: list[Entry] = []
         served = self._served  # another may take over while these are scored
-        for one, scores in zip(batch, await self._scores(served, batch), strict=True):
-            if scores is None:
+        for one, made in zip(batch, await self._scores(served, batch), strict=True):
+            if made is None:
                 told.append(Failed(ModelFailed(self.name)))
                 continue
-            record = self._record(served, one, scores)
+            record = self._record(served, one, made)
             entries.append(Entry("inference", record.tenant, self.name, encode_inference(record)))
-            told.append(ScoredRows(scores, id_text(record.id)))
+            told.append(ScoredRows(made.scores, id_text(record.id)))
         if entries:
             await self._shell.append(entries)
         return told
 
     async def _scores(
         self, served: ServedDecision, batch: Sequence[_Waiting]
-    ) -> list[NDArray[np.float64] | None]:
+    ) -> list[_Made | None]:
         if len(batch) == 1:
-            return [await self._try(served, batch[0].rows)]
-        together = await self._try(served, np.concatenate([one.rows for one in batch]))
+            return [await self._try(served, batch)]
+        together = await self._try(served, batch)
         if together is None:  # the rows of one may have failed the call: not those of others
-            return [await self._try(served, one.rows) for one in batch]
+            return [await self._try(served, [one]) for one in batch]
         ends = np.cumsum([len(one.rows) for one in batch])[:-1]
-        return list(np.split(together, ends))
+        parts = zip(np.split(together.scores, ends), np.split(together.found, ends), strict=True)
+        return [_Made(scores, found) for scores, found in parts]
 
-    async def _try(
-        self, served: ServedDecision, rows: NDArray[np.float32]
-    ) -> NDArray[np.float64] | None:
-        scores = np.empty(len(rows), np.float64)
+    async def _try(self, served: ServedDecision, batch: Sequence[_Waiting]) -> _Made | None:
+        rows = batch[0].rows if len(batch) == 1 else np.concatenate([one.rows for one in batch])
+        made = _Made(np.empty(len(rows), np.float64), np.zeros(len(rows), np.bool_))
+        asking: list[str] = []
+        if self._kept is not None:
+            for one in batch:
+                asking += [one.call.principal.tenant] * len(one.rows)
         try:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 if start:
                     await asyncio.sleep(0)
-                part = rows[start : start + ROWS_AT_ONCE]
-                scores[start : start + len(part)] = _exactly(served, part)
+                part = slice(start, start + ROWS_AT_ONCE)
+                if self._kept is None:
+                    made.scores[part] = _exactly(served, rows[part])
+                else:
+                    compute = partial(_exactly, served)
+                    scores, found = self._kept.scores(
+                        served.model, asking[part], rows[part], compute
+                    )
+                    made.scores[part] = scores
+                    made.found[[start + at for at in found]] = True
         except Exception as error:  # noqa: BLE001  a model of the user's: the others go on
             _log.warning("model_failed", extra={"model": self.name, "reason": type(error).__name__})
             return None
-        return scores
+        return made
 
-    def _record(
-        self, served: ServedDecision, one: _Waiting, scores: NDArray[np.float64]
-    ) -> InferenceRecord:
+    def _record(self, served: ServedDecision, one: _Waiting, made: _Made) -> InferenceRecord:
         call = one.call
         return InferenceRecord(
             format=INFERENCE_FORMAT,
@@ -243,7 +262,8 @@ class RawModel:
             session=call.session,
             rows=len(one.rows),
             inputs_digest=sha256(one.rows.astype("<f4").tobytes()).digest(),
-            scores_digest=sha256(scores.astype("<f8").tobytes()).digest(),
+            scores_digest=sha256(made.scores.astype("<f8").tobytes()).digest(),
+            cached=int(made.found.sum()),
         )
 
 

@@ -64,6 +64,7 @@ class _Infers:
     """Reads an inference, asks the model, and writes what came of it."""
 
     media_types: tuple[bytes, ...] = (b"application/json", b"application/octet-stream")
+    route = "/v2/models/{name}/infer"
 
     def __init__(self, inference: Inference) -> None:
         self._infer = inference.infer

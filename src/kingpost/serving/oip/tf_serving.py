@@ -52,6 +52,7 @@ T = TypeVar("T")
 class _Predicts:
     """Reads a prediction, asks the model, and writes what came of it."""
 
+    route = "/v1/models/{name}:predict"
     media_types: tuple[bytes, ...] = (
         b"application/json",
         b"text/plain",
