@@ -6,12 +6,16 @@ from kingpost.models.card_html import card_page, card_style, render_card_html, r
 from kingpost.models.dataset import Provenance, TrainingSet, model_input
 from kingpost.models.errors import (
     BadModel,
+    BadModelFile,
+    BadRows,
     BadSplit,
     BadTrainingSet,
     ExportDiffers,
     HistoryTooShort,
+    LibraryMissing,
     NothingToCompare,
     OneClassOnly,
+    UntrustedModel,
 )
 from kingpost.models.evaluation import Evaluation, Slice, evaluate
 from kingpost.models.explain import Contributions, contributions
@@ -23,6 +27,15 @@ from kingpost.models.folds import (
     RowsToJudge,
     UnknownEntities,
     every_row,
+)
+from kingpost.models.formats import (
+    Format,
+    Gives,
+    Imported,
+    SampleRows,
+    import_model,
+    random_rows,
+    read_rows,
 )
 from kingpost.models.lightgbm import LightGbmTrainer, train_lightgbm
 from kingpost.models.measures import (
@@ -46,6 +59,8 @@ from kingpost.models.trees import LightGbmParameters, lightgbm_scores
 
 __all__ = [
     "BadModel",
+    "BadModelFile",
+    "BadRows",
     "BadSplit",
     "BadTrainingSet",
     "Calibration",
@@ -62,8 +77,12 @@ __all__ = [
     "FittedModel",
     "Fold",
     "Folds",
+    "Format",
+    "Gives",
     "HeldOut",
     "HistoryTooShort",
+    "Imported",
+    "LibraryMissing",
     "LightGbmGrid",
     "LightGbmParameters",
     "LightGbmTrainer",
@@ -77,10 +96,12 @@ __all__ = [
     "Provenance",
     "ReliabilityBin",
     "RowsToJudge",
+    "SampleRows",
     "Slice",
     "TrainingSet",
     "Trial",
     "UnknownEntities",
+    "UntrustedModel",
     "average_precision",
     "calibration",
     "card_page",
@@ -92,10 +113,13 @@ __all__ = [
     "entity_precision",
     "evaluate",
     "every_row",
+    "import_model",
     "lightgbm_scores",
     "model_input",
     "precision_recall_curve",
     "quiet",
+    "random_rows",
+    "read_rows",
     "render_card",
     "render_card_html",
     "render_card_page",
