@@ -58,6 +58,8 @@ from kingpost.decisions.errors import (
     NoModel,
     NotApproved,
     NotExplainable,
+    NotImported,
+    NoTrainer,
     PartitionNotHere,
     PartitionRenamed,
     ReleaseRefused,
@@ -79,6 +81,7 @@ from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
+from kingpost.decisions.registering import Registered, register_import
 from kingpost.decisions.release_judge import Judgement, ReleaseJudge, Seen
 from kingpost.decisions.releasing import Releases
 from kingpost.decisions.replay import (
@@ -146,8 +149,10 @@ __all__ = [
     "MistakeCosts",
     "Model",
     "NoModel",
+    "NoTrainer",
     "NotApproved",
     "NotExplainable",
+    "NotImported",
     "Otherwise",
     "PartitionNotHere",
     "PartitionRenamed",
@@ -155,6 +160,7 @@ __all__ = [
     "PlacedRule",
     "ProcessWindows",
     "RecordedRequests",
+    "Registered",
     "ReleaseJudge",
     "ReleaseRefused",
     "Releases",
@@ -215,6 +221,7 @@ __all__ = [
     "record_features",
     "recorded_requests",
     "refuse",
+    "register_import",
     "replay_record",
     "review",
     "rule",

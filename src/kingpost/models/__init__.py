@@ -37,6 +37,7 @@ from kingpost.models.formats import (
     random_rows,
     read_rows,
 )
+from kingpost.models.import_card import ImportCard, render_import_card
 from kingpost.models.lightgbm import LightGbmTrainer, train_lightgbm
 from kingpost.models.measures import (
     Calibration,
@@ -81,6 +82,7 @@ __all__ = [
     "Gives",
     "HeldOut",
     "HistoryTooShort",
+    "ImportCard",
     "Imported",
     "LibraryMissing",
     "LightGbmGrid",
@@ -123,6 +125,7 @@ __all__ = [
     "render_card",
     "render_card_html",
     "render_card_page",
+    "render_import_card",
     "roc_auc",
     "train_lightgbm",
 ]
