@@ -37,7 +37,8 @@ FEATURES = (
 def rows_of(directory: Path) -> tuple[Any, Any]:
     with duckdb.connect() as database:
         table: Any = database.sql(f"SELECT * FROM '{directory}/labelled.parquet'").fetchnumpy()
-    x = np.column_stack([np.ma.filled(np.ma.asarray(table[name], float), 0) for name in FEATURES])
+    masked: Any = np.ma  # its types are incomplete
+    x = np.column_stack([masked.filled(masked.asarray(table[name], float), 0) for name in FEATURES])
     return x.astype(np.float32), table["fraud"].astype(float)
 
 

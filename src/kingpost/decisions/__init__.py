@@ -81,7 +81,7 @@ from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
-from kingpost.decisions.registering import Registered, register_import
+from kingpost.decisions.registering import Registered, register_function, register_import
 from kingpost.decisions.release_judge import Judgement, ReleaseJudge, Seen
 from kingpost.decisions.releasing import Releases
 from kingpost.decisions.replay import (
@@ -92,6 +92,7 @@ from kingpost.decisions.replay import (
 )
 from kingpost.decisions.rollout import Adopt, Load, Rollout
 from kingpost.decisions.routing import Assignment, Route, VersionCounts
+from kingpost.decisions.scorers import ReadyModel, ready_model
 from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
@@ -159,6 +160,7 @@ __all__ = [
     "Pattern",
     "PlacedRule",
     "ProcessWindows",
+    "ReadyModel",
     "RecordedRequests",
     "Registered",
     "ReleaseJudge",
@@ -218,9 +220,11 @@ __all__ = [
     "read_catalogue",
     "read_histories",
     "read_past_requests",
+    "ready_model",
     "record_features",
     "recorded_requests",
     "refuse",
+    "register_function",
     "register_import",
     "replay_record",
     "review",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from kingpost.core import Clock, Disk
@@ -20,6 +21,7 @@ from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.environment import present_environment
 from kingpost.decisions.errors import NotImported
+from kingpost.decisions.python_model import PythonScorer, check_in_sources, python_model
 from kingpost.decisions.served import Scorer
 from kingpost.decisions.sources import code_digest
 from kingpost.models import (
@@ -43,7 +45,14 @@ from kingpost.registry import (
     ModelVersion,
 )
 
-__all__ = ["ModelSource", "Registered", "add_bundle", "made_with", "register_import"]
+__all__ = [
+    "ModelSource",
+    "Registered",
+    "add_bundle",
+    "made_with",
+    "register_function",
+    "register_import",
+]
 
 _MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
 _ROWS_PER_CALL = 8192
@@ -143,6 +152,50 @@ def register_import(
             "checked_rows": imported.checked,
             "drawn_rows": imported.drawn,
         },
+        rows=rows,
+        threshold=threshold,
+        tenant=tenant,
+        by=by,
+    )
+    return register_source(application, decision, where, source, disk=disk, clock=clock)
+
+
+def register_function(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    *,
+    rows: SampleRows | None,
+    threshold: float,
+    tenant: str,
+    by: str,
+    disk: Disk,
+    clock: Clock,
+) -> Registered:
+    """Register the function that is a decision's model, and bundle it.
+
+    Raises:
+        NotImported: The model is no function, or lies outside the application's sources.
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    predict = decision.model.predict
+    if predict is None:
+        raise NotImported(
+            decision.name,
+            "its model is no function",
+            "train it, or bring it in with `kingpost models import`",
+        )
+    check_in_sources(application, decision)
+    content = python_model(predict)
+    name = msgspec.json.decode(content)["name"]
+    source = ModelSource(
+        content=content,
+        scorer=PythonScorer(predict),
+        native=b"",
+        origin=(
+            f"The function `{name}` of `{application.path.as_posix()}` or a module beside it.",
+        ),
+        parameters={"imported": "python", "name": name},
         rows=rows,
         threshold=threshold,
         tenant=tenant,

@@ -1,5 +1,12 @@
 """Models: trained, judged on later periods, described by a card, served as ONNX."""
 
+from kingpost.models.batching import (
+    BATCH_SIZES,
+    BatchFinding,
+    Batching,
+    OneByOne,
+    probe_batches,
+)
 from kingpost.models.card import render_card
 from kingpost.models.card_facts import CardTable, DataSummary, ModelCard
 from kingpost.models.card_html import card_page, card_style, render_card_html, render_card_page
@@ -59,11 +66,14 @@ from kingpost.models.search import LightGbmGrid, PastWeeks
 from kingpost.models.trees import LightGbmParameters, lightgbm_scores
 
 __all__ = [
+    "BATCH_SIZES",
     "BadModel",
     "BadModelFile",
     "BadRows",
     "BadSplit",
     "BadTrainingSet",
+    "BatchFinding",
+    "Batching",
     "Calibration",
     "CardTable",
     "Choice",
@@ -90,6 +100,7 @@ __all__ = [
     "LightGbmTrainer",
     "ModelCard",
     "NothingToCompare",
+    "OneByOne",
     "OneClassOnly",
     "OnnxScorer",
     "OutOfTimeSplit",
@@ -119,6 +130,7 @@ __all__ = [
     "lightgbm_scores",
     "model_input",
     "precision_recall_curve",
+    "probe_batches",
     "quiet",
     "random_rows",
     "read_rows",

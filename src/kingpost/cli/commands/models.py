@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from kingpost.cli.commands.import_model import import_command
+from kingpost.cli.commands.register_model import register
+from kingpost.cli.commands.show_model import show
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
@@ -156,7 +158,8 @@ def models() -> None:
     """
 
 
-models.add_command(import_command)
+for command in (import_command, register, show):
+    models.add_command(command)
 
 
 @models.command("list")
