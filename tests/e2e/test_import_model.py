@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli_app import PreparedShop, kingpost
 from tests.e2e.test_cli import ORDER, ask, refused, running
+from tests.onnx_models import network_onnx
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,32 @@ def test_what_cannot_be_imported_is_refused_with_what_to_do(shop: tuple[Path, st
     assert "customer_n_6h" in says
     assert "no such file" in refused(directory, "models", "import", "no.onnx", *into)
     assert json.dumps(kingpost(directory, "models", "shop_app.py", "--json")).count('"name"') <= 2
+
+
+def test_a_network_is_made_smaller_behind_the_gate_and_served_one_by_one(
+    shop: tuple[Path, str],
+) -> None:
+    directory, secret = shop
+    (directory / "network.onnx").write_bytes(network_onnx(len(FEATURES), 1024))
+    rows = ("--rows", "labelled.parquet", "--label", "fraud")
+    into = ("shop_app.py", "risk")
+    kingpost(directory, "models", "import", "network.onnx", *into, *rows, "--json")
+
+    refusal = refused(directory, "models", "optimise", *into, *rows, "--prune", "0.9")
+    small = kingpost(
+        directory, "models", "optimise", *into, *rows, "--alone", "--most-loss", "1", "--json"
+    )
+    shown = kingpost(directory, "models", "show", *into, "--json")
+
+    assert "[optimised_worse]" in refusal
+    assert cast("dict[str, Any]", small["after"])["batching"] == "one_by_one"
+    assert (shown["version"], shown["batching"]) == (small["version"], "one_by_one")
+    assert "in batches of" in str(shown["batching_because"])
+    bundle = str(small["bundle"])[:12]
+    kingpost(directory, "approve", "shop_app.py", "--bundle", bundle, "--reason", "x", "--json")
+    with running(directory) as url:
+        status, told = ask(url, secret, ORDER | {"id": "small-1"})
+    assert status == 200
+    assert kingpost(directory, "replay", str(told["id"]), "--json")["is_equal"] is True
+    trees = ("--version", "1", *rows)
+    assert "[cannot_optimise]" in refused(directory, "models", "optimise", *into, *trees)

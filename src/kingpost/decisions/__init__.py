@@ -81,7 +81,12 @@ from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
-from kingpost.decisions.registering import Registered, register_function, register_import
+from kingpost.decisions.registering import (
+    Registered,
+    register_function,
+    register_import,
+    register_optimised,
+)
 from kingpost.decisions.release_judge import Judgement, ReleaseJudge, Seen
 from kingpost.decisions.releasing import Releases
 from kingpost.decisions.replay import (
@@ -226,6 +231,7 @@ __all__ = [
     "refuse",
     "register_function",
     "register_import",
+    "register_optimised",
     "replay_record",
     "review",
     "rule",

@@ -29,6 +29,7 @@ from kingpost.models import (
     ImportCard,
     Imported,
     OnnxScorer,
+    Optimised,
     SampleRows,
     TrainingSet,
     evaluate,
@@ -52,6 +53,7 @@ __all__ = [
     "made_with",
     "register_function",
     "register_import",
+    "register_optimised",
 ]
 
 _MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
@@ -196,6 +198,56 @@ def register_function(
             f"The function `{name}` of `{application.path.as_posix()}` or a module beside it.",
         ),
         parameters={"imported": "python", "name": name},
+        rows=rows,
+        threshold=threshold,
+        tenant=tenant,
+        by=by,
+    )
+    return register_source(application, decision, where, source, disk=disk, clock=clock)
+
+
+def register_optimised(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    made: Optimised,
+    *,
+    version: int,
+    rows: SampleRows,
+    threshold: float,
+    tenant: str,
+    by: str,
+    disk: Disk,
+    clock: Clock,
+) -> Registered:
+    """Register a smaller form of a version, which passed the gate, and bundle it.
+
+    Args:
+        version: The one that it was made of.
+        rows: The labelled rows that it was judged on.
+
+    Raises:
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    before, after = made.before, made.after
+    source = ModelSource(
+        content=made.onnx,
+        scorer=OnnxScorer(made.onnx),
+        native=b"",
+        origin=(
+            f"Version {version}, made smaller: {after.size_bytes:,} bytes instead of "
+            f"{before.size_bytes:,}, {made.units} hidden units left out.",
+            f"Average precision {after.average_precision:.4f} instead of "
+            f"{before.average_precision:.4f}; a score differs by {made.difference:.2g} at most.",
+        ),
+        parameters={
+            "imported": "optimised",
+            "optimised_from": version,
+            "units_left_out": made.units,
+            "difference": made.difference,
+            "row_us_before": before.row_us,
+            "row_us": after.row_us,
+        },
         rows=rows,
         threshold=threshold,
         tenant=tenant,

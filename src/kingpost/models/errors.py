@@ -8,11 +8,13 @@ __all__ = [
     "BadRows",
     "BadSplit",
     "BadTrainingSet",
+    "CannotOptimise",
     "ExportDiffers",
     "HistoryTooShort",
     "LibraryMissing",
     "NothingToCompare",
     "OneClassOnly",
+    "OptimisedWorse",
     "UntrustedModel",
 ]
 
@@ -180,3 +182,33 @@ class BadRows(KingpostError):
 
     def __str__(self) -> str:
         return f"rows {self.rows}: {self.problem}; {self.mend}"
+
+
+class CannotOptimise(KingpostError):
+    """A model that cannot be made smaller in this way."""
+
+    code = "cannot_optimise"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the model cannot be optimised: {self.problem}; serve it as it is"
+
+
+class OptimisedWorse(KingpostError):
+    """A smaller model that did not pass the gate on quality and speed."""
+
+    code = "optimised_worse"
+
+    def __init__(self, reasons: tuple[str, ...], difference: float) -> None:
+        super().__init__(reasons, difference)
+        self.reasons, self.difference = reasons, difference
+
+    def __str__(self) -> str:
+        return (
+            f"the smaller model is refused: {'; '.join(self.reasons)}; the greatest difference of "
+            f"a score is {self.difference:.3g}. Prune less, leave out int8, or serve the model as "
+            "it is"
+        )

@@ -11,10 +11,12 @@ from kingpost.models import (
     BadRows,
     BadSplit,
     BadTrainingSet,
+    CannotOptimise,
     ExportDiffers,
     HistoryTooShort,
     LibraryMissing,
     OneClassOnly,
+    OptimisedWorse,
     UntrustedModel,
 )
 
@@ -29,6 +31,8 @@ ERRORS: list[tuple[KingpostError, str]] = [
     (BadRows("a.csv", "it has none", "give some"), "bad_rows"),
     (LibraryMissing("torch", "torch onnxscript"), "library_missing"),
     (UntrustedModel("a.pkl", "a pickle"), "untrusted_model"),
+    (CannotOptimise("it is made of trees"), "cannot_optimise"),
+    (OptimisedWorse(("it is slower",), 0.1), "optimised_worse"),
     (ExtraMissing("lightgbm", "train"), "extra_missing"),
 ]
 

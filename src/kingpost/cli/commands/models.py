@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kingpost.cli.commands.import_model import import_command
+from kingpost.cli.commands.optimise_model import optimise_command
 from kingpost.cli.commands.register_model import register
 from kingpost.cli.commands.show_model import show
 from kingpost.cli.declared import chosen_decision
@@ -158,7 +159,7 @@ def models() -> None:
     """
 
 
-for command in (import_command, register, show):
+for command in (import_command, register, show, optimise_command):
     models.add_command(command)
 
 
