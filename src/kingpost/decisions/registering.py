@@ -235,10 +235,14 @@ def register_optimised(
         scorer=OnnxScorer(made.onnx),
         native=b"",
         origin=(
-            f"Version {version}, made smaller: {after.size_bytes:,} bytes instead of "
-            f"{before.size_bytes:,}, {made.units} hidden units left out.",
-            f"Average precision {after.average_precision:.4f} instead of "
-            f"{before.average_precision:.4f}; a score differs by {made.difference:.2g} at most.",
+            (
+                f"Version {version}, made smaller: {after.size_bytes:,} bytes instead of "
+                f"{before.size_bytes:,}, {made.units} hidden units left out."
+            ),
+            (
+                f"Average precision {after.average_precision:.4f} instead of "
+                f"{before.average_precision:.4f}; a score differs by {made.difference:.2g} at most."
+            ),
         ),
         parameters={
             "imported": "optimised",
