@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from kingpost.models import FittedModel, HeldOut, TrainingSet
 
-__all__ = ["fitted", "logistic_onnx"]
+__all__ = ["fitted", "logistic_onnx", "network_onnx"]
 
 
 def logistic_onnx(weights: Sequence[float], bias: float = 0.0) -> bytes:
@@ -49,3 +49,36 @@ def fitted(data: TrainingSet, onnx_model: bytes, *, held_out: HeldOut | None = N
         export_difference=0.0,
         held_out=held_out,
     )
+
+
+def network_onnx(features: int, units: int, *, seed: int = 1) -> bytes:
+    """Return a network of two hidden layers with drawn weights."""
+    rng = np.random.default_rng(seed)
+    nodes: list[NodeProto] = []
+    constants, last = [numpy_helper.from_array(np.ones((1, 1), np.float32), "one")], "x"
+    for at, (wide, high) in enumerate(((features, units), (units, units), (units, 1))):
+        weights = rng.normal(size=(wide, high)) / wide**0.5
+        constants += [
+            numpy_helper.from_array(weights.astype(np.float32), f"weights{at}"),
+            numpy_helper.from_array(rng.normal(size=high).astype(np.float32), f"bias{at}"),
+        ]
+        curve = "Relu" if high > 1 else "Sigmoid"
+        nodes += [
+            helper.make_node("MatMul", [last, f"weights{at}"], [f"product{at}"]),
+            helper.make_node("Add", [f"product{at}", f"bias{at}"], [f"sum{at}"]),
+            helper.make_node(curve, [f"sum{at}"], [f"layer{at}"]),
+        ]
+        last = f"layer{at}"
+    nodes += [
+        helper.make_node("Sub", ["one", last], ["negative"]),
+        helper.make_node("Concat", ["negative", last], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, features])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2])],
+        constants,
+    )
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()

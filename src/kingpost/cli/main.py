@@ -27,7 +27,7 @@ _COMMANDS = {
     "parity": ("features", "Replay a slice online and offline and compare every bit."),
     "features": ("features", "List features, show one, their hindsight; import from Feast."),
     "train": ("models", "Train a decision's model and bundle it for approval."),
-    "models": ("models", "List trained models, bundles and approvals."),
+    "models": ("models", "List models, bundles and approvals; import a model."),
     "approve": ("models", "Approve a bundle, so that it may run."),
     "release": ("releases", "Release a bundle: to a part of the requests, as a shadow, or to all."),
     "promote": ("releases", "Make the bundle that is being released champion."),

@@ -36,7 +36,6 @@ from kingpost.decisions import (
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
-from kingpost.models import OnnxScorer
 from kingpost.serving import (
     Addresses,
     ExtractionStore,
@@ -254,7 +253,7 @@ def bundle_loader(application: Application, where: DataDirectory) -> BundleLoade
     """Return what loads the bundles of an application."""
     disk, clock = SystemDisk(), SystemClock()
     control, store = where.control_log(disk=disk, clock=clock), where.artefacts(disk=disk)
-    return BundleLoader(application, control, store, OnnxScorer)
+    return BundleLoader(application, control, store)
 
 
 def open_releases(application: Application, where: DataDirectory) -> ReleaseDesk | None:

@@ -59,6 +59,8 @@ from kingpost.decisions.errors import (
     NoModel,
     NotApproved,
     NotExplainable,
+    NotImported,
+    NoTrainer,
     PartitionNotHere,
     PartitionRenamed,
     ReleaseRefused,
@@ -81,6 +83,12 @@ from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
+from kingpost.decisions.registering import (
+    Registered,
+    register_function,
+    register_import,
+    register_optimised,
+)
 from kingpost.decisions.release_judge import Judgement, ReleaseJudge, Seen
 from kingpost.decisions.releasing import Releases
 from kingpost.decisions.replay import (
@@ -91,6 +99,7 @@ from kingpost.decisions.replay import (
 )
 from kingpost.decisions.rollout import Adopt, Load, Rollout
 from kingpost.decisions.routing import Assignment, Route, VersionCounts
+from kingpost.decisions.scorers import ReadyModel, ready_model
 from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
@@ -150,15 +159,19 @@ __all__ = [
     "MistakeCosts",
     "Model",
     "NoModel",
+    "NoTrainer",
     "NotApproved",
     "NotExplainable",
+    "NotImported",
     "Otherwise",
     "PartitionNotHere",
     "PartitionRenamed",
     "Pattern",
     "PlacedRule",
     "ProcessWindows",
+    "ReadyModel",
     "RecordedRequests",
+    "Registered",
     "ReleaseJudge",
     "ReleaseRefused",
     "Releases",
@@ -217,9 +230,13 @@ __all__ = [
     "read_catalogue",
     "read_histories",
     "read_past_requests",
+    "ready_model",
     "record_features",
     "recorded_requests",
     "refuse",
+    "register_function",
+    "register_import",
+    "register_optimised",
     "replay_record",
     "review",
     "rule",

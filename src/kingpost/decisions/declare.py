@@ -19,7 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import numpy as np
 from msgspec import UNSET, UnsetType
+from numpy.typing import NDArray
 
 from kingpost.contracts import Contract, Event, contract_of
 from kingpost.core import BadDuration, Place, caller_place, duration_us
@@ -36,6 +38,7 @@ __all__ = [
     "Gate",
     "Model",
     "Otherwise",
+    "Predict",
     "Rule",
     "Trainer",
     "budget",
@@ -49,6 +52,7 @@ __all__ = [
 ]
 
 Trainer = Callable[[TrainingSet], FittedModel]
+Predict = Callable[[NDArray[np.float32]], Sequence[float] | NDArray[np.floating]]
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -240,33 +244,51 @@ def budget(
 
 @dataclass(frozen=True)
 class Model:
-    """A model by its name, the function that trains it and what it learns to predict.
+    """A model by its name, where it comes from and what it predicts.
 
     Attributes:
+        trainer: What trains it; None for one that is imported or a function.
+        predict: The function that it is; None for one that is trained or imported.
         cache: What is kept of its scores; None keeps nothing.
     """
 
     name: str
-    trainer: Trainer
+    trainer: Trainer | None
     label: Label
     place: Place
+    predict: Predict | None = None
     cache: Cache | None = None
 
 
-def model(name: str, *, trainer: Trainer, label: Label, cache: Cache | None = None) -> Model:
+def model(
+    name: str,
+    *,
+    label: Label,
+    trainer: Trainer | None = None,
+    predict: Predict | None = None,
+    cache: Cache | None = None,
+) -> Model:
     """Declare a model.
 
+    Without a trainer and a function it is one that is imported: `kingpost models import`.
+
     Args:
+        label: What it predicts, as from `verdicts.label("fraud")`.
         trainer: Takes a `TrainingSet`, gives a `FittedModel`; see `kingpost.models`.
-        label: As from `verdicts.label("fraud")`.
+        predict: The model itself as a function: takes rows, float32, shape (rows, features),
+            and returns a probability for each. Its source is part of the bundle.
         cache: As from `cache`, for a model that is expensive and whose rows repeat; without,
             every row is scored.
 
     Raises:
-        WrongDecision: The name cannot be one.
+        WrongDecision: The name cannot be one, or it is both trained and a function.
     """
     place = caller_place()
-    return Model(_checked_name("model", name, place), trainer, label, place, cache)
+    if trainer is not None and predict is not None:
+        raise WrongDecision(
+            f"model {name!r} has a trainer and a function that predicts", "give one of them", place
+        )
+    return Model(_checked_name("model", name, place), trainer, label, place, predict, cache)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ __all__ = [
     "EventUnreadable",
     "IdempotencyKeyReused",
     "NoModel",
+    "NoTrainer",
     "NotApproved",
     "NotExplainable",
+    "NotImported",
     "NothingToLearn",
     "PartitionNotHere",
     "PartitionRenamed",
@@ -272,6 +274,36 @@ class ReplayFailed(KingpostError):
             f"bundle {self.bundle[:12]} of decision {self.decision!r} could not be run again: "
             f"{self.problem}"
         )
+
+
+class NoTrainer(KingpostError):
+    """A decision whose model nobody trains here."""
+
+    code = "no_trainer"
+
+    def __init__(self, decision: str, model: str) -> None:
+        super().__init__(decision, model)
+        self.decision, self.model = decision, model
+
+    def __str__(self) -> str:
+        return (
+            f"model {self.model!r} of decision {self.decision!r} has no trainer; bring it in with "
+            "`kingpost models import`, or `kingpost models register` where it is a function, or "
+            "declare a trainer"
+        )
+
+
+class NotImported(KingpostError):
+    """A model that cannot be registered in this way, as its declaration says."""
+
+    code = "not_imported"
+
+    def __init__(self, decision: str, problem: str, mend: str) -> None:
+        super().__init__(decision, problem, mend)
+        self.decision, self.problem, self.mend = decision, problem, mend
+
+    def __str__(self) -> str:
+        return f"decision {self.decision!r}: {self.problem}; {self.mend}"
 
 
 class ErasureFailed(KingpostError):

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from kingpost.core import id_text
 from kingpost.decisions.bundle import Bundle, read_bundle
 from kingpost.decisions.errors import NotExplainable
+from kingpost.decisions.python_model import is_python_model
 from kingpost.decisions.reference import Models, profile_of_bundle
-from kingpost.models import OnnxScorer, contributions, model_input
+from kingpost.models import OneByOne, OnnxScorer, contributions, model_input, probe_batches
 from kingpost.monitoring import Profile
 from kingpost.records import DecisionRecord
 from kingpost.registry import ArtefactStore
@@ -120,8 +121,20 @@ def explain_record(
 
 class _Loaded(NamedTuple):
     bundle: Bundle
-    score: Score
+    score: Score | None
     profile: Profile | None
+
+
+def _loaded(bundle: Bundle, content: bytes, profile: Profile | None) -> _Loaded:
+    if is_python_model(content):
+        return _Loaded(bundle, None, profile)
+    scorer = OnnxScorer(content)
+    if profile is None:
+        return _Loaded(bundle, scorer.scores, None)
+    rows = model_input(np.array(profile.background, np.float64))
+    is_safe = probe_batches(scorer.score, rows).batching == "any"
+    # one by one are the bits that were answered
+    return _Loaded(bundle, scorer.scores if is_safe else OneByOne(scorer.score).scores, profile)
 
 
 class Explainer:
@@ -151,6 +164,9 @@ class Explainer:
             problem = f"it has no feature values ({record.reason or record.outcome.value})"
             raise NotExplainable(id_text(record.id), problem, "ask for another record")
         loaded = self._load(record)
+        if loaded.score is None:
+            problem = "its model is a function of the application, which is not run for this"
+            raise NotExplainable(id_text(record.id), problem, "read the function in the bundle")
         if loaded.profile is None:
             name = f"{loaded.bundle.model_name} {loaded.bundle.model_number}"
             problem = f"its model {name} was registered without the rows to compare with"
@@ -164,9 +180,9 @@ class Explainer:
             found = self._loaded.pop(record.bundle, None)
             if found is None:
                 bundle = read_bundle(self._control.bundle(record.decision, record.bundle.hex()))
-                found = _Loaded(
+                found = _loaded(
                     bundle,
-                    OnnxScorer(self._store.get(bundle.model)).scores,
+                    self._store.get(bundle.model),
                     profile_of_bundle(self._control, self._store, bundle),
                 )
             self._loaded[record.bundle] = found

@@ -4,20 +4,16 @@ The rule: nothing runs that was not approved, and nothing takes a request that h
 answered one in private.
 """
 
-from collections.abc import Callable
-
-import numpy as np
-
 from kingpost.decisions.application import Application
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.errors import NotApproved
-from kingpost.decisions.served import Scorer, ServedDecision
+from kingpost.decisions.reference import profile_of_bundle
+from kingpost.decisions.scorers import ready_model
+from kingpost.decisions.served import ServedDecision
 from kingpost.records import Role
 from kingpost.registry import ArtefactStore, ControlLog
 
 __all__ = ["BundleLoader", "running_bundle"]
-
-_WARM_ROWS = (1, 2, 8, 64)
 
 
 def running_bundle(control: ControlLog, decision: str) -> Bundle:
@@ -34,21 +30,10 @@ def running_bundle(control: ControlLog, decision: str) -> Bundle:
 
 
 class BundleLoader:
-    """Loads bundles of an application.
+    """Loads bundles of an application."""
 
-    Args:
-        scorer: Makes a model ready to run of its bytes.
-    """
-
-    def __init__(
-        self,
-        application: Application,
-        control: ControlLog,
-        store: ArtefactStore,
-        scorer: Callable[[bytes], Scorer],
-    ) -> None:
+    def __init__(self, application: Application, control: ControlLog, store: ArtefactStore) -> None:
         self._application, self._control, self._store = application, control, store
-        self._scorer = scorer
 
     def running(self, decision: str) -> ServedDecision:
         """Load what runs, see `running_bundle`.
@@ -59,7 +44,7 @@ class BundleLoader:
         return self.load(decision, running_bundle(self._control, decision).digest, Role.CHAMPION)
 
     def load(self, decision: str, digest: str, role: Role) -> ServedDecision:
-        """Load a bundle and warm its model up.
+        """Load a bundle, try its model in batches and warm it up.
 
         Raises:
             UnknownBundle, NotApproved: There is none, or nobody approved it.
@@ -72,14 +57,14 @@ class BundleLoader:
             raise NotApproved(decision, bundle.digest)
         declared = self._application.decisions[decision]
         check_bundle(bundle, self._application, declared, self._store)
-        scorer = self._scorer(self._store.get(bundle.model))
-        for rows in _WARM_ROWS:
-            scorer.score(np.zeros((rows, len(declared.features)), np.float32))
+        profile = profile_of_bundle(self._control, self._store, bundle)
+        ready = ready_model(declared, self._store.get(bundle.model), profile)
         return ServedDecision(
             declared,
             bytes.fromhex(bundle.digest),
             bytes.fromhex(bundle.model),
-            scorer,
+            ready.scorer,
             bundle.threshold,
             role,
+            ready.finding.batching,
         )

@@ -17,8 +17,9 @@ from kingpost.decisions.bundle import check_bundle, read_bundle
 from kingpost.decisions.comparison import Comparison, compare, read_past
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.errors import UnknownDecision
+from kingpost.decisions.reference import profile_of_bundle
 from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
-from kingpost.models import OnnxScorer
+from kingpost.decisions.scorers import ready_model
 
 __all__ = ["run"]
 
@@ -40,7 +41,8 @@ def run(job: Job) -> Comparison:
     if decision is None:
         raise UnknownDecision(job.decision, tuple(application.decisions))
     check_bundle(bundle, application, decision, store)
-    scorer = OnnxScorer(store.get(bundle.model))
+    profile = profile_of_bundle(control, store, bundle)
+    scorer = ready_model(decision, store.get(bundle.model), profile).scorer
     past = read_past(
         where.data,
         decision,

@@ -11,7 +11,7 @@ handed what is ready.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -242,7 +242,7 @@ class Rollout:
 
 
 def _champion(new: ServedDecision) -> ServedDecision:
-    return ServedDecision(new.decision, new.bundle, new.model, new.scorer, new.threshold)
+    return replace(new, role=Role.CHAMPION)
 
 
 def _value_of(champion: ServedDecision, live: LiveRelease) -> "Callable[..., object]":

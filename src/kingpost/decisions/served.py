@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kingpost.decisions.answer import PlacedRule, placed_rules
 from kingpost.decisions.declare import Decision
+from kingpost.models import Batching
 from kingpost.records import Role
 
 __all__ = ["Scorer", "ServedDecision"]
@@ -32,6 +33,7 @@ class ServedDecision:
         model: Digest of the model artefact, 32 bytes.
         threshold: The score from which the answer is positive.
         role: What its records say that it was.
+        batching: How its scorer takes batches; see `probe_batches`.
     """
 
     decision: Decision
@@ -40,6 +42,7 @@ class ServedDecision:
     scorer: Scorer
     threshold: float
     role: Role = Role.CHAMPION
+    batching: Batching = "any"
 
     @cached_property
     def width(self) -> int:

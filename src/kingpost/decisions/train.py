@@ -6,7 +6,6 @@ the same artefacts, digest for digest. Nothing that was trained may run before i
 approved.
 """
 
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -14,12 +13,12 @@ from typing import NamedTuple, Protocol
 from kingpost.contracts import Contract, Event, check_evolution
 from kingpost.core import Clock, Disk
 from kingpost.decisions.application import Application
-from kingpost.decisions.bundle import Bundle, bundle_document, make_bundle
-from kingpost.decisions.catalogue import record_features
+from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.environment import present_environment
 from kingpost.decisions.joined import JoinedHistories
+from kingpost.decisions.registering import add_bundle, made_with
 from kingpost.decisions.sources import code_digest
 from kingpost.decisions.training import Learned, TrainingPlan, learn
 from kingpost.features import Erasure, Histories, History
@@ -29,8 +28,6 @@ from kingpost.monitoring import encode_profile
 from kingpost.registry import DataVersion, ModelArtefacts, ModelDraft, ModelVersion
 
 __all__ = ["TenantHistories", "Trained", "read_all_histories", "read_histories", "train_decision"]
-
-_MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
 
 
 class Trained(NamedTuple):
@@ -142,8 +139,7 @@ def train_decision(
         histories.of(tenant),
         plan,
         code=code,
-        environment={"python": platform.python_version()}
-        | {name: environment.packages[name] for name in _MADE_WITH if name in environment.packages},
+        environment=made_with(environment),
         progress=progress,
     )
     progress("register", 0, 1)
@@ -177,8 +173,6 @@ def train_decision(
             by=by,
         )
     )
-    record_features(control, decision)  # before the bundle, which names them by digest
-    bundle = make_bundle(application, decision, version, store)
-    control.add_bundle(decision.name, bundle_document(bundle))
+    bundle = add_bundle(application, decision, version, control, store)
     progress("register", 1, 1)
     return Trained(version, bundle, learned)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import EPOCH, ColumnBatch, Kind, Texts, microseconds
 from kingpost.decisions.declare import Decision, Trainer
-from kingpost.decisions.errors import NothingToLearn
+from kingpost.decisions.errors import NothingToLearn, NoTrainer
 from kingpost.decisions.labels import Labelled, labelled_requests
 from kingpost.features import History, feature_matrix
 from kingpost.models import (
@@ -170,12 +170,14 @@ def learn(
         environment: Name to version, for the card.
 
     Raises:
+        NoTrainer: The decision's model is not trained.
         NothingToLearn: No request has a label, or none before or in the test.
         OneClassOnly: All rows of the training or of the test are positive, or none.
         BadTrainingSet: A label is neither 0 nor 1, or the plan names a field that the
             request does not have.
         BadModel: What the trainer gave cannot be served.
     """
+    trainer = _trainer_of(decision)
     if plan.costs is not None and isinstance(plan.costs.missed, str):
         _check_field(decision, plan.costs.missed, ("number", "integer"))
     progress("features", 0, 1)
@@ -197,7 +199,7 @@ def learn(
                 decision.name, f"no labelled request to {what}: {split}", "choose other periods"
             )
     training = data.take(learned)
-    model = _call(decision.model.trainer, training, progress)
+    model = _call(trainer, training, progress)
     scorer = _checked(model, decision)
     threshold = _threshold(model, training, labelled.requests.events.take(learned), plan.costs)
     progress("evaluate", 0, 2)
@@ -307,6 +309,13 @@ def _learned_from(
     until = microseconds(split.train_until)
     rows = data.rows_between(start, until)
     return rows[labelled.known_us[rows] < until]
+
+
+def _trainer_of(decision: Decision) -> Trainer:
+    trainer = decision.model.trainer
+    if trainer is None:
+        raise NoTrainer(decision.name, decision.model.name)
+    return trainer
 
 
 def _call(trainer: Trainer, data: TrainingSet, progress: Progress) -> FittedModel:

@@ -1,5 +1,12 @@
 """Models: trained, judged on later periods, described by a card, served as ONNX."""
 
+from kingpost.models.batching import (
+    BATCH_SIZES,
+    BatchFinding,
+    Batching,
+    OneByOne,
+    probe_batches,
+)
 from kingpost.models.card import render_card
 from kingpost.models.card_facts import CardTable, DataSummary, ModelCard
 from kingpost.models.card_html import card_page, card_style, render_card_html, render_card_page
@@ -17,12 +24,18 @@ from kingpost.models.embeddings import (
 from kingpost.models.errors import (
     BadEmbeddings,
     BadModel,
+    BadModelFile,
+    BadRows,
     BadSplit,
     BadTrainingSet,
+    CannotOptimise,
     ExportDiffers,
     HistoryTooShort,
+    LibraryMissing,
     NothingToCompare,
     OneClassOnly,
+    OptimisedWorse,
+    UntrustedModel,
 )
 from kingpost.models.evaluation import Evaluation, Slice, evaluate
 from kingpost.models.explain import Contributions, contributions
@@ -35,6 +48,19 @@ from kingpost.models.folds import (
     UnknownEntities,
     every_row,
 )
+from kingpost.models.formats import (
+    Format,
+    Gives,
+    Imported,
+    Measured,
+    Optimised,
+    SampleRows,
+    import_model,
+    optimise,
+    random_rows,
+    read_rows,
+)
+from kingpost.models.import_card import ImportCard, render_import_card
 from kingpost.models.lightgbm import LightGbmTrainer, train_lightgbm
 from kingpost.models.measures import (
     Calibration,
@@ -57,13 +83,19 @@ from kingpost.models.search import LightGbmGrid, PastWeeks
 from kingpost.models.trees import LightGbmParameters, lightgbm_scores
 
 __all__ = [
+    "BATCH_SIZES",
     "EMBEDDING_MIGRATIONS",
     "BadEmbeddings",
     "BadModel",
+    "BadModelFile",
+    "BadRows",
     "BadSplit",
     "BadTrainingSet",
+    "BatchFinding",
+    "Batching",
     "CacheCounts",
     "Calibration",
+    "CannotOptimise",
     "CardTable",
     "Choice",
     "Contributions",
@@ -81,30 +113,41 @@ __all__ = [
     "FittedModel",
     "Fold",
     "Folds",
+    "Format",
     "FoundScores",
+    "Gives",
     "HeldEmbeddings",
     "HeldOut",
     "HistoryTooShort",
+    "ImportCard",
+    "Imported",
+    "LibraryMissing",
     "LightGbmGrid",
     "LightGbmParameters",
     "LightGbmTrainer",
+    "Measured",
     "MemoryEmbeddings",
     "ModelCard",
     "NothingToCompare",
+    "OneByOne",
     "OneClassOnly",
     "OnnxScorer",
+    "Optimised",
+    "OptimisedWorse",
     "OutOfTimeSplit",
     "PastWeeks",
     "Progress",
     "Provenance",
     "ReliabilityBin",
     "RowsToJudge",
+    "SampleRows",
     "ScoreCache",
     "Slice",
     "SqliteEmbeddings",
     "TrainingSet",
     "Trial",
     "UnknownEntities",
+    "UntrustedModel",
     "average_precision",
     "calibration",
     "card_page",
@@ -116,13 +159,19 @@ __all__ = [
     "entity_precision",
     "evaluate",
     "every_row",
+    "import_model",
     "lightgbm_scores",
     "model_input",
+    "optimise",
     "precision_recall_curve",
+    "probe_batches",
     "quiet",
+    "random_rows",
+    "read_rows",
     "render_card",
     "render_card_html",
     "render_card_page",
+    "render_import_card",
     "roc_auc",
     "train_lightgbm",
 ]

@@ -5,15 +5,28 @@ The rule: the same facts give the same text, so that a card can be an artefact b
 
 from collections.abc import Iterator, Sequence
 
-from kingpost.models.card_facts import Block, Bullets, ModelCard, Paragraph, Table, card_sections
+from kingpost.models.card_facts import (
+    Block,
+    Bullets,
+    ModelCard,
+    Paragraph,
+    Section,
+    Table,
+    card_sections,
+)
 
-__all__ = ["render_card"]
+__all__ = ["render_card", "render_sections"]
 
 
 def render_card(card: ModelCard) -> str:
     """Write a card in Markdown."""
-    parts = [f"# Model card: {card.name}", card.purpose]
-    for section in card_sections(card):
+    return render_sections(f"Model card: {card.name}", card.purpose, card_sections(card))
+
+
+def render_sections(title: str, purpose: str, sections: Sequence[Section]) -> str:
+    """Write the sections of a card of any kind in Markdown."""
+    parts = [f"# {title}", purpose]
+    for section in sections:
         parts.append(f"## {section.title}")
         parts += map(_written, section.blocks)
     return "\n\n".join(parts) + "\n"

@@ -5,12 +5,18 @@ from kingpost.core import KingpostError
 __all__ = [
     "BadEmbeddings",
     "BadModel",
+    "BadModelFile",
+    "BadRows",
     "BadSplit",
     "BadTrainingSet",
+    "CannotOptimise",
     "ExportDiffers",
     "HistoryTooShort",
+    "LibraryMissing",
     "NothingToCompare",
     "OneClassOnly",
+    "OptimisedWorse",
+    "UntrustedModel",
 ]
 
 
@@ -117,7 +123,7 @@ class ExportDiffers(KingpostError):
         return (
             f"the exported model differs from its original by {self.difference:.3g} on row "
             f"{self.row} of {self.rows}, more than {self.tolerance:.3g}; do not serve it: report "
-            "the versions of lightgbm, onnxmltools and onnxruntime with the model"
+            "the versions of its library, of the converter and of onnxruntime with the model"
         )
 
 
@@ -134,4 +140,92 @@ class BadModel(KingpostError):
         return (
             f"not a model that can be served: {self.problem}; expected an ONNX classifier with one "
             "float32 input (rows, features) and an output 'probabilities' (rows, 2)"
+        )
+
+
+class BadModelFile(KingpostError):
+    """A file that is no model of a known format, or one that cannot be made into ONNX."""
+
+    code = "bad_model_file"
+
+    def __init__(self, model: str, problem: str, mend: str) -> None:
+        super().__init__(model, problem, mend)
+        self.model, self.problem, self.mend = model, problem, mend
+
+    def __str__(self) -> str:
+        return f"model {self.model}: {self.problem}; {self.mend}"
+
+
+class UntrustedModel(KingpostError):
+    """A file that can run code of its maker when it is loaded, and that nobody vouched for."""
+
+    code = "untrusted_model"
+
+    def __init__(self, model: str, what: str) -> None:
+        super().__init__(model, what)
+        self.model, self.what = model, what
+
+    def __str__(self) -> str:
+        return (
+            f"model {self.model} is {self.what}, and loading one runs whatever code its maker put "
+            "in; say --trusted (trusted=True) if you know who made it, or bring it as ONNX"
+        )
+
+
+class LibraryMissing(KingpostError):
+    """A library that no extra brings, because it is too heavy, and that a format needs."""
+
+    code = "library_missing"
+
+    def __init__(self, library: str, install: str) -> None:
+        super().__init__(library, install)
+        self.library, self.install = library, install
+
+    def __str__(self) -> str:
+        return (
+            f"{self.library} is not installed, and is needed to import this model but not to serve "
+            f"it; run: pip install {self.install}"
+        )
+
+
+class BadRows(KingpostError):
+    """A file of rows that cannot be read, or rows that do not fit the model."""
+
+    code = "bad_rows"
+
+    def __init__(self, rows: str, problem: str, mend: str) -> None:
+        super().__init__(rows, problem, mend)
+        self.rows, self.problem, self.mend = rows, problem, mend
+
+    def __str__(self) -> str:
+        return f"rows {self.rows}: {self.problem}; {self.mend}"
+
+
+class CannotOptimise(KingpostError):
+    """A model that cannot be made smaller in this way."""
+
+    code = "cannot_optimise"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the model cannot be optimised: {self.problem}; serve it as it is"
+
+
+class OptimisedWorse(KingpostError):
+    """A smaller model that did not pass the gate on quality and speed."""
+
+    code = "optimised_worse"
+
+    def __init__(self, reasons: tuple[str, ...], difference: float) -> None:
+        super().__init__(reasons, difference)
+        self.reasons, self.difference = reasons, difference
+
+    def __str__(self) -> str:
+        return (
+            f"the smaller model is refused: {'; '.join(self.reasons)}; the greatest difference of "
+            f"a score is {self.difference:.3g}. Prune less, leave out int8, or serve the model as "
+            "it is"
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kingpost.models.errors import BadModel, ExportDiffers
 
-__all__ = ["OnnxScorer", "check_export"]
+__all__ = ["OnnxScorer", "Session", "check_export", "open_session"]
 
 _OUTPUT = "probabilities"
 _ROWS_PER_CALL = 8192
@@ -26,12 +26,22 @@ class _Port(Protocol):
     shape: list[int | str | None]
 
 
-class _Session(Protocol):
-    def get_inputs(self) -> list[_Port]: ...
-    def get_outputs(self) -> list[_Port]: ...
+class Session(Protocol):
+    """What is used of an `onnxruntime.InferenceSession`."""
+
+    def get_inputs(self) -> list[_Port]:
+        """Return its inputs: name, type and shape."""
+        ...
+
+    def get_outputs(self) -> list[_Port]:
+        """Return its outputs."""
+        ...
+
     def run(
         self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]
-    ) -> list[NDArray[np.float32]]: ...
+    ) -> list[NDArray[np.float32]]:
+        """Return the outputs asked for."""
+        ...
 
 
 class _Options(Protocol):
@@ -44,7 +54,7 @@ class _Runtime(Protocol):
     """What is used of the module `onnxruntime`, which has no types."""
 
     SessionOptions: Callable[[], _Options]
-    InferenceSession: Callable[..., _Session]
+    InferenceSession: Callable[..., Session]
 
 
 class OnnxScorer:
@@ -61,7 +71,7 @@ class OnnxScorer:
     features: int
 
     def __init__(self, model: bytes) -> None:
-        self._session = _open(model)
+        self._session = open_session(model)
         inputs = self._session.get_inputs()
         outputs = [port.name for port in self._session.get_outputs()]
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 2:
@@ -94,7 +104,12 @@ class OnnxScorer:
         return self._session.run([_OUTPUT], {self._input: rows})[0][:, 1]
 
 
-def _open(model: bytes) -> _Session:
+def open_session(model: bytes) -> Session:
+    """Load a model into ONNX Runtime, on one thread.
+
+    Raises:
+        BadModel: The bytes are no model that it can run.
+    """
     # the runtime reports its use to its makers, unless this is set before it is loaded
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # 0.3 s to import: not for a command that runs no model

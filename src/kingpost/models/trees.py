@@ -27,6 +27,7 @@ __all__ = [
     "export_trees",
     "fit_trees",
     "lightgbm_scores",
+    "lower_splits",
     "native_model",
 ]
 
@@ -113,7 +114,16 @@ def fit_trees(
 
 def native_model(trees: Trees) -> bytes:
     """Return LightGBM's own text of a model, its splits lowered to float32."""
-    lowered = _SPLITS.sub(lambda found: f"threshold={_lowered(found[1])}", trees.model_to_string())
+    return lower_splits(trees.model_to_string())
+
+
+def lower_splits(text: str) -> bytes:
+    """Lower the splits of a model's text to float32.
+
+    Raises:
+        ExtraMissing: LightGBM is not installed.
+    """
+    lowered = _SPLITS.sub(lambda found: f"threshold={_lowered(found[1])}", text)
     # the sizes no longer fit; without them the text is read tree after tree
     return _load(_SIZES.sub("", lowered)).model_to_string().encode()
 

@@ -7,11 +7,17 @@ import pytest
 from kingpost.core import ExtraMissing, KingpostError
 from kingpost.models import (
     BadModel,
+    BadModelFile,
+    BadRows,
     BadSplit,
     BadTrainingSet,
+    CannotOptimise,
     ExportDiffers,
     HistoryTooShort,
+    LibraryMissing,
     OneClassOnly,
+    OptimisedWorse,
+    UntrustedModel,
 )
 
 ERRORS: list[tuple[KingpostError, str]] = [
@@ -21,6 +27,12 @@ ERRORS: list[tuple[KingpostError, str]] = [
     (OneClassOnly("training", 10, 0), "one_class_only"),
     (ExportDiffers(0.5, 1e-5, 3, 10), "export_differs"),
     (BadModel("it gives nothing"), "bad_model"),
+    (BadModelFile("a.bin", "it is none", "bring one"), "bad_model_file"),
+    (BadRows("a.csv", "it has none", "give some"), "bad_rows"),
+    (LibraryMissing("torch", "torch onnxscript"), "library_missing"),
+    (UntrustedModel("a.pkl", "a pickle"), "untrusted_model"),
+    (CannotOptimise("it is made of trees"), "cannot_optimise"),
+    (OptimisedWorse(("it is slower",), 0.1), "optimised_worse"),
     (ExtraMissing("lightgbm", "train"), "extra_missing"),
 ]
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import click
 
+from kingpost.cli.commands.import_model import import_command
+from kingpost.cli.commands.optimise_model import optimise_command
+from kingpost.cli.commands.register_model import register
+from kingpost.cli.commands.show_model import show
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
@@ -138,7 +142,28 @@ def _costs(missed: str | None, false_alarm: float | None) -> MistakeCosts | None
         return MistakeCosts(missed, false_alarm)
 
 
-@click.command()
+class _Models(click.Group):
+    """A group whose first command is meant where none is named: `kingpost models app.py`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Models)
+def models() -> None:
+    """List models, bundles and approvals; import a model of another library.
+
+    Without a command it lists: `kingpost models APP [DECISION]`.
+    """
+
+
+for command in (import_command, register, show, optimise_command):
+    models.add_command(command)
+
+
+@models.command("list")
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("decision", required=False)
 @click.option("--card", "card_of", type=int, metavar="VERSION", help="Print this one's card.")
@@ -150,7 +175,7 @@ def _costs(missed: str | None, false_alarm: float | None) -> MistakeCosts | None
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def models(
+def list_models(
     settings: Settings,
     app: Path,
     decision: str | None,
@@ -210,7 +235,7 @@ def models(
 
 
 class NoCardPage(KingpostError):
-    """A model version that was registered before cards had plots."""
+    """A model version without a card with plots: an imported one, or one from before them."""
 
     code = "no_card_page"
 
@@ -221,7 +246,7 @@ class NoCardPage(KingpostError):
     def __str__(self) -> str:
         return (
             f"version {self.number} of model {self.name!r} has no card with plots; "
-            "leave out --html for its Markdown, or train it again"
+            "leave out --html for its Markdown"
         )
 
 

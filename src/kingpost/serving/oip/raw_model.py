@@ -20,7 +20,7 @@ from kingpost.access import Fields
 from kingpost.core import Clock, TimeOrderedIds, id_text
 from kingpost.decisions import ServedDecision
 from kingpost.journal import Entry
-from kingpost.models import OnnxScorer, model_input
+from kingpost.models import model_input
 from kingpost.records import INFERENCE_FORMAT, InferenceRecord, encode_inference
 from kingpost.serving.decision_route import RETRY_AFTER_S
 from kingpost.serving.errors import Overloaded
@@ -282,8 +282,10 @@ def _metadata(name: str, served: ServedDecision) -> ModelMetadata:
         "bundle": served.bundle.hex(),
         "model": served.model.hex(),
         "features": ",".join(features),
+        "batching": served.batching,
     }
-    platform = "onnx_onnxv1" if isinstance(served.scorer, OnnxScorer) else "python_scorer"
+    is_function = served.decision.model.predict is not None
+    platform = "python_function" if is_function else "onnx_onnxv1"
     return ModelMetadata(
         name,
         (served.bundle.hex(),),

@@ -1,0 +1,383 @@
+"""Registering a model that was not trained here, so that it is approved and served as any.
+
+The rule: its version says where it comes from, by digest, and how far its scores were compared;
+what nobody here has seen, its training, is not claimed.
+"""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from kingpost.core import Clock, Disk
+from kingpost.decisions.application import Application
+from kingpost.decisions.bundle import Bundle, bundle_document, make_bundle
+from kingpost.decisions.catalogue import record_features
+from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.declare import Decision
+from kingpost.decisions.environment import present_environment
+from kingpost.decisions.errors import NotImported
+from kingpost.decisions.python_model import PythonScorer, check_in_sources, python_model
+from kingpost.decisions.served import Scorer
+from kingpost.decisions.sources import code_digest
+from kingpost.models import (
+    Evaluation,
+    ImportCard,
+    Imported,
+    OnnxScorer,
+    Optimised,
+    SampleRows,
+    TrainingSet,
+    evaluate,
+    render_import_card,
+)
+from kingpost.monitoring import build_profile, encode_profile
+from kingpost.registry import (
+    ArtefactStore,
+    ControlLog,
+    DataVersion,
+    Environment,
+    ModelArtefacts,
+    ModelDraft,
+    ModelVersion,
+)
+
+__all__ = [
+    "ModelSource",
+    "Registered",
+    "add_bundle",
+    "made_with",
+    "register_function",
+    "register_import",
+    "register_optimised",
+]
+
+_MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
+_ROWS_PER_CALL = 8192
+
+Setting = str | int | float | bool | None
+
+
+class Registered(NamedTuple):
+    """A model version with the bundle that waits for its approval.
+
+    Attributes:
+        evaluation: On the rows given; None without labels of both classes.
+    """
+
+    version: ModelVersion
+    bundle: Bundle
+    card: str
+    evaluation: Evaluation | None
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSource:
+    """What is registered, and what is known of it.
+
+    Attributes:
+        content: What is served.
+        native: The file that it was made of; empty where there is none.
+        origin: Where it comes from and how it was checked, for people.
+        parameters: The same, for machines.
+        rows: To judge it on and to compare with later; None where none were given.
+    """
+
+    content: bytes
+    scorer: Scorer
+    native: bytes
+    origin: tuple[str, ...]
+    parameters: Mapping[str, Setting]
+    rows: SampleRows | None
+    threshold: float
+    tenant: str
+    by: str
+
+
+def register_import(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    imported: Imported,
+    *,
+    rows: SampleRows | None,
+    native: bytes,
+    threshold: float,
+    tenant: str,
+    by: str,
+    disk: Disk,
+    clock: Clock,
+) -> Registered:
+    """Register an imported model as a version of the decision's, and bundle it.
+
+    Args:
+        native: The bytes of the file that was imported; empty for a directory or an object.
+
+    Raises:
+        NotImported: The decision's model is a function, or takes other features.
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    if decision.model.predict is not None:
+        raise NotImported(
+            decision.name,
+            "its model is a function of the application's",
+            "register that with `kingpost models register`, or leave `predict` out",
+        )
+    if imported.features != len(decision.features):
+        raise NotImported(
+            decision.name,
+            f"model {imported.name} takes {imported.features} features and the decision has "
+            f"{len(decision.features)}",
+            f"expected {', '.join(decision.features.names)}, in this order",
+        )
+    kind = "drawn at random, as none were given" if imported.drawn else "given with it"
+    compared = f"{imported.checked:,} rows, {kind}"
+    source = ModelSource(
+        content=imported.onnx,
+        scorer=OnnxScorer(imported.onnx),
+        native=native,
+        origin=(
+            f"`{imported.name}`, a model of {imported.library}"
+            + (f" (sha256 `{imported.origin}`)." if imported.origin else "."),
+            f"It is served as ONNX. On {compared}, both differ by {imported.difference:.1e} at most.",
+        ),
+        parameters={
+            "imported": imported.format,
+            "library": imported.library,
+            "name": imported.name,
+            "origin": imported.origin,
+            "difference": imported.difference,
+            "checked_rows": imported.checked,
+            "drawn_rows": imported.drawn,
+        },
+        rows=rows,
+        threshold=threshold,
+        tenant=tenant,
+        by=by,
+    )
+    return register_source(application, decision, where, source, disk=disk, clock=clock)
+
+
+def register_function(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    *,
+    rows: SampleRows | None,
+    threshold: float,
+    tenant: str,
+    by: str,
+    disk: Disk,
+    clock: Clock,
+) -> Registered:
+    """Register the function that is a decision's model, and bundle it.
+
+    Raises:
+        NotImported: The model is no function, or lies outside the application's sources.
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    predict = decision.model.predict
+    if predict is None:
+        raise NotImported(
+            decision.name,
+            "its model is no function",
+            "train it, or bring it in with `kingpost models import`",
+        )
+    check_in_sources(application, decision)
+    content = python_model(predict)
+    name = msgspec.json.decode(content)["name"]
+    source = ModelSource(
+        content=content,
+        scorer=PythonScorer(predict),
+        native=b"",
+        origin=(
+            f"The function `{name}` of `{application.path.as_posix()}` or a module beside it.",
+        ),
+        parameters={"imported": "python", "name": name},
+        rows=rows,
+        threshold=threshold,
+        tenant=tenant,
+        by=by,
+    )
+    return register_source(application, decision, where, source, disk=disk, clock=clock)
+
+
+def register_optimised(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    made: Optimised,
+    *,
+    version: int,
+    rows: SampleRows,
+    threshold: float,
+    tenant: str,
+    by: str,
+    disk: Disk,
+    clock: Clock,
+) -> Registered:
+    """Register a smaller form of a version, which passed the gate, and bundle it.
+
+    Args:
+        version: The one that it was made of.
+        rows: The labelled rows that it was judged on.
+
+    Raises:
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    before, after = made.before, made.after
+    source = ModelSource(
+        content=made.onnx,
+        scorer=OnnxScorer(made.onnx),
+        native=b"",
+        origin=(
+            (
+                f"Version {version}, made smaller: {after.size_bytes:,} bytes instead of "
+                f"{before.size_bytes:,}, {made.units} hidden units left out."
+            ),
+            (
+                f"Average precision {after.average_precision:.4f} instead of "
+                f"{before.average_precision:.4f}; a score differs by {made.difference:.2g} at most."
+            ),
+        ),
+        parameters={
+            "imported": "optimised",
+            "optimised_from": version,
+            "units_left_out": made.units,
+            "difference": made.difference,
+            "row_us_before": before.row_us,
+            "row_us": after.row_us,
+        },
+        rows=rows,
+        threshold=threshold,
+        tenant=tenant,
+        by=by,
+    )
+    return register_source(application, decision, where, source, disk=disk, clock=clock)
+
+
+def register_source(
+    application: Application,
+    decision: Decision,
+    where: DataDirectory,
+    source: ModelSource,
+    *,
+    disk: Disk,
+    clock: Clock,
+) -> Registered:
+    """Register a model that was not trained here, and bundle it.
+
+    Raises:
+        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
+    """
+    store, environment = where.artefacts(disk=disk), present_environment()
+    control = where.control_log(disk=disk, clock=clock)
+    judged = _judge(decision, source, clock.now_us())
+    rows = 0 if source.rows is None else len(source.rows)
+    card = render_import_card(
+        ImportCard(
+            name=decision.model.name,
+            purpose=f"Gives the decision {decision.name!r} its score.",
+            positive=decision.model.label.field,
+            origin=source.origin,
+            features=decision.features.names,
+            threshold=source.threshold,
+            rows=rows,
+            rows_digest=judged.digest,
+            evaluation=judged.evaluation,
+            environment=made_with(environment),
+        )
+    )
+    version = control.register_model(
+        ModelDraft(
+            name=decision.model.name,
+            artefacts=ModelArtefacts(
+                onnx=store.put(source.content),
+                native=store.put(source.native) if source.native else "",
+                card=store.put(card.encode()),
+                profile=store.put(judged.profile) if judged.profile else "",
+            ),
+            data=DataVersion(
+                position="",
+                tenant=source.tenant,
+                known_until_us=None,
+                rows=rows,
+                digest=judged.digest,
+            ),
+            features=decision.features.digest,
+            code=code_digest(application.sources),
+            environment=environment,
+            seed=None,
+            threshold=source.threshold,
+            parameters=source.parameters,
+            metrics={} if judged.evaluation is None else judged.evaluation.metrics(),
+            by=source.by,
+        )
+    )
+    bundle = add_bundle(application, decision, version, control, store)
+    return Registered(version, bundle, card, judged.evaluation)
+
+
+def add_bundle(
+    application: Application,
+    decision: Decision,
+    version: ModelVersion,
+    control: ControlLog,
+    store: ArtefactStore,
+) -> Bundle:
+    """Bundle a decision with a model version, for somebody to approve."""
+    record_features(control, decision)  # before the bundle, which names them by digest
+    bundle = make_bundle(application, decision, version, store)
+    control.add_bundle(decision.name, bundle_document(bundle))
+    return bundle
+
+
+def made_with(environment: Environment) -> dict[str, str]:
+    """Return the versions of what makes a model, for its card."""
+    packages = environment.packages
+    found = {name: packages[name] for name in _MADE_WITH if name in packages}
+    return {"python": platform.python_version()} | found
+
+
+class _Judged(NamedTuple):
+    evaluation: Evaluation | None
+    profile: bytes
+    digest: str
+
+
+def _judge(decision: Decision, source: ModelSource, now_us: int) -> _Judged:
+    rows = source.rows
+    if rows is None:
+        return _Judged(None, b"", hashlib.sha256().hexdigest())
+    times = np.full(len(rows), now_us) if rows.event_time_us is None else rows.event_time_us
+    y = np.full(len(rows), np.nan) if rows.y is None else rows.y
+    parts = (
+        source.scorer.score(rows.x[at : at + _ROWS_PER_CALL])
+        for at in range(0, len(rows), _ROWS_PER_CALL)
+    )
+    scores = np.concatenate([np.asarray(part, np.float64) for part in parts])
+    evaluation, digest = None, hashlib.sha256(rows.x.tobytes()).hexdigest()
+    if rows.y is not None:
+        data = TrainingSet(decision.features.names, rows.x, rows.y, times)
+        digest = data.digest
+        if 0 < data.positives < len(data):
+            evaluation = evaluate(data, scores, threshold=source.threshold)
+    otherwise = decision.gate.otherwise
+    profile = build_profile(
+        decision.name,
+        decision.features.names,
+        rows.x,
+        times,
+        scores=scores,
+        labels=y,
+        threshold=source.threshold,
+        min_confidence=decision.gate.min_confidence,
+        below_gate=otherwise.outcome,
+        fallback_positive=otherwise.positive,
+        inputs=decision.features.inputs,
+    )
+    return _Judged(evaluation, encode_profile(profile).encode(), digest)
