@@ -75,6 +75,7 @@ def test_a_decision_and_the_model_behind_it_say_what_they_take() -> None:
             assert named["at"] == "BYTES"
             assert decision["properties"]["optional_inputs"] == "channel"
             assert [one["name"] for one in decision["outputs"]][:2] == ["fraud", "score"]
+            assert model["properties"]["batching"] == "any"
             assert model["inputs"] == [
                 {"name": "features", "datatype": "FP32", "shape": [-1, FEATURES]}
             ]
