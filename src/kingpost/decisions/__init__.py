@@ -17,6 +17,7 @@ from kingpost.decisions.backfill import (
     read_past_requests,
     write_features,
 )
+from kingpost.decisions.batch import BatchJob, BatchScored, score_batch
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.catalogue import (
     Catalogue,
@@ -113,6 +114,8 @@ __all__ = [
     "Assignment",
     "BackfillJob",
     "Backfilled",
+    "BatchJob",
+    "BatchScored",
     "Budget",
     "Bundle",
     "BundleLoader",
@@ -219,6 +222,7 @@ __all__ = [
     "review",
     "rule",
     "running_bundle",
+    "score_batch",
     "shown_of",
     "take_snapshot",
     "train_decision",

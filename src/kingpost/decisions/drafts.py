@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kingpost.decisions.answer import Verdict, judge, matching_rule
+from kingpost.decisions.answer import Verdict
 from kingpost.decisions.ask import Ask
-from kingpost.decisions.lane import Lane
+from kingpost.decisions.lane import NO_VERDICT, Lane, row_verdict
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.tenant_state import TenantState
 from kingpost.features import Unavailable
 from kingpost.journal import Entry
-from kingpost.records import RECORD_FORMAT, DecisionRecord, Outcome, Stages, encode_record
+from kingpost.records import RECORD_FORMAT, DecisionRecord, Stages, encode_record
 
 __all__ = ["Draft", "Scored", "commit_of", "record_of", "verdict_of"]
 
 _AVAILABLE = Unavailable()
-_NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
 
 
 @dataclass(slots=True)
@@ -66,22 +65,11 @@ class Scored(NamedTuple):
 
 def verdict_of(draft: Draft, scored: Scored) -> Verdict:
     """Judge a draft by its score; one without features has failed for its own reason."""
-    row, served = draft.lane_row, draft.served
+    row = draft.lane_row
     if row < 0:
-        return _NO_VERDICT._replace(reason=draft.reason)
-    score = scored.scores[draft.ask.decision][row]
-    if score is None:
-        return _NO_VERDICT._replace(reason="model_error")
-    rules = served.rules
-    width = len(served.decision.features)
-    values = scored.lanes[draft.ask.decision].values
-    return judge(
-        score,
-        label=served.decision.model.label.field,
-        threshold=served.threshold,
-        gate=served.decision.gate,
-        rule=matching_rule(rules, values, row * width) if rules else None,
-    )
+        return NO_VERDICT._replace(reason=draft.reason)
+    name = draft.ask.decision
+    return row_verdict(draft.served, scored.lanes[name].values, row, scored.scores[name][row])
 
 
 def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes) -> DecisionRecord:

@@ -11,11 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.served import ServedDecision
 from kingpost.models import model_input
+from kingpost.records import Outcome
 
-__all__ = ["Lane", "lane_scores"]
+__all__ = ["FEATURE_ERROR", "NO_VERDICT", "Lane", "lane_scores", "row_verdict"]
+
+NO_VERDICT = Verdict(b"null", 0.0, Outcome.FAILED, "")
+_MODEL_ERROR = NO_VERDICT._replace(reason="model_error")
+FEATURE_ERROR = "feature_error"
+"""The reason of a row that a function of the user's broke on."""
 
 
 class Lane(NamedTuple):
@@ -38,6 +45,27 @@ def lane_scores(lane: Lane, complaints: Complaints) -> Sequence[float | None]:
         alone = _scores(lane.served, rows[row : row + 1], complaints)
         scores.append(None if alone is None else alone[0])
     return scores
+
+
+def row_verdict(
+    served: ServedDecision, values: Sequence[float], row: int, score: float | None
+) -> Verdict:
+    """Judge what a model said to a row; None is that it failed.
+
+    Args:
+        values: Row by row, as in a lane.
+    """
+    if score is None:
+        return _MODEL_ERROR
+    rules = served.rules
+    start = row * len(served.decision.features)
+    return judge(
+        score,
+        label=served.decision.model.label.field,
+        threshold=served.threshold,
+        gate=served.decision.gate,
+        rule=matching_rule(rules, values, start) if rules else None,
+    )
 
 
 def _scores(
