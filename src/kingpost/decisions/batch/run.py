@@ -218,7 +218,7 @@ class _Batch:
     def finished(self, plan: BatchPlan, resumed: int) -> BatchScored:
         """Note the end of a batch, and tell what came of it."""
         parts = _parts(self._files)
-        refused = [one for one in self._files.names() if one.startswith("refused-")]
+        refused = self._refused()
         outcomes = _outcomes(self._files.path, self._job.decision, parts)
         told = BatchScored(
             id=plan.id,
@@ -238,17 +238,23 @@ class _Batch:
         return told
 
     def _begun(self) -> BatchPlan | None:
+        """Return the plan that was begun; None where no part of it is there yet."""
         path = self._files.path
+        if not _parts(self._files):
+            for name in self._refused():
+                self._disk.remove(path / name)
+            return None
         try:
             body = (path / _MANIFEST).read_bytes()
         except FileNotFoundError:
-            if _parts(self._files):
-                raise BatchChanged(path, (f"there are parts and no {_MANIFEST}",)) from None
-            return None
+            raise BatchChanged(path, (f"there are parts and no {_MANIFEST}",)) from None
         try:
             return msgspec.json.decode(body, type=BatchPlan)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             raise BatchChanged(path, (f"{_MANIFEST}: {error}",)) from error
+
+    def _refused(self) -> Sequence[str]:
+        return [name for name in self._files.names() if name.startswith("refused-")]
 
     def _running(self) -> str:
         return running_bundle(self._control, self._job.decision.name).digest
