@@ -1,10 +1,11 @@
 """A batch answers each row as the server would answer it next, to the bit.
 
-Whatever the journal holds, late, retracted and corrected events too: every row of a batch,
+Whatever the journal holds, late, retracted, corrected and erased events too: every row of a batch,
 scored among the others, has the answer that a server of its own gives to it alone.
 """
 
 import copy
+import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ class ByBits:
 
 
 class Step(NamedTuple):
-    what: Literal["ingest", "retract", "correct", "chargeback"]
+    what: Literal["ingest", "retract", "correct", "chargeback", "erase"]
     identifier: str
     amount: float
     card: str
@@ -62,7 +63,7 @@ cards = st.sampled_from(["c1", "c2"])
 steps = st.lists(
     st.builds(
         Step,
-        what=st.sampled_from(["ingest", "ingest", "retract", "correct", "chargeback"]),
+        what=st.sampled_from(["ingest", "ingest", "retract", "correct", "chargeback", "erase"]),
         identifier=identifiers,
         amount=st.sampled_from([0.07, 10.0, 19.99]),
         card=cards,
@@ -97,6 +98,12 @@ def take(engine: Engine, step: Step) -> None:
             written(lambda landed: engine.retract("acme", "payment", step.identifier, landed))
         case "correct":
             written(lambda landed: engine.correct("acme", "payment", event, body, landed))
+        case "erase":
+            landed = threading.Event()
+            engine.erase(
+                "acme", "card", step.card, by="ann", reason="", landed=lambda _: landed.set()
+            )
+            assert landed.wait(10)
         case "chargeback":
             told = (
                 f'{{"payment":"{step.identifier}-{step.minute}","at":"2018-07-28T12:00:00Z",'
