@@ -49,6 +49,7 @@ _COMMANDS = {
     "workflows": ("workflows", "List, show, start, cancel, resume and fork workflows."),
     "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),
+    "inferences": ("inferences", "List and show what models were asked directly."),
     "verify": ("records", "Recompute every record and count what differs."),
     "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),
     "config": ("config", "Show the settings, or check them."),

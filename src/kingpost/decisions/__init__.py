@@ -76,6 +76,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
@@ -199,6 +200,8 @@ __all__ = [
     "exposure",
     "fallback",
     "feature_statistics",
+    "find_inference",
+    "find_inferences",
     "find_record",
     "gate",
     "judge",
