@@ -92,6 +92,10 @@ def test_a_batch_has_the_answers_that_the_server_gives_to_the_same_requests(
         ("in/2.jsonl", len(ASKED) // 3 + 2, ""),
         ("in/3.parquet", len(ASKED) - 2 * (len(ASKED) // 3) + 1, "amount"),
     ]
+    noted = kingpost(tmp_path, "batches", "risk", "--json")["batches"]
+    assert isinstance(noted, list)
+    states = [(one["id"], one["state"], one["output"]) for one in noted]  # pyright: ignore[reportUnknownVariableType]
+    assert states == [(told["id"], "begun", ""), (told["id"], "finished", told["output"])]
     assert (
         json.loads((tmp_path / "scored" / "summary.json").read_bytes())["output"]
         == (told["output"])

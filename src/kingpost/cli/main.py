@@ -37,6 +37,7 @@ _COMMANDS = {
     "run": ("serve", "Serve an application's decisions."),
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
     "score": ("score", "Score files of requests into Parquet, by what was approved."),
+    "batches": ("score", "List what was scored in batches, by what and by whom."),
     "snapshot": ("snapshot", "Write what a server holds, so that the next start is quick."),
     "keys": ("serve", "Create, list, rotate and revoke API keys."),
     "exposure": ("exposure", "Show who has collected how many answers, or forgive."),

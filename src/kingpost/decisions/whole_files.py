@@ -15,10 +15,17 @@ __all__ = ["WholeFiles"]
 
 
 class WholeFiles:
-    """The files of one directory."""
+    """The files of one directory.
 
-    def __init__(self, path: Path, *, disk: Disk) -> None:
-        self.path, self._disk = path, disk
+    Args:
+        is_wanted: Asked before a file gets its name; one that is not wanted any more is
+            removed.
+    """
+
+    def __init__(
+        self, path: Path, *, disk: Disk, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.path, self._disk, self._is_wanted = path, disk, is_wanted
 
     @contextmanager
     def claimed(self, lock: str) -> Generator[None, None, None]:
@@ -51,6 +58,9 @@ class WholeFiles:
             file.sync()
         finally:
             file.close()
+        if not self._is_wanted():
+            self._disk.remove(temporary)
+            return
         self._disk.rename(temporary, self.path / name)
         self._disk.sync_directory(self.path)
 

@@ -1,4 +1,4 @@
-"""`kingpost score`."""
+"""`kingpost score` and `kingpost batches`."""
 
 import getpass
 import time
@@ -8,16 +8,18 @@ import click
 import msgspec
 
 from kingpost.cli.declared import chosen_decision
-from kingpost.cli.output import print_result, progress
+from kingpost.cli.output import print_result, printable, progress
 from kingpost.cli.place import data_directory
 from kingpost.cli.read_as import mapping_of
+from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import BatchJob, load_application, score_batch
 from kingpost.integrations import Reading
 
-__all__ = ["score"]
+__all__ = ["batches", "score"]
 
 ROWS_PER_PART = 250_000
+_NOTED = ("id", "at", "state", "bundle", "position", "rows", "refused", "output", "by")
 
 
 @click.command()
@@ -124,3 +126,28 @@ def score(
     )
     if told.refused and not as_json:
         click.echo(f"the refused rows and why: {out}/refused-*.parquet", err=True)
+
+
+@click.command()
+@click.argument("decision")
+@click.option("--tenant", help="Whose; the configured tenant by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def batches(settings: Settings, decision: str, tenant: str | None, as_json: bool) -> None:
+    """List the batches of DECISION that the control log holds, oldest first.
+
+    A batch is there when it began, and again when it had ended.
+    """
+    control = data_directory(settings).control_log(disk=SystemDisk(), clock=SystemClock())
+    facts = [
+        msgspec.structs.asdict(one) | {"at": Instant(one.at_us).isoformat()}
+        for one in control.batches(decision)
+        if one.tenant == (tenant or settings.tenant)
+    ]
+    if as_json:
+        print_result({"decision": decision, "batches": facts}, as_json=True)
+        return
+    for one in facts:
+        click.echo(printable("  ".join(str(one[name]) for name in _NOTED)))
+    if not facts:
+        click.echo("no batches")

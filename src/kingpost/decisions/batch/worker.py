@@ -4,7 +4,8 @@
 
 Its first message says what to score with, every further one is a unit; it answers with the
 number of the part once that is on the disk, or with what went wrong. What the application
-prints goes to standard error.
+prints goes to standard error. One whose run was killed places no part any more: the next run
+may be of another plan.
 """
 
 import os
@@ -28,6 +29,7 @@ __all__: list[str] = []
 
 def _main(told: BinaryIO, answers: TextIO) -> None:
     try:
+        run = os.getppid()
         task = msgspec.json.decode(read_message(told) or b"", type=Task)
         where = DataDirectory(
             Path(task.data_dir), task.partition, control_root=Path(task.control_dir)
@@ -35,7 +37,7 @@ def _main(told: BinaryIO, answers: TextIO) -> None:
         disk, out = SystemDisk(), Path(task.out)
         application = load_application(Path(task.application))
         served, past = load_batch(application, where, task.plan, out, disk=disk)
-        files = WholeFiles(out, disk=disk)
+        files = WholeFiles(out, disk=disk, is_wanted=lambda: os.getppid() == run)
         while body := read_message(told):
             unit = msgspec.msgpack.decode(body, type=Unit)
             write_part(served, past, unit, files, threads=task.threads)
