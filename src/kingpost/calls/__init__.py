@@ -55,7 +55,7 @@ from kingpost.calls.outbox_postgres import (
     PostgresOutbox,
     prepare_postgres_calls,
 )
-from kingpost.calls.outbox_sql import SqlOutbox
+from kingpost.calls.outbox_sql import SqlDeadLetters, SqlOutbox
 from kingpost.calls.outbox_sqlite import (
     CALL_MIGRATIONS,
     SqliteDeadLetters,
@@ -147,6 +147,7 @@ __all__ = [
     "ServiceClient",
     "ServiceSender",
     "SqlDatabase",
+    "SqlDeadLetters",
     "SqlOutbox",
     "SqlRow",
     "SqlValue",

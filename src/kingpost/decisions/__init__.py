@@ -17,6 +17,7 @@ from kingpost.decisions.backfill import (
     read_past_requests,
     write_features,
 )
+from kingpost.decisions.batch import BatchJob, BatchScored, score_batch
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.caching import Cache, cache
 from kingpost.decisions.catalogue import (
@@ -78,6 +79,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
@@ -124,6 +126,8 @@ __all__ = [
     "Assignment",
     "BackfillJob",
     "Backfilled",
+    "BatchJob",
+    "BatchScored",
     "Budget",
     "Bundle",
     "BundleLoader",
@@ -214,6 +218,8 @@ __all__ = [
     "exposure",
     "fallback",
     "feature_statistics",
+    "find_inference",
+    "find_inferences",
     "find_record",
     "gate",
     "judge",
@@ -241,6 +247,7 @@ __all__ = [
     "review",
     "rule",
     "running_bundle",
+    "score_batch",
     "shown_of",
     "take_snapshot",
     "train_decision",

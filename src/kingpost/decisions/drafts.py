@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from kingpost.decisions.answer import Verdict, judge, matching_rule
+from kingpost.decisions.answer import Verdict
 from kingpost.decisions.ask import Ask
-from kingpost.decisions.lane import Lane
+from kingpost.decisions.lane import Lane, no_verdict, row_verdict
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.tenant_state import TenantState
 from kingpost.features import Unavailable
 from kingpost.journal import Entry
-from kingpost.records import RECORD_FORMAT, DecisionRecord, Outcome, Stages, encode_record
+from kingpost.records import RECORD_FORMAT, DecisionRecord, Stages, encode_record
 
 __all__ = ["Draft", "Scored", "commit_of", "record_of", "verdict_of"]
 
@@ -67,26 +67,11 @@ class Scored(NamedTuple):
 
 def verdict_of(draft: Draft, scored: Scored) -> Verdict:
     """Judge a draft by its score; one without features has failed for its own reason."""
-    row, served = draft.lane_row, draft.served
+    row = draft.lane_row
     if row < 0:
-        return _no_verdict(draft.reason)
-    score = scored.scores[draft.ask.decision][row]
-    if score is None:
-        return _no_verdict("model_error")
-    rules = served.rules
-    width = served.width
-    values = scored.lanes[draft.ask.decision].values
-    return judge(
-        score,
-        label=served.decision.model.label.field,
-        threshold=served.threshold,
-        gate=served.decision.gate,
-        rule=matching_rule(rules, values, row * width) if rules else None,
-    )
-
-
-def _no_verdict(reason: str) -> Verdict:
-    return Verdict(b"null", 0.0, Outcome.FAILED, reason)
+        return no_verdict(draft.reason)
+    name = draft.ask.decision
+    return row_verdict(draft.served, scored.lanes[name].values, row, scored.scores[name][row])
 
 
 def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes) -> DecisionRecord:

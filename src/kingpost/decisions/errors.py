@@ -232,7 +232,7 @@ class PartitionRenamed(KingpostError):
 
 
 class RecordNotFound(KingpostError):
-    """No decision record of that id is in the journal."""
+    """No decision record, or inference, of that id is in the journal."""
 
     code = "record_not_found"
 
@@ -242,7 +242,7 @@ class RecordNotFound(KingpostError):
 
     def __str__(self) -> str:
         return (
-            f"{self.directory} holds no decision record {self.identifier!r}; give the id that came "
+            f"{self.directory} holds no record {self.identifier!r}; give the id that came "
             "with the answer, 36 characters, and the data directory of the server that gave it"
         )
 

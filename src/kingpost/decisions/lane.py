@@ -11,11 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.decisions.answer import Verdict, judge, matching_rule
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.served import ServedDecision
 from kingpost.models import FoundScores, ScoreCache, model_input
+from kingpost.records import Outcome
 
-__all__ = ["Lane", "found_scores", "lane_scores"]
+__all__ = ["FEATURE_ERROR", "Lane", "found_scores", "lane_scores", "no_verdict", "row_verdict"]
+
+FEATURE_ERROR = "feature_error"
+"""The reason of a row that a function of the user's broke on."""
 
 
 class Lane(NamedTuple):
@@ -61,6 +66,32 @@ def _row_scores(
         alone = _scores(served, rows[row : row + 1], complaints)
         scores.append(None if alone is None else alone[0])
     return scores
+
+
+def no_verdict(reason: str) -> Verdict:
+    """Make the verdict of a row that has failed."""
+    return Verdict(b"null", 0.0, Outcome.FAILED, reason)
+
+
+def row_verdict(
+    served: ServedDecision, values: Sequence[float], row: int, score: float | None
+) -> Verdict:
+    """Judge what a model said to a row; None is that it failed.
+
+    Args:
+        values: Row by row, as in a lane.
+    """
+    if score is None:
+        return no_verdict("model_error")
+    rules = served.rules
+    start = row * served.width
+    return judge(
+        score,
+        label=served.decision.model.label.field,
+        threshold=served.threshold,
+        gate=served.decision.gate,
+        rule=matching_rule(rules, values, start) if rules else None,
+    )
 
 
 def _scores(

@@ -14,7 +14,7 @@ from kingpost.core import KingpostError
 from kingpost.decisions.complaints import Complaints
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.drafts import Draft
-from kingpost.decisions.lane import Lane
+from kingpost.decisions.lane import FEATURE_ERROR, Lane
 from kingpost.decisions.tenant_state import TenantState
 from kingpost.features import Change, Consent, Unavailable
 from kingpost.journal import Journal, Landed
@@ -180,7 +180,7 @@ def fill_row(
         draft.reason = error.code
     except Exception as error:  # noqa: BLE001  a function of the user's: the others go on
         complaints.log("feature_failed", name, error)
-        draft.reason = "feature_error"
+        draft.reason = FEATURE_ERROR
     else:
         draft.lane_row = start // width
         return

@@ -18,7 +18,7 @@ from kingpost.contracts import (
     join_batches,
 )
 from kingpost.features.erasures import Erasure, decode_erasure, erased_rows
-from kingpost.features.versions import Arrival, Versions
+from kingpost.features.versions import WITHHELD, Arrival, Versions
 from kingpost.journal import Commit, Entry
 
 __all__ = ["NEVER", "Histories", "History"]
@@ -129,6 +129,14 @@ class Histories:
             erased = erased_rows(contract, history.events, history.positions, erasures)
             found[name] = replace(history, erased=erased)
         return found
+
+    def withheld(self, tenant: str, stream: str) -> frozenset[EventKey]:
+        """Return the keys that were retracted before an event of them came."""
+        gathering = self._gathering.get((tenant, stream))
+        if gathering is None:
+            return frozenset()
+        changed = gathering.finish().changed
+        return frozenset(key for key, at in changed.items() if at == WITHHELD)
 
     def versions_of(self, tenant: str) -> Mapping[str, Versions]:
         """Return which version of each event counts, per stream."""

@@ -39,6 +39,7 @@ from kingpost.features.read_vectors import Chain, last_of_partition, seen_from
 __all__ = ["Requests", "feature_matrix"]
 
 _ALWAYS = np.iinfo(np.int64).max
+OnFailed = Callable[[int, Exception], None]
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,15 @@ def feature_matrix(
     histories: Mapping[str, History],
     *,
     threads: int = 1,
+    on_failed: OnFailed | None = None,
 ) -> NDArray[np.float64]:
     """Compute all features of many requests.
 
     Args:
         histories: The events of each stream that the features window over, by its name.
         threads: Threads for the kernel; the values do not depend on it.
+        on_failed: Told of each row on which a function of the user's breaks, whose values
+            mean nothing then; without, what it raises is raised.
 
     Returns:
         Values as float64, shape (rows, features), in the order of the requests.
@@ -79,7 +83,7 @@ def feature_matrix(
     if len(requests):
         logs = {one: ConsentLog.of(one, histories[one.stream]) for one in features.consents}
         _fill_windows(features, requests, histories, logs, out, threads)
-        _fill_rest(features, requests, out, _withheld(features, requests, logs))
+        _fill_rest(features, requests, out, _withheld(features, requests, logs), on_failed)
     return out
 
 
@@ -225,6 +229,7 @@ def _fill_rest(
     requests: Requests,
     out: NDArray[np.float64],
     withheld: Mapping[int, NDArray[np.bool_]],
+    on_failed: OnFailed | None,
 ) -> None:
     """Fill in fields by the column and functions row by row, as online."""
     for name, at in features.field_slots:
@@ -245,7 +250,12 @@ def _fill_rest(
             asked = Requests(requests.events.take(rows), requests.positions[rows])
         values = out if rows is None else out[rows]
         columns = [_arguments(features, asked, values, name) for name in row.parameters]
-        found = _row_values(row.function, columns, len(asked))
+        found, broken = _row_values(
+            row.function, columns, len(asked), keep_going=on_failed is not None
+        )
+        if on_failed is not None:
+            for index, error in broken.items():
+                on_failed(index if rows is None else int(rows[index]), error)
         if rows is None:
             out[:, at] = found
         else:
@@ -253,11 +263,18 @@ def _fill_rest(
 
 
 def _row_values(
-    function: Callable[..., float], columns: Sequence[Iterable[object]], rows: int
-) -> NDArray[np.float64]:
+    function: Callable[..., float],
+    columns: Sequence[Iterable[object]],
+    rows: int,
+    *,
+    keep_going: bool,
+) -> tuple[NDArray[np.float64], Mapping[int, Exception]]:
+    """Return the values, and the rows on which the function broke if it is to go on."""
+    caught = (Exception,) if keep_going else NOT_COMPUTABLE
+    broken: dict[int, Exception] = {}
     try:
-        return np.fromiter(map(function, *columns), np.float64, rows)
-    except NOT_COMPUTABLE:
+        return np.fromiter(map(function, *columns), np.float64, rows), broken
+    except caught:
         pass  # at least one row has no value: take them one by one, so that the others have
     values = np.empty(rows, np.float64)
     for index, arguments in enumerate(zip(*columns, strict=True)):
@@ -265,7 +282,10 @@ def _row_values(
             values[index] = function(*arguments)
         except NOT_COMPUTABLE:
             values[index] = math.nan
-    return values
+        except caught as error:
+            values[index] = math.nan
+            broken[index] = error
+    return values, broken
 
 
 class _Vectors:

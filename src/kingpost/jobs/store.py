@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kingpost.calls import Outbox
+from kingpost.calls import DeadLetters, Outbox
 from kingpost.jobs.job import Job, JobBacklog, JobQuery, NewJob, Settlement
 
 __all__ = ["JobStore", "Submitted"]
@@ -26,6 +26,11 @@ class JobStore(Protocol):
     @property
     def outbox(self) -> Outbox:
         """What webhooks are to be told, kept with the jobs."""
+        ...
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """What webhooks could not be told."""
         ...
 
     def submit(self, new: NewJob, *, now_us: int) -> Submitted:

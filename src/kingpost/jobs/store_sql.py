@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager
 
 from kingpost.calls import (
     Claimed,
+    DeadLetter,
     OutboxMessage,
     RouteBacklog,
     SqlDatabase,
+    SqlDeadLetters,
     SqlOutbox,
     SqlRow,
     SqlValue,
@@ -103,6 +105,7 @@ class SqlJobs:
     ) -> None:
         self._connected, self._close = connected, close
         self.outbox = _LentOutbox(connected)
+        self.dead_letters = _LentDeadLetters(connected)
 
     def submit(self, new: NewJob, *, now_us: int) -> Submitted:
         values = _values(new) | {"now": now_us}
@@ -252,6 +255,29 @@ class _LentOutbox:
     def backlog(self) -> Sequence[RouteBacklog]:
         with self._connected() as database:
             return SqlOutbox(database).backlog()
+
+
+class _LentDeadLetters:
+    """The `DeadLetters` beside it."""
+
+    def __init__(self, connected: Callable[[], AbstractContextManager[SqlDatabase]]) -> None:
+        self._connected = connected
+
+    def find(self, tenant: str, *, route: str = "", limit: int = 100) -> Sequence[DeadLetter]:
+        with self._connected() as database:
+            return SqlDeadLetters(database).find(tenant, route=route, limit=limit)
+
+    def get(self, tenant: str, identifier: str) -> DeadLetter | None:
+        with self._connected() as database:
+            return SqlDeadLetters(database).get(tenant, identifier)
+
+    def replay(self, tenant: str, identifier: str, *, now_us: int) -> bool:
+        with self._connected() as database:
+            return SqlDeadLetters(database).replay(tenant, identifier, now_us=now_us)
+
+    def discard(self, tenant: str, identifier: str) -> bool:
+        with self._connected() as database:
+            return SqlDeadLetters(database).discard(tenant, identifier)
 
 
 def _get(database: SqlDatabase, tenant: str, identifier: str) -> Job | None:

@@ -4,6 +4,7 @@ from kingpost.registry.artefacts import ArtefactStore, digest_of
 from kingpost.registry.control import ControlLog
 from kingpost.registry.documents import (
     Approval,
+    BatchRun,
     DataVersion,
     Environment,
     FeatureDefinition,
@@ -53,6 +54,7 @@ __all__ = [
     "ArtefactStore",
     "BadDigest",
     "BadReleasePlan",
+    "BatchRun",
     "ControlLog",
     "DataVersion",
     "Environment",

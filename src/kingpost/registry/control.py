@@ -18,6 +18,7 @@ from kingpost.journal import Entry, Journal, JournalInUse, Scan, scan
 from kingpost.registry.artefacts import digest_of
 from kingpost.registry.documents import (
     Approval,
+    BatchRun,
     FeatureDefinition,
     ModelDraft,
     ModelVersion,
@@ -36,7 +37,7 @@ __all__ = ["ControlLog"]
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.02
-Document = TypeVar("Document", ModelVersion, Approval, RegisteredFeatures, ReleaseEvent)
+Document = TypeVar("Document", ModelVersion, Approval, RegisteredFeatures, ReleaseEvent, BatchRun)
 
 
 class ControlLog:
@@ -212,6 +213,26 @@ class ControlLog:
         for event in self._documents("release", decision, ReleaseEvent):
             state = state_after(state, event)
         return state
+
+    def note_batch(self, run: BatchRun) -> None:
+        """Add what became of a batch; noting the same state of it again changes nothing.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one before.
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        with self._open() as journal:
+            noted = self.batches(run.decision)
+            if all((one.id, one.state) != (run.id, run.state) for one in noted):
+                journal.append([Entry("batch", run.tenant, run.decision, _canonical(run))])
+
+    def batches(self, decision: str) -> tuple[BatchRun, ...]:
+        """Return what was noted of the batches of a decision, oldest first.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._documents("batch", decision, BatchRun))
 
     def follow(self) -> Scan:
         """Return a place at the beginning of the log, from which it can be read on."""

@@ -12,6 +12,7 @@ import msgspec
 
 __all__ = [
     "Approval",
+    "BatchRun",
     "DataVersion",
     "Environment",
     "FeatureDefinition",
@@ -145,4 +146,33 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     bundle: Filled
     by: Filled
     reason: Filled
+    at_us: int
+
+
+class BatchRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch of requests that was scored: what by, over what, and what came out.
+
+    Attributes:
+        id: Names the batch; UUIDv7.
+        state: `begun` before the first score is written, `finished` after the last.
+        bundle: Digest of the approved bundle that scored.
+        position: How far the journal was read.
+        files, inputs: How many files of requests, and a digest over theirs.
+        rows, refused, output: When it has finished: rows scored, rows that broke the
+            contract, and a digest over the files written.
+    """
+
+    format: Literal[1]
+    id: Filled
+    state: Literal["begun", "finished"]
+    decision: Filled
+    tenant: str
+    bundle: Filled
+    position: str
+    files: int
+    inputs: Filled
+    rows: int | None = None
+    refused: int | None = None
+    output: str = ""
+    by: Filled
     at_us: int

@@ -215,6 +215,26 @@ def test_settings_name_a_store_and_a_queue(tmp_path: Path) -> None:
         open_job_store("postgresql://127.0.0.1:1/none", tmp_path / "x")
 
 
+def test_what_a_webhook_could_not_be_told_is_replayed_or_discarded(store: JobStore) -> None:
+    for _ in range(2):
+        store.submit(new_job(webhook="crm"), now_us=1)
+    for job in store.claim("w", now_us=2, until_us=3, limit=9):
+        store.settle("w", [Settlement(job, JobState.DEAD, 5, 4, "model_error")], now_us=4)
+    for claimed in store.outbox.claim(["jobs:crm"], "r", now_us=5, lease_us=9, limit=9):
+        store.outbox.bury(claimed, "r", now_us=6, reason="status 410")
+
+    one, other = store.dead_letters.find("acme")
+    replayed = store.dead_letters.replay("acme", one.message.id, now_us=7)
+    discarded = store.dead_letters.discard("acme", other.message.id)
+    again = store.outbox.claim(["jobs:crm"], "r", now_us=8, lease_us=9, limit=9)
+
+    assert replayed
+    assert discarded
+    assert [claimed.message for claimed in again] == [one.message]
+    assert store.dead_letters.find("acme") == []
+    assert store.dead_letters.get("acme", one.message.id) is None
+
+
 def test_tables_of_a_later_version_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     SqliteJobs(path).close()

@@ -1,7 +1,5 @@
 """Queues wake workers: what is announced is heard, by one; a broker that is away is a pause."""
 
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Generator
@@ -10,6 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from kingpost.jobs import BrokerLink, BrokerQueue, JobQueue, KafkaLink, LocalQueue, open_job_queue
+from tests.cut_proxy import Proxy
 
 HEARD_S = 8.0
 MOCK = {"test.mock.num.brokers": 1, "bootstrap.servers": "127.0.0.1:1"}
@@ -79,62 +78,6 @@ def test_announcements_wait_for_workers_that_are_not_there_yet(kind: str) -> Non
         assert waited(worker, HEARD_S) < HEARD_S - 1
     finally:
         worker.close()
-
-
-class Proxy:
-    """A way to a broker that can be cut, and mended."""
-
-    def __init__(self, port: int) -> None:
-        self._port, self._open = port, True
-        self._ends: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        self._open = False
-        for end in self._ends:
-            end.close() if end.fileno() < 0 else _shut(end)
-        self._ends.clear()
-
-    def mend(self) -> None:
-        self._open = True
-
-    def close(self) -> None:
-        self.cut()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            if not self._open:
-                near.close()
-                continue
-            far = socket.create_connection(("127.0.0.1", self._port))
-            self._ends += (near, far)
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
-
-
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    try:
-        while data := one.recv(65536):
-            other.sendall(data)
-    except OSError:
-        pass
-    finally:
-        for end in (one, other):
-            end.close()
-
-
-def _shut(end: socket.socket) -> None:
-    try:
-        end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        end.close()
 
 
 @pytest.fixture

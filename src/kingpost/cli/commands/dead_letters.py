@@ -1,24 +1,13 @@
 """`kingpost dead-letters`: messages to other systems that nobody took."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
 
-from kingpost.calls import (
-    CALL_MIGRATIONS,
-    DeadLetter,
-    DeadLetterNotFound,
-    DeadLetters,
-    MemoryDeadLetters,
-    MemoryOutbox,
-    SqliteDeadLetters,
-)
+from kingpost.calls import DeadLetter, DeadLetterNotFound
+from kingpost.cli.letters import opened_dead_letters
 from kingpost.cli.output import print_result, printable
-from kingpost.cli.place import data_directory
 from kingpost.core import Settings, SystemClock
-from kingpost.storage import migrate, open_database
 
 __all__ = ["dead_letters"]
 
@@ -42,7 +31,7 @@ def list_letters(
     settings: Settings, route: str, limit: int, tenant: str | None, as_json: bool
 ) -> None:
     """List dead letters, the latest first."""
-    with _opened(settings) as letters:
+    with opened_dead_letters(settings) as letters:
         found = letters.find(tenant or settings.tenant, route=route, limit=limit)
     facts = [_facts(one) for one in found]
     if as_json:
@@ -64,7 +53,7 @@ def show(
     settings: Settings, identifier: str, with_payload: bool, tenant: str | None, as_json: bool
 ) -> None:
     """Show a dead letter, and why it is one."""
-    with _opened(settings) as letters:
+    with opened_dead_letters(settings) as letters:
         found = letters.get(tenant or settings.tenant, identifier)
     if found is None:
         raise DeadLetterNotFound(identifier)
@@ -87,7 +76,7 @@ def replay(
     A receiver that has taken one before knows its id, and drops it.
     """
     now_us = SystemClock().now_us()
-    with _opened(settings) as letters:
+    with opened_dead_letters(settings) as letters:
         for one in identifiers:
             if not letters.replay(tenant or settings.tenant, one, now_us=now_us):
                 raise DeadLetterNotFound(one)
@@ -106,25 +95,11 @@ def discard(
     """Forget dead letters for good."""
     if not yes:
         click.confirm(f"forget {len(identifiers)} messages for good?", abort=True, err=True)
-    with _opened(settings) as letters:
+    with opened_dead_letters(settings) as letters:
         for one in identifiers:
             if not letters.discard(tenant or settings.tenant, one):
                 raise DeadLetterNotFound(one)
     print_result({"discarded": list(identifiers)}, as_json=as_json)
-
-
-@contextmanager
-def _opened(settings: Settings) -> Generator[DeadLetters]:
-    path = data_directory(settings).calls
-    if not path.exists():
-        yield MemoryDeadLetters(MemoryOutbox())  # to look makes no file
-        return
-    connection = open_database(path)
-    try:
-        migrate(connection, "calls", CALL_MIGRATIONS)
-        yield SqliteDeadLetters(connection)
-    finally:
-        connection.close()
 
 
 def _facts(letter: DeadLetter) -> dict[str, object]:

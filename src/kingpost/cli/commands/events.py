@@ -10,6 +10,7 @@ import click
 from kingpost.cli.declared import chosen_stream
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
+from kingpost.cli.read_as import mapping_of
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import load_application
 from kingpost.integrations import (
@@ -78,7 +79,7 @@ def ingest(
     """
     application = load_application(app)
     contract = chosen_stream(application, stream)
-    reading = Reading(_mapping(mapped), zone, ignore_extra)
+    reading = Reading(mapping_of(mapped), zone, ignore_extra)
     of = tenant or settings.tenant
     with (
         Intake.open(
@@ -134,16 +135,6 @@ def _tell_changes(
     if report.problem:
         click.echo(f"not taken: {report.problem}; mend the file and run it again", err=True)
         raise SystemExit(1)
-
-
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, column = pair.partition("=")
-        if not (field and equals and column):
-            raise click.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--map")
-        mapping[field] = column
-    return mapping
 
 
 @click.group()

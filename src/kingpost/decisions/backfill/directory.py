@@ -8,16 +8,16 @@ The rule: a part gets its name once its bytes are on the disk, so `kill -9` leav
 parts and files that end in `.tmp`, which the next run removes.
 """
 
-import os
 import re
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from kingpost.core import Disk, KingpostError
 from kingpost.decisions.backfill.plan import BackfillChanged, BackfillPlan
+from kingpost.decisions.whole_files import WholeFiles
 
 __all__ = ["BackfillInUse", "PartsDirectory"]
 
@@ -46,7 +46,7 @@ class PartsDirectory:
     """The directory of one backfill."""
 
     def __init__(self, path: Path, *, disk: Disk) -> None:
-        self.path, self._disk = path, disk
+        self.path, self._files = path, WholeFiles(path, disk=disk)
 
     @contextmanager
     def claimed(self) -> Generator[None, None, None]:
@@ -55,18 +55,12 @@ class PartsDirectory:
         Raises:
             BackfillInUse: Another process does.
         """
-        self._disk.make_directory(self.path)
-        try:
-            lock = self._disk.lock(self.path / "backfill.lock")
-        except BlockingIOError as error:
-            raise BackfillInUse(self.path) from error
-        try:
-            for name in self._disk.list(self.path):
-                if name.endswith(".tmp"):
-                    self._disk.remove(self.path / name)
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._files.claimed("backfill.lock"))
+            except BlockingIOError as error:
+                raise BackfillInUse(self.path) from error
             yield
-        finally:
-            lock.release()
 
     def plan(self) -> BackfillPlan | None:
         """Return the plan that was begun; None when there is none.
@@ -89,37 +83,21 @@ class PartsDirectory:
         Raises:
             BackfillChanged: There are parts and no plan.
         """
-        if any(_PART.fullmatch(name) for name in self._disk.list(self.path)):
+        if any(_PART.fullmatch(name) for name in self._files.names()):
             raise BackfillChanged(self.path, (f"there are parts and no {_MANIFEST}",))
         body = msgspec.json.format(msgspec.json.encode(plan))
-        self._place(_MANIFEST, lambda path: _write(path, body))
+        self._files.place_bytes(_MANIFEST, body)
 
     def missing(self, plan: BackfillPlan) -> Sequence[int]:
         """Return the numbers of the parts that are not there yet."""
-        found = map(_PART.fullmatch, self._disk.list(self.path))
+        found = map(_PART.fullmatch, self._files.names())
         there = {int(match[1]) for match in found if match}
         return [part for part in range(plan.parts) if part not in there]
 
     def place(self, part: int, write: Callable[[Path], None]) -> None:
         """Add a part: `write` makes a file of a temporary name, which then gets its own."""
-        self._place(f"part-{part:05}.parquet", write)
+        self._files.place(f"part-{part:05}.parquet", write)
 
     def place_bytes(self, part: int, body: bytes) -> None:
         """Add a part that was written elsewhere."""
-        self.place(part, lambda path: _write(path, body))
-
-    def _place(self, name: str, write: Callable[[Path], None]) -> None:
-        # the process in the name: a worker that outlives a killed run disturbs nobody
-        temporary = self.path / f"{name}.{os.getpid()}.tmp"
-        write(temporary)
-        file = self._disk.open(temporary, write=True)
-        try:
-            file.sync()
-        finally:
-            file.close()
-        self._disk.rename(temporary, self.path / name)
-        self._disk.sync_directory(self.path)
-
-
-def _write(path: Path, body: bytes) -> None:
-    path.write_bytes(body)
+        self._files.place_bytes(f"part-{part:05}.parquet", body)

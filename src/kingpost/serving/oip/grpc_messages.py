@@ -31,7 +31,7 @@ from kingpost.serving.oip.protobuf import (
     texts_field,
     write_numbers,
 )
-from kingpost.serving.oip.tensors import Tensor, tensor_from_raw, tensor_from_values
+from kingpost.serving.oip.tensors import Tensor, taken_together, tensor_from_raw, tensor_from_values
 
 __all__ = [
     "GrpcRequest",
@@ -289,7 +289,7 @@ def _tensors(
     described: Sequence[_Described], raws: Sequence[memoryview], budget: Budget
 ) -> list[Tensor]:
     if not raws:
-        return [_typed(one, budget) for one in described]
+        return taken_together(_typed(one, budget) for one in described)
     if len(raws) != len(described):
         raise BadInference(
             f"{len(described)} inputs, but {len(raws)} `raw_input_contents`: there is one for each"
@@ -297,10 +297,10 @@ def _tensors(
     for one in described:
         if one.contents is not None:
             raise BadTensor(one.name, "it has `contents` beside `raw_input_contents`; send one")
-    return [
+    return taken_together(
         tensor_from_raw(one.name, one.datatype, one.shape, raw)
         for one, raw in zip(described, raws, strict=True)
-    ]
+    )
 
 
 def _typed(one: _Described, budget: Budget) -> Tensor:

@@ -3,7 +3,7 @@
 Source: Open Inference Protocol v2 (REST) and Triton's binary tensor extension.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -18,7 +18,7 @@ from kingpost.serving.oip.messages import (
     Parameter,
     TensorMetadata,
 )
-from kingpost.serving.oip.tensors import Tensor, tensor_from_json, tensor_from_raw
+from kingpost.serving.oip.tensors import Tensor, taken_together, tensor_from_json, tensor_from_raw
 
 __all__ = [
     "HEADER_LENGTH",
@@ -134,19 +134,7 @@ def read_request(headers: Mapping[bytes, bytes], body: bytes) -> RestRequest:
         document = _request_from(json)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInference(_said(error)) from None
-    inputs: list[Tensor] = []
-    at = 0
-    for one in document.inputs:
-        size = _size_of(one)
-        if size is None:
-            inputs.append(tensor_from_json(one.name, one.datatype, one.shape, bytes(one.data)))
-            continue
-        if size > len(tail) - at:
-            raise BadTensor(one.name, f"{size} bytes of data; {len(tail) - at} are left")
-        inputs.append(tensor_from_raw(one.name, one.datatype, one.shape, tail[at : at + size]))
-        at += size
-    if at != len(tail):
-        raise BadInference(f"{len(tail) - at} bytes of binary data belong to no input")
+    inputs = taken_together(_read(document.inputs, tail))
     asked = document.outputs or ()
     for output in asked:
         _refuse_unsupported(output)
@@ -159,6 +147,21 @@ def read_request(headers: Mapping[bytes, bytes], body: bytes) -> RestRequest:
         },
         bool(_flag("", document.parameters, "binary_data_output")),
     )
+
+
+def _read(inputs: Sequence[InputDocument], tail: memoryview) -> Iterator[Tensor]:
+    at = 0
+    for one in inputs:
+        size = _size_of(one)
+        if size is None:
+            yield tensor_from_json(one.name, one.datatype, one.shape, bytes(one.data))
+            continue
+        if size > len(tail) - at:
+            raise BadTensor(one.name, f"{size} bytes of data; {len(tail) - at} are left")
+        yield tensor_from_raw(one.name, one.datatype, one.shape, tail[at : at + size])
+        at += size
+    if at != len(tail):
+        raise BadInference(f"{len(tail) - at} bytes of binary data belong to no input")
 
 
 def write_response(

@@ -10,7 +10,7 @@ many bytes. Source: Open Inference Protocol v2, tensor data; Triton's binary ten
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -26,8 +26,11 @@ __all__ = [
     "INTEGERS",
     "MOST_DIMENSIONS",
     "MOST_ELEMENTS",
+    "MOST_TEXTS",
+    "MOST_TEXTS_TOGETHER",
     "Tensor",
     "numbers",
+    "taken_together",
     "tensor_from_json",
     "tensor_from_raw",
     "tensor_from_values",
@@ -55,6 +58,11 @@ FLOATS = frozenset(("FP16", "FP32", "FP64", "BF16"))
 MOST_DIMENSIONS = 8
 MOST_ELEMENTS = 1 << 22
 """No tensor is larger: its data would not fit a body."""
+
+MOST_TEXTS = 1 << 13
+"""No tensor of BYTES has more: they are taken one by one, and others wait meanwhile."""
+MOST_TEXTS_TOGETHER = 1 << 18
+"""The tensors of one request have no more together."""
 
 _LENGTH = struct.Struct("<I")
 _SPACE = b" \t\r\n"
@@ -119,6 +127,26 @@ def numbers(name: str, datatype: str, values: Sequence[object]) -> Tensor:
 def texts(name: str, values: Sequence[str]) -> Tensor:
     """Make a tensor of one dimension from texts."""
     return Tensor(name, "BYTES", (len(values),), [value.encode() for value in values])
+
+
+def taken_together(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Take the tensors of a request as they are read, and stop at too many texts.
+
+    Raises:
+        BadTensor: One does not fit itself, or they hold more texts than are taken together.
+    """
+    taken: list[Tensor] = []
+    held = 0
+    for one in tensors:
+        held += len(one.values) if isinstance(one.values, list) else 0
+        if held > MOST_TEXTS_TOGETHER:
+            raise BadTensor(
+                one.name,
+                f"the request holds more than {MOST_TEXTS_TOGETHER:,} elements of BYTES; "
+                "send fewer rows",
+            )
+        taken.append(one)
+    return taken
 
 
 def tensor_from_raw(name: str, datatype: str, shape: Sequence[int], raw: memoryview) -> Tensor:
@@ -226,6 +254,8 @@ def _elements(name: str, datatype: str, shape: Sequence[int]) -> int:
     number = math.prod(shape)
     if number > MOST_ELEMENTS:
         raise BadTensor(name, f"more than {MOST_ELEMENTS:,} elements; send fewer rows")
+    if datatype == "BYTES" and number > MOST_TEXTS:
+        raise BadTensor(name, f"more than {MOST_TEXTS:,} elements of BYTES; send fewer rows")
     return number
 
 

@@ -13,6 +13,7 @@ from kingpost.serving.oip import (
     tensor_from_raw,
     tensor_from_values,
 )
+from kingpost.serving.oip.tensors import MOST_TEXTS, MOST_TEXTS_TOGETHER, taken_together
 
 BYTES = b"\x02\x00\x00\x00hi\x00\x00\x00\x00"
 
@@ -122,3 +123,30 @@ def test_the_name_in_a_message_is_cut() -> None:
         tensor_from_json("n" * 10_000, "FP32", [1], b"[]")
 
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("door", ["raw", "json", "values"])
+def test_more_texts_than_are_taken_at_a_time_are_refused_before_they_are_read(door: str) -> None:
+    number = MOST_TEXTS + 1
+    with pytest.raises(BadTensor, match="more than 8,192 elements of BYTES") as refused:
+        match door:
+            case "raw":
+                tensor_from_raw("x", "BYTES", [number], memoryview(bytes(4 * number)))
+            case "json":
+                tensor_from_json("x", "BYTES", [number], b"not even JSON")
+            case _:
+                tensor_from_values("x", "BYTES", [number], [b""] * number)
+
+    assert refused.value.code == "bad_tensor"
+    assert len(tensor_from_raw("x", "BYTES", [MOST_TEXTS], memoryview(bytes(4 * MOST_TEXTS))).raw())
+
+
+def test_many_tensors_of_texts_are_taken_up_to_a_number_together() -> None:
+    full = tensor_from_values("x", "BYTES", [MOST_TEXTS], [b""] * MOST_TEXTS)
+    many = MOST_TEXTS_TOGETHER // MOST_TEXTS
+    read = iter([full] * (many + 2))
+
+    assert len(taken_together([full] * many)) == many
+    with pytest.raises(BadTensor, match="the request holds more than 262,144 elements of BYTES"):
+        taken_together(read)
+    assert next(read) is full, "what comes after it is not read"
