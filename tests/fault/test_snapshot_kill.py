@@ -145,6 +145,11 @@ def test_a_server_takes_snapshots_and_starts_from_them(
     with ServedShop(tmp_path, secret, "--no-watch") as shop:
         first = shop.decide(order("s1", 1)).json()
         until(lambda: bool(list(snapshots.glob("*.columns"))), "a snapshot is taken")
+        taken = next(snapshots.glob("*.columns"))
+        maps = Path(f"/proc/{shop.process.pid}/maps")
+        if maps.exists():
+            until(lambda: str(taken) in maps.read_text(), "it is read where it lies")
+        assert shop.decide(order("s1", 1)).json() == first
         for number in range(2, 80):
             shop.decide(order(f"s{number}", number))
         assert shop.end() == 0
@@ -158,3 +163,4 @@ def test_a_server_takes_snapshots_and_starts_from_them(
     assert again["id"] == first["id"]
     assert fresh["outcome"] in ("decided", "review")
     assert "passed_over" not in shop.log.read_text()
+    assert "snapshot_failed" not in shop.log.read_text()

@@ -6,7 +6,6 @@ the other end of its standard input. Of two over one directory the second waits.
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -37,9 +36,17 @@ def told_to_stop(*, with_parent: bool, niceness: int) -> threading.Event:
 
 
 def _await_end(stop: threading.Event) -> None:
-    while sys.stdin.buffer.read(1024):
-        pass
+    await_end_of_input()
     stop.set()
+
+
+def await_end_of_input() -> None:
+    """Return when nobody holds the other end of standard input any more; for a daemon thread.
+
+    It reads past Python's buffer: a thread inside that aborts a process that ends by itself.
+    """
+    while os.read(0, 1024):
+        pass
 
 
 @contextmanager

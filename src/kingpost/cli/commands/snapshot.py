@@ -1,7 +1,6 @@
 """`kingpost snapshot`."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from kingpost.cli.beside import await_end_of_input
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
@@ -74,6 +74,5 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
 
 
 def _end_with_parent() -> None:
-    while sys.stdin.buffer.read(1024):
-        pass
+    await_end_of_input()
     os._exit(0)
