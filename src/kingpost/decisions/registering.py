@@ -49,11 +49,13 @@ from kingpost.registry import (
 __all__ = [
     "ModelSource",
     "Registered",
+    "RegistrationPlan",
     "add_bundle",
+    "function_source",
+    "imported_source",
     "made_with",
-    "register_function",
-    "register_import",
-    "register_optimised",
+    "optimised_source",
+    "register_source",
 ]
 
 _MADE_WITH = ("kingpost", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxruntime")
@@ -84,7 +86,6 @@ class ModelSource:
         native: The file that it was made of; empty where there is none.
         origin: Where it comes from and how it was checked, for people.
         parameters: The same, for machines.
-        rows: To judge it on and to compare with later; None where none were given.
     """
 
     content: bytes
@@ -92,34 +93,31 @@ class ModelSource:
     native: bytes
     origin: tuple[str, ...]
     parameters: Mapping[str, Setting]
+
+
+class RegistrationPlan(NamedTuple):
+    """How a model is registered.
+
+    Attributes:
+        rows: To judge it on and to compare with later; None where none were given.
+        threshold: The score from which the answer is positive.
+        by: Who registers it.
+    """
+
     rows: SampleRows | None
     threshold: float
     tenant: str
     by: str
 
 
-def register_import(
-    application: Application,
-    decision: Decision,
-    where: DataDirectory,
-    imported: Imported,
-    *,
-    rows: SampleRows | None,
-    native: bytes,
-    threshold: float,
-    tenant: str,
-    by: str,
-    disk: Disk,
-    clock: Clock,
-) -> Registered:
-    """Register an imported model as a version of the decision's, and bundle it.
+def imported_source(decision: Decision, imported: Imported, native: bytes) -> ModelSource:
+    """Describe an imported model that is to be a version of the decision's.
 
     Args:
         native: The bytes of the file that was imported; empty for a directory or an object.
 
     Raises:
         NotImported: The decision's model is a function, or takes other features.
-        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
     """
     if decision.model.predict is not None:
         raise NotImported(
@@ -136,7 +134,7 @@ def register_import(
         )
     kind = "drawn at random, as none were given" if imported.drawn else "given with it"
     compared = f"{imported.checked:,} rows, {kind}"
-    source = ModelSource(
+    return ModelSource(
         content=imported.onnx,
         scorer=OnnxScorer(imported.onnx),
         native=native,
@@ -154,31 +152,14 @@ def register_import(
             "checked_rows": imported.checked,
             "drawn_rows": imported.drawn,
         },
-        rows=rows,
-        threshold=threshold,
-        tenant=tenant,
-        by=by,
     )
-    return register_source(application, decision, where, source, disk=disk, clock=clock)
 
 
-def register_function(
-    application: Application,
-    decision: Decision,
-    where: DataDirectory,
-    *,
-    rows: SampleRows | None,
-    threshold: float,
-    tenant: str,
-    by: str,
-    disk: Disk,
-    clock: Clock,
-) -> Registered:
-    """Register the function that is a decision's model, and bundle it.
+def function_source(application: Application, decision: Decision) -> ModelSource:
+    """Describe the function that is a decision's model.
 
     Raises:
         NotImported: The model is no function, or lies outside the application's sources.
-        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
     """
     predict = decision.model.predict
     if predict is None:
@@ -190,7 +171,7 @@ def register_function(
     check_in_sources(application, decision)
     content = python_model(predict)
     name = msgspec.json.decode(content)["name"]
-    source = ModelSource(
+    return ModelSource(
         content=content,
         scorer=PythonScorer(predict),
         native=b"",
@@ -198,39 +179,17 @@ def register_function(
             f"The function `{name}` of `{application.path.as_posix()}` or a module beside it.",
         ),
         parameters={"imported": "python", "name": name},
-        rows=rows,
-        threshold=threshold,
-        tenant=tenant,
-        by=by,
     )
-    return register_source(application, decision, where, source, disk=disk, clock=clock)
 
 
-def register_optimised(
-    application: Application,
-    decision: Decision,
-    where: DataDirectory,
-    made: Optimised,
-    *,
-    version: int,
-    rows: SampleRows,
-    threshold: float,
-    tenant: str,
-    by: str,
-    disk: Disk,
-    clock: Clock,
-) -> Registered:
-    """Register a smaller form of a version, which passed the gate, and bundle it.
+def optimised_source(made: Optimised, version: int) -> ModelSource:
+    """Describe a smaller form of a version, which passed the gate.
 
     Args:
         version: The one that it was made of.
-        rows: The labelled rows that it was judged on.
-
-    Raises:
-        JournalInUse, JournalFull, JournalFailed: The control log could not be written.
     """
     before, after = made.before, made.after
-    source = ModelSource(
+    return ModelSource(
         content=made.onnx,
         scorer=OnnxScorer(made.onnx),
         native=b"",
@@ -252,12 +211,7 @@ def register_optimised(
             "row_us_before": before.row_us,
             "row_us": after.row_us,
         },
-        rows=rows,
-        threshold=threshold,
-        tenant=tenant,
-        by=by,
     )
-    return register_source(application, decision, where, source, disk=disk, clock=clock)
 
 
 def register_source(
@@ -265,6 +219,7 @@ def register_source(
     decision: Decision,
     where: DataDirectory,
     source: ModelSource,
+    plan: RegistrationPlan,
     *,
     disk: Disk,
     clock: Clock,
@@ -276,8 +231,8 @@ def register_source(
     """
     store, environment = where.artefacts(disk=disk), present_environment()
     control = where.control_log(disk=disk, clock=clock)
-    judged = _judge(decision, source, clock.now_us())
-    rows = 0 if source.rows is None else len(source.rows)
+    judged = _judge(decision, source.scorer, plan, clock.now_us())
+    rows = 0 if plan.rows is None else len(plan.rows)
     card = render_import_card(
         ImportCard(
             name=decision.model.name,
@@ -285,7 +240,7 @@ def register_source(
             positive=decision.model.label.field,
             origin=source.origin,
             features=decision.features.names,
-            threshold=source.threshold,
+            threshold=plan.threshold,
             rows=rows,
             rows_digest=judged.digest,
             evaluation=judged.evaluation,
@@ -303,7 +258,7 @@ def register_source(
             ),
             data=DataVersion(
                 position="",
-                tenant=source.tenant,
+                tenant=plan.tenant,
                 known_until_us=None,
                 rows=rows,
                 digest=judged.digest,
@@ -312,10 +267,10 @@ def register_source(
             code=code_digest(application.sources),
             environment=environment,
             seed=None,
-            threshold=source.threshold,
+            threshold=plan.threshold,
             parameters=source.parameters,
             metrics={} if judged.evaluation is None else judged.evaluation.metrics(),
-            by=source.by,
+            by=plan.by,
         )
     )
     bundle = add_bundle(application, decision, version, control, store)
@@ -349,15 +304,14 @@ class _Judged(NamedTuple):
     digest: str
 
 
-def _judge(decision: Decision, source: ModelSource, now_us: int) -> _Judged:
-    rows = source.rows
+def _judge(decision: Decision, scorer: Scorer, plan: RegistrationPlan, now_us: int) -> _Judged:
+    rows = plan.rows
     if rows is None:
         return _Judged(None, b"", hashlib.sha256().hexdigest())
     times = np.full(len(rows), now_us) if rows.event_time_us is None else rows.event_time_us
     y = np.full(len(rows), np.nan) if rows.y is None else rows.y
     parts = (
-        source.scorer.score(rows.x[at : at + _ROWS_PER_CALL])
-        for at in range(0, len(rows), _ROWS_PER_CALL)
+        scorer.score(rows.x[at : at + _ROWS_PER_CALL]) for at in range(0, len(rows), _ROWS_PER_CALL)
     )
     scores = np.concatenate([np.asarray(part, np.float64) for part in parts])
     evaluation, digest = None, hashlib.sha256(rows.x.tobytes()).hexdigest()
@@ -365,7 +319,7 @@ def _judge(decision: Decision, source: ModelSource, now_us: int) -> _Judged:
         data = TrainingSet(decision.features.names, rows.x, rows.y, times)
         digest = data.digest
         if 0 < data.positives < len(data):
-            evaluation = evaluate(data, scores, threshold=source.threshold)
+            evaluation = evaluate(data, scores, threshold=plan.threshold)
     otherwise = decision.gate.otherwise
     profile = build_profile(
         decision.name,
@@ -374,7 +328,7 @@ def _judge(decision: Decision, source: ModelSource, now_us: int) -> _Judged:
         times,
         scores=scores,
         labels=y,
-        threshold=source.threshold,
+        threshold=plan.threshold,
         min_confidence=decision.gate.min_confidence,
         below_gate=otherwise.outcome,
         fallback_positive=otherwise.positive,

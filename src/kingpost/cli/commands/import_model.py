@@ -1,46 +1,17 @@
 """`kingpost models import`: a model of another library, into the registry."""
 
-import getpass
 from pathlib import Path
 from typing import cast
 
 import click
 
 from kingpost.cli.declared import chosen_decision
-from kingpost.cli.output import print_result
-from kingpost.cli.place import data_directory
-from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import Decision, Registered, load_application, register_import
-from kingpost.models import BadRows, Gives, SampleRows, import_model, read_rows
+from kingpost.cli.registered import given_rows, plan_of, register_and_print, rows_options
+from kingpost.core import Settings
+from kingpost.decisions import imported_source, load_application
+from kingpost.models import Gives, import_model
 
-__all__ = ["given_rows", "import_command", "print_registered", "rows_options"]
-
-
-def rows_options(command: "click.decorators.FC") -> "click.decorators.FC":
-    """Add the options that name rows, and who registers what from when a model is positive."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        click.option("--tenant", help="Whose rows; the configured tenant by default."),
-        click.option("--by", help="Who does it; the name of this account by default."),
-        click.option(
-            "--threshold",
-            type=click.FloatRange(0, 1),
-            default=0.5,
-            help="The score from which an answer is positive; 0.5.",
-        ),
-        click.option("--time", metavar="COLUMN", help="Its column of event times."),
-        click.option(
-            "--label", metavar="COLUMN", help="Its column of labels, 0 and 1: measures the quality."
-        ),
-        click.option(
-            "--rows",
-            type=click.Path(path_type=Path),
-            help="Rows of features, .csv or .parquet by name, .npy by position: checks scores on "
-            "them, and keeps what monitors and explanations compare with.",
-        ),
-    ):
-        command = option(command)
-    return command
+__all__ = ["import_command"]
 
 
 @click.command("import")
@@ -102,19 +73,7 @@ def import_command(
         tolerance=tolerance,
         trusted=trusted,
     )
-    registered = register_import(
-        application,
-        chosen,
-        data_directory(settings),
-        imported,
-        rows=sample,
-        native=file.read_bytes() if file.is_file() else b"",
-        threshold=threshold,
-        tenant=tenant or settings.tenant,
-        by=by or getpass.getuser(),
-        disk=SystemDisk(),
-        clock=SystemClock(),
-    )
+    source = imported_source(chosen, imported, file.read_bytes() if file.is_file() else b"")
     facts: dict[str, object] = {
         "format": imported.format,
         "library": imported.library,
@@ -122,41 +81,5 @@ def import_command(
         "checked_rows": imported.checked,
         "drawn_rows": imported.drawn,
     }
-    print_registered(app, registered, facts, as_json=as_json)
-
-
-def given_rows(
-    decision: Decision, rows: Path | None, label: str | None, time: str | None
-) -> SampleRows | None:
-    """Read the rows that options name."""
-    if rows is None:
-        if label or time:
-            raise click.UsageError("--label and --time go with --rows")
-        return None
-    found = read_rows(rows, decision.features.names, label=label or "", time=time or "")
-    if found.y is not None and not 0 < found.y.sum() < len(found.y):
-        raise BadRows(str(rows), f"all labels in {label!r} are equal", "give rows of both classes")
-    return found
-
-
-def print_registered(
-    app: Path, registered: Registered, facts: dict[str, object], *, as_json: bool
-) -> None:
-    """Print a registered version, and how to approve its bundle."""
-    version, bundle = registered.version, registered.bundle
-    result: dict[str, object] = {
-        "decision": bundle.decision,
-        "model": version.name,
-        "version": version.number,
-        "bundle": bundle.digest,
-        "threshold": version.threshold,
-        **facts,
-        **version.metrics,
-    }
-    print_result(result, as_json=as_json)
-    if not as_json:
-        click.echo(
-            f"approve it with: kingpost approve {app} {bundle.decision} "
-            f"--bundle {bundle.digest[:12]} --reason …",
-            err=True,
-        )
+    plan = plan_of(settings, sample, threshold, by, tenant)
+    register_and_print(settings, application, chosen, source, plan, facts, app=app, as_json=as_json)

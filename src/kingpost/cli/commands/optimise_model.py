@@ -1,16 +1,15 @@
 """`kingpost models optimise`: a smaller version of a network, behind a gate."""
 
-import getpass
 from pathlib import Path
 
 import click
 import numpy as np
 
-from kingpost.cli.commands.import_model import given_rows, print_registered, rows_options
 from kingpost.cli.declared import NothingDeclared, chosen_decision
 from kingpost.cli.place import data_directory
+from kingpost.cli.registered import given_rows, plan_of, register_and_print, rows_options
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import load_application, register_optimised
+from kingpost.decisions import load_application, optimised_source
 from kingpost.models import TrainingSet, optimise
 
 __all__ = ["optimise_command"]
@@ -79,19 +78,6 @@ def optimise_command(
         most_loss=most_loss,
         alone=alone,
     )
-    registered = register_optimised(
-        application,
-        chosen,
-        where,
-        made,
-        version=wanted,
-        rows=sample,
-        threshold=threshold,
-        tenant=tenant or settings.tenant,
-        by=by or getpass.getuser(),
-        disk=SystemDisk(),
-        clock=SystemClock(),
-    )
     facts: dict[str, object] = {
         "optimised_from": wanted,
         "units_left_out": made.units,
@@ -99,4 +85,5 @@ def optimise_command(
         "before": made.before._asdict(),
         "after": made.after._asdict(),
     }
-    print_registered(app, registered, facts, as_json=as_json)
+    source, plan = optimised_source(made, wanted), plan_of(settings, sample, threshold, by, tenant)
+    register_and_print(settings, application, chosen, source, plan, facts, app=app, as_json=as_json)

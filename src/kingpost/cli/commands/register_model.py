@@ -1,15 +1,13 @@
 """`kingpost models register`: a model that is a function of the application."""
 
-import getpass
 from pathlib import Path
 
 import click
 
-from kingpost.cli.commands.import_model import given_rows, print_registered, rows_options
 from kingpost.cli.declared import chosen_decision
-from kingpost.cli.place import data_directory
-from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import load_application, register_function
+from kingpost.cli.registered import given_rows, plan_of, register_and_print, rows_options
+from kingpost.core import Settings
+from kingpost.decisions import function_source, load_application
 
 __all__ = ["register"]
 
@@ -38,15 +36,6 @@ def register(
     """
     application = load_application(app)
     chosen = chosen_decision(application, decision)
-    registered = register_function(
-        application,
-        chosen,
-        data_directory(settings),
-        rows=given_rows(chosen, rows, label, time),
-        threshold=threshold,
-        tenant=tenant or settings.tenant,
-        by=by or getpass.getuser(),
-        disk=SystemDisk(),
-        clock=SystemClock(),
-    )
-    print_registered(app, registered, {}, as_json=as_json)
+    source = function_source(application, chosen)
+    plan = plan_of(settings, given_rows(chosen, rows, label, time), threshold, by, tenant)
+    register_and_print(settings, application, chosen, source, plan, {}, app=app, as_json=as_json)

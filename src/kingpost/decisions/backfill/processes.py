@@ -5,12 +5,9 @@ input and ends with it, so that none outlives the run, `kill -9` included. It wr
 parts itself; the run only hears of them.
 """
 
-import os
-import subprocess
-import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -18,6 +15,7 @@ import msgspec
 
 from kingpost.core import KingpostError
 from kingpost.decisions.backfill.plan import BackfillPlan
+from kingpost.decisions.worker_process import WorkerProcess, worker_process
 
 __all__ = ["WORKER", "Task", "WorkerFailed", "process_shards"]
 
@@ -73,7 +71,8 @@ def process_shards(task: Task, parts: Sequence[int], workers: int) -> Iterator[i
     count = min(workers, len(parts))
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(count))
-        started = [stack.enter_context(_worker(task)) for _ in range(count)]
+        first = msgspec.json.encode(task) + b"\n"
+        started = [stack.enter_context(worker_process(WORKER, first)) for _ in range(count)]
         for worker in started:
             pool.submit(_drive, worker, waiting, done)
         try:
@@ -87,7 +86,7 @@ def process_shards(task: Task, parts: Sequence[int], workers: int) -> Iterator[i
 
 
 def _drive(
-    worker: "subprocess.Popen[str]",
+    worker: WorkerProcess,
     waiting: "SimpleQueue[int]",
     done: "SimpleQueue[int | KingpostError]",
 ) -> None:
@@ -97,49 +96,14 @@ def _drive(
             part = waiting.get_nowait()
         except Empty:
             return
-        told = _asked(worker, part)
-        if told == f"{part}\n":
-            done.put(part)
-            continue
-        problem = told.strip() or f"it ended with code {worker.wait()}"
-        done.put(WorkerFailed(f"part {part}: {problem}"))
-        return
-
-
-def _asked(worker: "subprocess.Popen[str]", part: int) -> str:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    try:
-        worker.stdin.write(f"{part}\n")
-        worker.stdin.flush()
-        return worker.stdout.readline()
-    except BrokenPipeError:
-        return worker.stdout.readline()  # what it said before it ended
-    except (OSError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _worker(task: Task) -> Generator["subprocess.Popen[str]", None, None]:
-    worker = subprocess.Popen(
-        # -P: a module that happens to lie in the working directory is not imported
-        [sys.executable, "-P", "-m", WORKER],
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert worker.stdin is not None
-    with worker:
         try:
-            worker.stdin.write(msgspec.json.encode(task).decode() + "\n")
-            worker.stdin.flush()
-            yield worker
-        finally:
-            try:
-                worker.stdin.close()
-            except BrokenPipeError:
-                pass  # it has ended already
+            told = worker.ask(b"%d\n" % part)
+        except (OSError, ValueError) as error:
+            told = f"{type(error).__name__}: {error}"
+        if told != str(part):
+            done.put(WorkerFailed(f"part {part}: {told}"))
+            return
+        done.put(part)
 
 
 def _empty(waiting: "SimpleQueue[int]") -> None:

@@ -7,12 +7,9 @@ run reads the input, and hands over as many units as there are workers.
     python -m kingpost.decisions.batch.worker
 """
 
-import os
-import subprocess
-import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import IO
 
@@ -20,8 +17,9 @@ import msgspec
 
 from kingpost.decisions.batch.inputs import Unit
 from kingpost.decisions.batch.plan import BatchPlan, BatchWorkerFailed
+from kingpost.decisions.worker_process import WorkerProcess, worker_process
 
-__all__ = ["Task", "process_units", "read_message", "write_message"]
+__all__ = ["Task", "process_units", "read_message"]
 
 _WORKER = "kingpost.decisions.batch.worker"
 _LENGTH_BYTES = 8
@@ -50,18 +48,21 @@ def process_units(task: Task, units: Iterable[Unit], workers: int) -> Iterator[U
     Raises:
         BatchWorkerFailed: A worker ended early; the others finish the part that they are at.
     """
-    free: SimpleQueue[_Worker] = SimpleQueue()
+    free: SimpleQueue[WorkerProcess] = SimpleQueue()
+    first = _framed(msgspec.json.encode(task))
     under_way: set[Future[Unit]] = set()
 
     def score(unit: Unit) -> Unit:
         worker = free.get()
-        _ask(worker, unit)
+        told = worker.ask(_framed(msgspec.msgpack.encode(unit)))
+        if told != str(unit.part):
+            raise BatchWorkerFailed(f"part {unit.part}: {told}")
         free.put(worker)
         return unit
 
     with ExitStack() as stack:
         for _ in range(workers):
-            free.put(stack.enter_context(_started(task)))
+            free.put(stack.enter_context(worker_process(_WORKER, first)))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         for unit in units:
             under_way.add(pool.submit(score, unit))
@@ -72,52 +73,13 @@ def process_units(task: Task, units: Iterable[Unit], workers: int) -> Iterator[U
             yield one.result()
 
 
-_Worker = subprocess.Popen[bytes]
-
-
-def _ask(worker: _Worker, unit: Unit) -> None:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    try:
-        write_message(worker.stdin, msgspec.msgpack.encode(unit))
-    except BrokenPipeError:
-        pass  # what it said before it ended is read now
-    told = worker.stdout.readline().decode(errors="replace").strip()
-    if told != str(unit.part):
-        problem = told or f"it ended with code {worker.wait()}"
-        raise BatchWorkerFailed(f"part {unit.part}: {problem}")
-
-
-@contextmanager
-def _started(task: Task) -> Generator[_Worker, None, None]:
-    worker = subprocess.Popen(
-        # -P: a module that happens to lie in the working directory is not imported
-        [sys.executable, "-P", "-m", _WORKER],
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert worker.stdin is not None
-    with worker:
-        try:
-            write_message(worker.stdin, msgspec.json.encode(task))
-            yield worker
-        finally:
-            try:
-                worker.stdin.close()
-            except BrokenPipeError:
-                pass  # it has ended already
-
-
-def write_message(pipe: IO[bytes], body: bytes) -> None:
-    """Write a message with its length before it."""
-    pipe.write(len(body).to_bytes(_LENGTH_BYTES, "little"))
-    pipe.write(body)
-    pipe.flush()
+def _framed(body: bytes) -> bytes:
+    """Put the length of a message before it."""
+    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
 
 
 def read_message(pipe: IO[bytes]) -> bytes | None:
-    """Read what `write_message` wrote; None when there is no more."""
+    """Read one message, as a worker; None when there is no more."""
     head = pipe.read(_LENGTH_BYTES)
     if len(head) < _LENGTH_BYTES:
         return None
