@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kingpost.contracts import batch_of, contract_of
-from kingpost.decisions import Ask, DataDirectory, Engine
+from kingpost.decisions import Ask, DataDirectory, Engine, Verdict
 from kingpost.decisions.batch.past import read_batch_past
 from kingpost.decisions.batch.scoring import score_rows
 from kingpost.records import DecisionRecord
@@ -140,4 +140,4 @@ def test_a_row_of_a_batch_has_the_answer_that_the_server_gives_to_it_alone(
 
     for verdict, body in zip(scored.verdicts, asked, strict=True):
         record = online(disk, body)
-        assert verdict == (record.answer, record.confidence, record.outcome, record.reason)
+        assert verdict == Verdict(record.answer, record.confidence, record.outcome, record.reason)
