@@ -14,6 +14,12 @@ from kingpost.journal import Journal
 from tests.cli_app import PreparedShop
 from tests.served_shop import order, recorded
 
+# a proxy that is not ready in 5 s, as on a busy machine, would be killed and begun anew
+RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
+}
 SCRIPT = """
 import json
 import sys
@@ -50,7 +56,7 @@ def test_a_server_on_ray_decides_and_records(prepared_shop: PreparedShop, tmp_pa
 
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(port), secret, *orders],
-        env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
+        env=os.environ | RAY, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
     assert run.returncode == 0, run.stderr
