@@ -148,6 +148,8 @@ def batches(settings: Settings, decision: str, tenant: str | None, as_json: bool
         print_result({"decision": decision, "batches": facts}, as_json=True)
         return
     for one in facts:
-        click.echo(printable("  ".join(str(one[name]) for name in _NOTED)))
+        click.echo(
+            printable("  ".join("-" if one[name] is None else str(one[name]) for name in _NOTED))
+        )
     if not facts:
         click.echo("no batches")
