@@ -82,14 +82,6 @@ def run_through(directory: Path, secret: str, announced: str, faults: Sequence[F
     assert "job_queue_away" in (directory / "server.log").read_text()
 
 
-# aiormq leaves a coroutine behind when a connection breaks in its handshake
-LEFT_BEHIND = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <coroutine object Connection.close:"
-    "pytest.PytestUnraisableExceptionWarning"
-)
-
-
-@LEFT_BEHIND
 @pytest.mark.parametrize(
     "kind",
     [
@@ -114,7 +106,6 @@ def test_every_job_ends_once_while_connections_to_the_broker_are_cut(
         proxy.close()
 
 
-@LEFT_BEHIND
 @pytest.mark.parametrize("own", [own_nats, own_rabbitmq])
 def test_every_job_ends_once_while_the_broker_is_killed_and_started_again(
     own: Callable[[Path], OwnBroker],

@@ -41,11 +41,15 @@ class RabbitMqLink:
         self._heard: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
 
     async def open(self) -> None:
-        import aio_pika
+        from aio_pika import Connection
+        from aio_pika.connection import make_url
 
         self._heard = asyncio.Queue()
         self._tag = ""
-        self._connection = await aio_pika.connect(self._url, timeout=_CONNECT_S)
+        # kept before it connects: one that never did and is not closed starts a task when it
+        # is collected, on whatever thread that is
+        self._connection = Connection(make_url(self._url))
+        await self._connection.connect(timeout=_CONNECT_S)
         self._channel = await self._connection.channel(publisher_confirms=True)
         await self._channel.set_qos(prefetch_count=_PREFETCH)
         await self._declared()
@@ -74,7 +78,10 @@ class RabbitMqLink:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.close()
+            try:
+                await connection.close()
+            finally:
+                await connection.close()  # one that broke while it closed is closed by this
 
     async def _declared(self) -> "AbstractQueue":
         assert self._channel is not None

@@ -1,13 +1,17 @@
 """Queues wake workers: what is announced is heard, by one; a broker that is away is a pause."""
 
+import asyncio
+import gc
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Generator
 
 import pytest
 from confluent_kafka import Producer
 
 from kingpost.jobs import BrokerLink, BrokerQueue, JobQueue, KafkaLink, LocalQueue, open_job_queue
+from kingpost.jobs.queue_rabbitmq import RabbitMqLink
 from tests.cut_proxy import Proxy
 
 HEARD_S = 8.0
@@ -147,3 +151,30 @@ def test_a_local_queue_wakes_its_own_process() -> None:
     assert waited(queue, 0.1) >= 0.09
     queue.close()
     assert waited(queue, 5) < 1
+
+
+async def _hangs_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _never_connected() -> None:
+    server = await asyncio.start_server(_hangs_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    link = RabbitMqLink(f"amqp://guest:guest@127.0.0.1:{port}/", "unused")
+    with pytest.raises(ConnectionError) as failure:
+        await link.open()
+    await link.close()
+    in_a_cycle: list[object] = [failure.value]  # as errors of clients are: of their frames
+    in_a_cycle.append(in_a_cycle)
+    del failure, in_a_cycle
+    server.close()
+    await server.wait_closed()
+    await asyncio.to_thread(gc.collect)
+
+
+def test_a_connection_that_never_came_about_leaves_nothing_to_the_collector() -> None:
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        asyncio.run(_never_connected())
+
+    assert [str(one.message) for one in left] == []
