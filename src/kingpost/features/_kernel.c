@@ -3168,6 +3168,24 @@ static int argument_count(const char *name, Py_ssize_t given, Py_ssize_t expecte
     return -1;
 }
 
+/* Read one value of a column that is a whole number already. */
+static int whole_value(const Plan *plan, int column, PyObject *object, int64_t *out)
+{
+    int64_t limit = plan->scale[column] == 0 ? INT64_MAX : VALUE_LIMIT;
+    return integer(object, "a value", limit == INT64_MAX ? INT64_MIN : -limit, limit, out);
+}
+
+static int state_put(State *self, int64_t code, int64_t t, int64_t s, const int64_t *x)
+{
+    Key *key = state_key(self, code);
+    if (!key || key_insert(&self->pool, key, t, s, x)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->events++;
+    return 0;
+}
+
 static const char insert_doc[] = "insert($self, code, t, s, values, /)\n--\n\n"
                                  "Add one event, wherever it belongs in its key's order.";
 
@@ -3189,16 +3207,11 @@ static PyObject *state_insert(PyObject *object, PyObject *const *args, Py_ssize_
         return NULL;
     }
     int64_t few[8], *x = self->plan.columns <= 8 ? few : self->values;
-    for (int c = 0; c < self->plan.columns; c++) {
-        int64_t limit = self->plan.scale[c] == 0 ? INT64_MAX : VALUE_LIMIT;
-        int64_t low = limit == INT64_MAX ? INT64_MIN : -limit;
-        if (integer(PyTuple_GetItem(args[3], c), "a value", low, limit, &x[c]))
+    for (int c = 0; c < self->plan.columns; c++)
+        if (whole_value(&self->plan, c, PyTuple_GetItem(args[3], c), &x[c]))
             return NULL;
-    }
-    Key *key = state_key(self, code);
-    if (!key || key_insert(&self->pool, key, t, s, x))
-        return PyErr_NoMemory();
-    self->events++;
+    if (state_put(self, code, t, s, x))
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -3554,6 +3567,235 @@ static PyObject *state_events(PyObject *object, PyObject *unused)
     return PyLong_FromLongLong(((State *)object)->events);
 }
 
+/* ---------------------------------------------------------------- events as they come */
+
+typedef struct {
+    PyObject *name, *encode; /* encode is NULL where the number itself, times `scale`, counts */
+    double scale;            /* 0: it is whole already */
+} Field;
+
+/* Takes what a state needs of an event object; each event goes through it. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *state, *codes, *new_code, *keys, *time, *us;
+    Field *fields; /* of each column of the state */
+} Intake;
+
+static int intake_visit(PyObject *object, visitproc visit, void *arg)
+{
+    Intake *self = (Intake *)object;
+    PyObject *held[] = {(PyObject *)Py_TYPE(object), self->state, self->codes, self->new_code};
+    for (int i = 0; i < 4; i++) {
+        int status = held[i] ? visit(held[i], arg) : 0;
+        if (status)
+            return status;
+    }
+    int columns = self->fields ? ((State *)self->state)->plan.columns : 0;
+    for (int c = 0; c < columns; c++) {
+        int status = self->fields[c].encode ? visit(self->fields[c].encode, arg) : 0;
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+static int intake_clear(PyObject *object)
+{
+    Intake *self = (Intake *)object;
+    int columns = self->fields ? ((State *)self->state)->plan.columns : 0;
+    Field *fields = self->fields;
+    PyObject *held[] = {self->state, self->codes, self->new_code, self->keys, self->time, self->us};
+    self->fields = NULL;
+    self->state = self->codes = self->new_code = self->keys = self->time = self->us = NULL;
+    for (int c = 0; c < columns; c++) {
+        Py_XDECREF(fields[c].name);
+        Py_XDECREF(fields[c].encode);
+    }
+    free(fields);
+    for (int i = 0; i < 6; i++)
+        Py_XDECREF(held[i]);
+    return 0;
+}
+
+static void intake_free(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    intake_clear(object);
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static int read_field(PyObject *item, Field *field)
+{
+    PyObject *scale, *encode;
+    if (!PyArg_ParseTuple(item, "UOO", &field->name, &scale, &encode)) {
+        field->name = NULL;
+        return -1;
+    }
+    Py_INCREF(field->name);
+    field->scale = PyFloat_AsDouble(scale);
+    if (encode != Py_None) {
+        Py_INCREF(encode);
+        field->encode = encode;
+    }
+    return field->scale == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *words_of[] = {"state", "codes", "new_code", "keys", "time", "fields", NULL};
+    PyObject *state, *codes, *new_code, *keys, *time, *fields;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOUO:Intake", words_of, &state, &codes,
+                                     &new_code, &keys, &time, &fields))
+        return NULL;
+    if (PyType_GetSlot(Py_TYPE(state), Py_tp_new) != (void *)state_new) {
+        PyErr_Format(PyExc_TypeError, "state is %R, expected a State", state);
+        return NULL;
+    }
+    Intake *self = (Intake *)PyType_GenericAlloc(type, 0);
+    if (!self)
+        return NULL;
+    int columns = ((State *)state)->plan.columns;
+    PyObject *held[] = {state, codes, new_code, time}, *items = NULL;
+    for (int i = 0; i < 4; i++)
+        Py_INCREF(held[i]);
+    self->state = state, self->codes = codes, self->new_code = new_code, self->time = time;
+    if (!(self->us = PyUnicode_InternFromString("us")) ||
+        !(self->keys = PySequence_Tuple(keys)) || !(items = PySequence_Tuple(fields)))
+        goto failed;
+    if (PyTuple_Size(items) != columns || PyTuple_Size(self->keys) == 0) {
+        PyErr_Format(PyExc_ValueError, "%zd keys and %zd fields for %d columns",
+                     PyTuple_Size(self->keys), PyTuple_Size(items), columns);
+        goto failed;
+    }
+    if (!(self->fields = calloc((size_t)columns + 1, sizeof(Field)))) {
+        PyErr_NoMemory();
+        goto failed;
+    }
+    for (int c = 0; c < columns; c++)
+        if (read_field(PyTuple_GetItem(items, c), &self->fields[c]))
+            goto failed;
+    Py_DECREF(items);
+    return (PyObject *)self;
+failed:
+    Py_XDECREF(items);
+    Py_DECREF(self);
+    return NULL;
+}
+
+/* Read one value of an event. */
+static int field_value(const Field *field, const Plan *plan, int column, PyObject *event,
+                       int64_t *out)
+{
+    PyObject *value = PyObject_GetAttr(event, field->name), *encoded = value;
+    if (value && field->encode) {
+        encoded = PyObject_CallFunctionObjArgs(field->encode, value, NULL);
+        Py_DECREF(value);
+    }
+    if (!encoded)
+        return -1;
+    int status;
+    if (field->encode || field->scale == 0) {
+        status = whole_value(plan, column, encoded, out);
+    } else {
+        double number = PyFloat_AsDouble(encoded), multiple = rint(number * field->scale);
+        status = number == -1.0 && PyErr_Occurred() ? -1 : 0;
+        if (status == 0 && !(fabs(multiple) <= (double)VALUE_LIMIT)) {
+            PyErr_Format(PyExc_ValueError, "a value is %R, expected at most 2**53 of its units",
+                         encoded);
+            status = -1;
+        }
+        *out = status ? 0 : (int64_t)multiple;
+    }
+    Py_DECREF(encoded);
+    return status;
+}
+
+/* The key of an event: the value of one field, or a tuple of several. */
+static PyObject *key_of(const Intake *self, PyObject *event)
+{
+    Py_ssize_t n = PyTuple_Size(self->keys);
+    if (n == 1)
+        return PyObject_GetAttr(event, PyTuple_GetItem(self->keys, 0));
+    PyObject *key = PyTuple_New(n);
+    for (Py_ssize_t i = 0; key && i < n; i++) {
+        PyObject *part = PyObject_GetAttr(event, PyTuple_GetItem(self->keys, i));
+        if (!part || PyTuple_SetItem(key, i, part)) {
+            Py_DECREF(key);
+            return NULL;
+        }
+    }
+    return key;
+}
+
+static int code_of(const Intake *self, PyObject *event, int64_t *code)
+{
+    PyObject *key = key_of(self, event);
+    if (!key)
+        return -1;
+    PyObject *found = PyDict_GetItemWithError(self->codes, key), *made = NULL;
+    if (!found && !PyErr_Occurred())
+        found = made = PyObject_CallFunctionObjArgs(self->new_code, key, NULL);
+    int status = found ? integer(found, "code", 0, INT32_MAX, code) : -1;
+    Py_XDECREF(made);
+    Py_DECREF(key);
+    return status;
+}
+
+static int time_of(const Intake *self, PyObject *event, int64_t *t)
+{
+    PyObject *instant = PyObject_GetAttr(event, self->time);
+    PyObject *us = instant ? PyObject_GetAttr(instant, self->us) : NULL;
+    int status = us ? integer(us, "t", -TIME_LIMIT, TIME_LIMIT, t) : -1;
+    Py_XDECREF(us);
+    Py_XDECREF(instant);
+    return status;
+}
+
+static const char take_event_doc[] =
+    "take($self, event, s, /)\n--\n\nAdd one event, which came in at s, to the state.";
+
+static PyObject *intake_take(PyObject *object, PyObject *const *args, Py_ssize_t given)
+{
+    Intake *self = (Intake *)object;
+    State *state = (State *)self->state;
+    int64_t code, t, s, few[8];
+    if (argument_count("take", given, 2) || integer(args[1], "s", INT64_MIN, INT64_MAX, &s) ||
+        time_of(self, args[0], &t))
+        return NULL;
+    int64_t *x = state->plan.columns <= 8 ? few : state->values;
+    for (int c = 0; c < state->plan.columns; c++)
+        if (field_value(&self->fields[c], &state->plan, c, args[0], &x[c]))
+            return NULL;
+    if (code_of(self, args[0], &code) || state_put(state, code, t, s, x))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef intake_methods[] = {
+    {"take", (PyCFunction)(void (*)(void))intake_take, METH_FASTCALL, take_event_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot intake_slots[] = {
+    {Py_tp_doc, "Intake(state, codes, new_code, keys, time, fields)\n--\n\n"
+                "Adds event objects to a state."},
+    {Py_tp_new, intake_new},
+    {Py_tp_dealloc, intake_free},
+    {Py_tp_traverse, intake_visit},
+    {Py_tp_clear, intake_clear},
+    {Py_tp_methods, intake_methods},
+    {0, NULL},
+};
+
+static PyType_Spec intake_spec = {
+    .name = "kingpost.features._kernel.Intake",
+    .basicsize = sizeof(Intake),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = intake_slots,
+};
+
 /* ---------------------------------------------------------------- the module */
 
 static PyMethodDef state_methods[] = {
@@ -3589,9 +3831,13 @@ static PyType_Spec state_spec = {
 static int module_exec(PyObject *module)
 {
     tables_fill();
-    PyObject *type = PyType_FromModuleAndSpec(module, &state_spec, NULL);
-    int status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
-    Py_XDECREF(type);
+    PyType_Spec *types[] = {&state_spec, &intake_spec};
+    int status = 0;
+    for (int i = 0; status == 0 && i < 2; i++) {
+        PyObject *type = PyType_FromModuleAndSpec(module, types[i], NULL);
+        status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
+        Py_XDECREF(type);
+    }
 #ifdef KERNEL_DIGEST /* which source this binary is of, for the build hook */
     if (status == 0)
         status = PyModule_AddStringConstant(module, "KERNEL_DIGEST", KERNEL_DIGEST);

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, final
 
 import numpy as np
@@ -29,6 +29,19 @@ class State:
     def drop(self, t: int, first: int, end: int, /) -> bytes: ...
     def memory(self) -> int: ...
     def events(self) -> int: ...
+
+@final
+class Intake:
+    def __new__(
+        cls,
+        state: State,
+        codes: dict[object, int],
+        new_code: Callable[[object], int],
+        keys: Sequence[str],
+        time: str,
+        fields: Sequence[tuple[str, float, Callable[[object], int] | None]],
+    ) -> Intake: ...
+    def take(self, event: object, s: int, /) -> None: ...
 
 def backfill(
     scales: Sequence[int],

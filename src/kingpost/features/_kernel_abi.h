@@ -20,6 +20,7 @@ typedef struct PyObject {
 #define Py_TYPE(object) (((PyObject *)(object))->ob_type)
 
 typedef PyObject *(*PyCFunction)(PyObject *, PyObject *);
+typedef int (*visitproc)(PyObject *, void *);
 
 typedef struct {
     const char *ml_name;
@@ -82,10 +83,13 @@ typedef struct {
 #define PyBUF_C_CONTIGUOUS 0x0038
 #define Py_TPFLAGS_DEFAULT 0UL
 #define Py_TPFLAGS_IMMUTABLETYPE (1UL << 8)
+#define Py_TPFLAGS_HAVE_GC (1UL << 14)
+#define Py_tp_clear 51
 #define Py_tp_dealloc 52
 #define Py_tp_doc 56
 #define Py_tp_methods 64
 #define Py_tp_new 65
+#define Py_tp_traverse 71
 #define Py_mod_exec 2
 
 #define Py_None (&_Py_NoneStruct)
@@ -106,13 +110,21 @@ void Py_DecRef(PyObject *);
 unsigned long PyType_GetFlags(PyTypeObject *);
 PyObject *PyType_FromModuleAndSpec(PyObject *, PyType_Spec *, PyObject *);
 PyObject *PyType_GenericAlloc(PyTypeObject *, Py_ssize_t);
+void *PyType_GetSlot(PyTypeObject *, int);
 void PyObject_Free(void *);
+void PyObject_GC_UnTrack(void *);
+void PyObject_GC_Del(void *);
+PyObject *PyObject_GetAttr(PyObject *, PyObject *);
+PyObject *PyObject_CallFunctionObjArgs(PyObject *, ...);
+PyObject *PyDict_GetItemWithError(PyObject *, PyObject *);
+PyObject *PyUnicode_InternFromString(const char *);
 PyObject *PyModuleDef_Init(PyModuleDef *);
 int PyModule_AddType(PyObject *, PyTypeObject *);
 int PyModule_AddStringConstant(PyObject *, const char *, const char *);
 void *PyEval_SaveThread(void);
 void PyEval_RestoreThread(void *);
 
+int PyArg_ParseTuple(PyObject *, const char *, ...);
 int PyArg_ParseTupleAndKeywords(PyObject *, PyObject *, const char *, char **, ...);
 int PyObject_GetBuffer(PyObject *, Py_buffer *, int);
 void PyBuffer_Release(Py_buffer *);

@@ -4,7 +4,8 @@ The rule: both give the same bits, so which one runs changes only how long it ta
 price is logged once, at import, when the twin serves.
 
 `State` holds the events of one stream by one key and answers a read at a time; `backfill`
-answers many reads over many events at once. What a declaration means as integer edges
+answers many reads over many events at once; the compiled kernel alone has `Intake`, which adds
+event objects (`kingpost.features.intake`). What a declaration means as integer edges
 and columns is the caller's work.
 
 An event is (key code, time t, sequence s, one whole number per column); a window
@@ -31,15 +32,16 @@ import logging
 from typing import Literal
 
 try:
-    from kingpost.features._kernel import State, backfill
+    from kingpost.features._kernel import Intake, State, backfill
 except ImportError:
     from kingpost.features._twin import State, backfill  # pyright: ignore[reportAssignmentType] the same calls
 
+    Intake = None
     _compiled = False
 else:
     _compiled = True
 
-__all__ = ["KERNEL", "State", "backfill"]
+__all__ = ["KERNEL", "Intake", "State", "backfill"]
 
 KERNEL: Literal["c", "python"] = "c" if _compiled else "python"
 """Which of the two serves."""

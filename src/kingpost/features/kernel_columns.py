@@ -60,6 +60,11 @@ class KernelColumn:
             return self.field.scale
         return 1 if self.encoding == "choice" else 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a value is the number of its multiples already."""
+        return self.field.kind in ("integer", "boolean") and self.field.scale == 1
+
     def encoder(self) -> Callable[[object], int]:
         """Return a function that takes one value of the field, as an event has it.
 
@@ -68,7 +73,9 @@ class KernelColumn:
         if self.encoding == "pair":
             return lambda value: _pairs(self.field)(value)[self.part]
         if self.encoding == "multiple":
-            return _multiple_of(self.field)
+            return (
+                cast("Callable[[object], int]", int) if self.is_whole else _multiple_of(self.field)
+            )
         if self.encoding == "hash":
             return cast("Callable[[object], int]", text_hash)
         choices = {choice: at for at, choice in enumerate(self.field.choices)}
@@ -176,9 +183,7 @@ def unpacked(packed: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 
 def _multiple_of(field: Field) -> Callable[[object], int]:
-    """Return `field.multiple` with its scale at hand: every event goes through it."""
-    if field.kind in ("integer", "boolean") and field.scale == 1:
-        return cast("Callable[[object], int]", int)
+    """Return `field.multiple` with its scale at hand."""
     scale = float(field.scale)
     return lambda value: round(cast("float", value) * scale)
 

@@ -13,8 +13,8 @@ from kingpost.contracts import Event
 from kingpost.features.consent import Consent
 from kingpost.features.filters import mask, matcher
 from kingpost.features.history import History
+from kingpost.features.intake import intake
 from kingpost.features.kernel import State
-from kingpost.features.kernel_columns import row_encoder
 from kingpost.features.kernel_plan import (
     KernelPlan,
     Source,
@@ -64,32 +64,17 @@ class WindowState:
         self.insert = self._inserter()
 
     def _inserter(self) -> Callable[[Event, int], None]:
-        """Return what adds an event; all that it needs is at hand, as every event goes through it."""
-        keys, columns = self.source.keys, self._plan.columns
-        code_of, new_code, add = self.codes.get, self._new_code, self.state.insert
-        if len(keys) == 1 and len(columns) == 1 and columns[0].encoding != "pair":
-            time = f"{self._plan.contract.event_time.name}.us"
-            take, encode = attrgetter(*keys, time, columns[0].field.name), columns[0].encoder()
+        time = self._plan.contract.event_time.name
+        take = intake(
+            self.state, self.codes, self._new_code, self.source.keys, time, self._plan.columns
+        )
 
-            def insert(event: Event, position: int) -> None:
-                key, at, value = take(event)
-                code = code_of(key)
-                add(new_code(key) if code is None else code, at, position, (encode(value),))
-        else:
-            key_of, time_of, values_of = self.key, self._time, row_encoder(columns)
-
-            def insert(event: Event, position: int) -> None:
-                key = key_of(event)
-                code = code_of(key)
-                at, values = time_of(event), values_of(event)
-                add(new_code(key) if code is None else code, at, position, values)
-
-        def insert_some(event: Event, position: int) -> None:
+        def take_some(event: Event, position: int) -> None:
             if self._takes(event):
-                insert(event, position)
+                take(event, position)
 
         takes_all = self._matches is None and self.source.consent is None
-        return insert if takes_all else insert_some
+        return take if takes_all else take_some
 
     def _takes(self, event: Event) -> bool:
         if self._matches is not None and not self._matches(event):
