@@ -4,7 +4,7 @@ import asyncio
 import re
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import httptools
 import uvicorn
@@ -14,6 +14,9 @@ from kingpost.access import NO_LIMITS, KeyRing, Limits, MemoryKeys, Tokens, crea
 from kingpost.serving import ServingApp, ServingSettings, build_app
 from kingpost.serving.fast_lane import FastLane, KnownHeads
 from kingpost.serving.http import Receive, Scope, Send
+from kingpost.serving.http_workers import HttpWorkers
+from kingpost.serving.http_workers.messages import Hello
+from kingpost.serving.http_workers.worker_side import EngineLink, EngineRoute
 from kingpost.serving.protocol import BoundedProtocol
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import FakeClock, open_engine
@@ -21,7 +24,7 @@ from tests.tiny_app import FakeClock, open_engine
 __all__ = ["PATH", "Answered", "Form", "House", "Line", "Wire"]
 
 PATH = "/v1/decisions/fraud"
-Form = Literal["fast", "asgi"]
+Form = Literal["fast", "asgi", "worker"]
 _MADE = re.compile(rb"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|data:[0-9]+")
 """Identifiers, and positions: requests in flight together have theirs in the order of the journal."""
 
@@ -102,8 +105,19 @@ class _Answers:
         self.whole.append(self._now)
 
 
+class _Joined(asyncio.Transport):
+    """One end of a connection within the process."""
+
+    def __init__(self, other: asyncio.Protocol) -> None:
+        super().__init__()
+        self._other = other
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        asyncio.get_running_loop().call_soon(self._other.data_received, bytes(data))
+
+
 class Line:
-    """One connection to a house, in one of the two forms."""
+    """One connection to a house, in one of the forms."""
 
     def __init__(self, house: "House", form: Form) -> None:
         self.wire = Wire()
@@ -113,6 +127,14 @@ class Line:
         kind = BoundedProtocol
         if form == "fast":
             kind = partial(FastLane, routes=house.app.fast_routes, heads=house.heads)
+        elif form == "worker":
+            engine = house.joined()
+            config.app = engine
+            routes = {
+                path: EngineRoute(engine, place, route.max_body_bytes)
+                for place, (path, route) in enumerate(house.app.fast_routes.items())
+            }
+            kind = partial(FastLane, routes=routes, heads=house.heads)
         self.state = ServerState()
         self.protocol = kind(config, self.state, {}, asyncio.get_running_loop())
         self.protocol.connection_made(self.wire)
@@ -135,6 +157,14 @@ class Line:
 
     def close(self) -> None:
         self.protocol.connection_lost(None)
+
+
+def _never(_: Path) -> NoReturn:
+    raise AssertionError
+
+
+def _nothing() -> None:
+    pass
 
 
 class House:
@@ -166,6 +196,16 @@ class House:
     async def counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asgi_requests += 1
         await self.app(scope, receive, send)
+
+    def joined(self) -> EngineLink:
+        """Return what a worker has of this house, which is joined to it."""
+        routes = self.app.fast_routes
+        hello = Hello("127.0.0.1", 0, [], None, None, 1.0)
+        workers = HttpWorkers(self.counted, [*routes.values()], hello, number=0, start=_never)
+        engine, far = EngineLink(_nothing), workers.connected()
+        engine.link.connection_made(_Joined(far))
+        far.connection_made(_Joined(engine.link))
+        return engine
 
     def request(
         self,

@@ -29,9 +29,11 @@ def certificates(directory: Path, client: str) -> Certificates:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["0", "2"], ids=["alone", "http workers"])
 def house(
-    prepared_shop: PreparedShop, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    prepared_shop: PreparedShop,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[ServedShop, Certificates]]:
     directory = tmp_path_factory.mktemp("tls")
     secret = prepared_shop.copied(directory)
@@ -40,7 +42,8 @@ def house(
         f'tls_certificate = "{made.server}"\ntls_client_ca = "{made.authority}"\n'
         'tls_clients = "optional"\ntls_principals = "scorer.internal=decide:risk"\n'
     )
-    with ServedShop(directory, secret, "--no-watch", "--grpc-port", "0") as server:
+    arguments = ("--no-watch", "--grpc-port", "0", "--http-workers", request.param)
+    with ServedShop(directory, secret, *arguments) as server:
         yield server, made
         assert server.end() == 0
         log = server.log.read_text()

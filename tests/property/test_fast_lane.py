@@ -1,4 +1,4 @@
-"""Both forms of the decision route give the same answers, however requests come."""
+"""All forms of the decision route give the same answers, however requests come."""
 
 import asyncio
 
@@ -90,5 +90,8 @@ def told(
     ends=st.booleans(),
 )
 @settings(max_examples=40, deadline=None, phases=NO_SHRINKING)
-def test_both_forms_answer_alike(picked: list[int], cuts: list[int], ends: bool) -> None:
-    assert told("fast", picked, cuts, ends=ends) == told("asgi", picked, cuts, ends=ends)
+def test_all_forms_answer_alike(picked: list[int], cuts: list[int], ends: bool) -> None:
+    plain = told("asgi", picked, cuts, ends=ends)
+
+    assert told("fast", picked, cuts, ends=ends) == plain
+    assert told("worker", picked, cuts, ends=ends) == plain

@@ -1,4 +1,4 @@
-"""Whatever is sent to a model is answered as the protocol says, in both forms of the server."""
+"""Whatever is sent to a model is answered as the protocol says, in every form of the server."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kingpost.serving.oip import DATATYPES, BadTensor, tensor_from_json, tensor_from_raw
 from tests.fast_lane_house import Answered, Form, House, Line
 
-FORMS: tuple[Form, ...] = ("fast", "asgi")
+FORMS: tuple[Form, ...] = ("fast", "asgi", "worker")
 PATHS = ("/v2/models/fraud/infer", "/v2/models/fraud.model/infer", "/v1/models/fraud:predict")
 datatypes = st.sampled_from([*DATATYPES, "BYTES", "BF16", "", "FP8"])
 shapes = st.lists(st.integers(-1, 5) | st.integers(0, 1 << 62), max_size=10)
@@ -85,15 +85,15 @@ def asked(form: Form, path: str, body: bytes, length: str | None) -> Answered:
     st.binary(max_size=40),
     st.booleans(),
 )
-def test_both_forms_answer_alike_whatever_is_sent(
+def test_all_forms_answer_alike_whatever_is_sent(
     path: str, head: bytes, tail: bytes, is_binary: bool
 ) -> None:
     body = head + tail if is_binary else head
     length = str(len(head)) if is_binary else None
 
-    fast, slow = (asked(form, path, body, length) for form in FORMS)
+    fast, slow, shared = (asked(form, path, body, length) for form in FORMS)
 
-    assert fast == slow
+    assert fast == slow == shared
     assert fast.status in (200, 400, 409, 413, 503)
     if fast.status != 200:
         assert set(json.loads(fast.body)) >= {"error", "code", "trace_id"}

@@ -43,7 +43,7 @@ def open_tls(settings: Settings, keys: KeyRing) -> Tls | None:
     scopes = read_roles(settings.tls_principals, setting="tls_principals")
     if not settings.tls_certificate:
         return None
-    named = CallerNames(scopes, settings.tenant, keys.vouch) if scopes else None
+    named = CallerNames.vouched(scopes, settings.tenant, keys.vouch) if scopes else None
     return Tls(tls_files(settings), caller_of=named)
 
 

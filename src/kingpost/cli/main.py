@@ -58,6 +58,9 @@ _COMMANDS = {
     "doctor": ("doctor", "Examine this machine and installation, and say what to do."),
 }
 
+_OF_SERVERS = {"http-worker": ("serve", "")}
+"""Commands that servers run, not people."""
+
 _READ_THEMSELVES = ("config", "doctor")
 """Commands that have something to say of settings that cannot be read."""
 
@@ -67,7 +70,7 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found = _COMMANDS.get(cmd_name)
+        found = _COMMANDS.get(cmd_name) or _OF_SERVERS.get(cmd_name)
         if found is None:
             return None
         module = import_module(f"kingpost.cli.commands.{found[0]}")

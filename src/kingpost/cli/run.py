@@ -42,6 +42,7 @@ from kingpost.serving import (
     ReleaseDesk,
     ServingApp,
     ServingSettings,
+    WorkerPlan,
     build_app,
     serve,
 )
@@ -179,6 +180,7 @@ def run_server(
     observer: Sequence[str] = (),
     worker: Sequence[str] = (),
     snapshot: Sequence[str] = (),
+    http_worker: Sequence[str] = (),
     works_on_jobs: bool = True,
 ) -> None:
     """Serve an application until SIGTERM or SIGINT.
@@ -190,6 +192,8 @@ def run_server(
         worker: A command that runs workflows, run beside the server where the application
             declares some; none where something else does.
         snapshot: A command that writes a snapshot, run beside the server now and then.
+        http_worker: A command that shares the port, where settings ask for some; it is told
+            the socket of the server.
         works_on_jobs: See `build_server`.
 
     Raises:
@@ -226,12 +230,23 @@ def run_server(
             drain_delay_s=settings.drain_delay_s,
             ready=started,
             tls=open_tls(settings, app.keys),
+            workers=_worker_plan(settings, http_worker),
         )
     finally:
         for process in beside:
             process.close()
     if settings.snapshot_every and is_new(settings.snapshot_every // _SNAPSHOT_AT_END):
         _write_snapshot(app.engine)
+
+
+def _worker_plan(settings: Settings, command: Sequence[str]) -> WorkerPlan | None:
+    if not settings.http_workers or not command:
+        return None
+
+    def start(socket: Path) -> KeptProcess:
+        return KeptProcess((*command, str(socket)), name="http-worker")
+
+    return WorkerPlan(settings.http_workers, start)
 
 
 def _write_snapshot(engine: Engine) -> None:

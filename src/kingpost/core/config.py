@@ -52,6 +52,8 @@ class Settings:
         host: Address the server listens on.
         port: Port the server listens on; 0 takes a free one.
         grpc_port: Port it takes gRPC on, at the same address; 0 takes a free one, -1 none.
+        http_workers: So many processes share the port, speak HTTP and TLS, and hand requests to
+            the one that decides; 0 has that one do it all. Linux spreads connections over them.
         max_body_bytes: The largest request to a decision.
         drain: How long a stopping server waits for requests in flight.
         drain_delay: How long before that it takes requests while it says that it is not ready, so
@@ -135,6 +137,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     grpc_port: int = -1
+    http_workers: int = 0
     max_body_bytes: int = 256 * 1024
     drain: str = "10s"
     drain_delay: str = "0s"
@@ -230,6 +233,7 @@ _PATHS = ("data_dir",)
 _NUMBERS = {
     "port": (0, 65535),
     "grpc_port": (-1, 65535),
+    "http_workers": (0, 64),
     "max_body_bytes": (1, 1 << 40),
     "threads": (1, 4096),
     "features_memory_mb": (0, 1 << 30),

@@ -30,6 +30,7 @@ from kingpost.serving.errors import (
     ExtractionStoreFailed,
     FeatureNotFound,
     FeaturesUnavailable,
+    HttpWorkersNotReady,
     IncidentNotFound,
     InternalError,
     MalformedRequest,
@@ -67,6 +68,7 @@ from kingpost.serving.feature_documents import (
     feature_line,
 )
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
+from kingpost.serving.http_workers import run_http_worker
 from kingpost.serving.job_desk import JobSetup
 from kingpost.serving.observer import (
     OBSERVED_MIGRATIONS,
@@ -108,7 +110,7 @@ from kingpost.serving.seen import (
     SeenRequest,
     TakesSeen,
 )
-from kingpost.serving.server import Addresses, serve
+from kingpost.serving.server import Addresses, WorkerPlan, serve
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
 from kingpost.serving.tls import CallerNames, Tls, TlsFiles, certificate_ends
@@ -167,6 +169,7 @@ __all__ = [
     "FeaturesUnavailable",
     "Found",
     "GrpcTarget",
+    "HttpWorkersNotReady",
     "IncidentNotFound",
     "InternalError",
     "JobSetup",
@@ -224,6 +227,7 @@ __all__ = [
     "Wait",
     "WaitKind",
     "Who",
+    "WorkerPlan",
     "WorkflowDesk",
     "WorkflowState",
     "WrongTaskKind",
@@ -244,6 +248,7 @@ __all__ = [
     "render_answer",
     "render_record",
     "run_checks",
+    "run_http_worker",
     "run_query",
     "serve",
     "shown_input",

@@ -19,6 +19,7 @@ __all__ = [
     "ExtractionStoreFailed",
     "FeatureNotFound",
     "FeaturesUnavailable",
+    "HttpWorkersNotReady",
     "IncidentNotFound",
     "InternalError",
     "MalformedRequest",
@@ -426,6 +427,22 @@ class PortInUse(KingpostError):
         return (
             f"port {self.port} of {self.host} is in use by another program; stop that one, "
             "choose another port, or 0 for any free one"
+        )
+
+
+class HttpWorkersNotReady(KingpostError):
+    """Processes that are to share the port do not listen."""
+
+    code = "http_workers_not_ready"
+
+    def __init__(self, listening: int, expected: int) -> None:
+        super().__init__(listening, expected)
+        self.listening, self.expected = listening, expected
+
+    def __str__(self) -> str:
+        return (
+            f"{self.listening} of {self.expected} HTTP workers listen after a minute; the log "
+            "says why the others ended. Start with --http-workers 0 to do without"
         )
 
 

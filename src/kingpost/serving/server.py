@@ -6,7 +6,7 @@ and returns. What takes longer than the drain time is cut off; nothing that was 
 lost by that. A second signal ends the waiting.
 """
 
-import errno
+import asyncio
 import gc
 import math
 import signal
@@ -22,15 +22,20 @@ from typing import NamedTuple
 import uvicorn
 
 from kingpost.serving.app import ServingApp
-from kingpost.serving.errors import BadAddress, PortInUse
 from kingpost.serving.fast_lane import FastLane, KnownHeads
 from kingpost.serving.grpc import GrpcServer
+from kingpost.serving.http_workers import HttpWorkers, StartsWorker
+from kingpost.serving.http_workers.messages import Hello, TlsPaths
+from kingpost.serving.listening import (
+    address_of,
+    listening_socket,
+    reserved_socket,
+    server_config,
+)
 from kingpost.serving.tls import RELOAD_S, Tls
 
-__all__ = ["Addresses", "serve"]
+__all__ = ["Addresses", "WorkerPlan", "serve"]
 
-KEEP_ALIVE_S = 75
-_BACKLOG = 2048
 _FIRST_GENERATION = 50_000
 _TICKS_PER_S = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -48,6 +53,18 @@ class Addresses(NamedTuple):
     grpc: str = ""
 
 
+class WorkerPlan(NamedTuple):
+    """Processes that speak HTTP in the server's place.
+
+    Attributes:
+        number: How many; they share the port.
+        start: Starts one.
+    """
+
+    number: int
+    start: StartsWorker
+
+
 def serve(
     app: ServingApp,
     host: str,
@@ -58,6 +75,7 @@ def serve(
     drain_delay_s: float = 0.0,
     ready: Callable[[Addresses], None] | None = None,
     tls: Tls | None = None,
+    workers: WorkerPlan | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the application is closed on return.
 
@@ -69,58 +87,65 @@ def serve(
             ready, so that whoever sends requests hears it first.
         ready: Told where it takes requests, once it does.
         tls: What it speaks TLS with, gRPC too; plain without.
+        workers: Who takes the connections of HTTP; this process itself without.
 
     Raises:
+        HttpWorkersNotReady: The workers did not listen in time.
         PortInUse: Somebody else listens there.
         BadAddress: This machine cannot listen there.
     """
     with ExitStack() as held:
         held.callback(app.close)
-        listener = held.enter_context(_listen(host, port))
+        opens = listening_socket if workers is None else reserved_socket
+        listener = held.enter_context(opens(host, port))
         grpc = None
         if grpc_port is not None:
-            second = held.enter_context(_listen(host, grpc_port))
+            second = held.enter_context(listening_socket(host, grpc_port))
             grpc = _GrpcDoor(app, second, host, drain_s, tls)
+        shared = None
+        if workers is not None:
+            shared = _http_workers(app, workers, host, listener, drain_s, tls)
+            held.callback(shared.close)
         scheme = "http" if tls is None else "https"
         addresses = Addresses(
-            f"{scheme}://{_address(listener, host)}", "" if grpc is None else grpc.address
+            f"{scheme}://{address_of(listener, host)}", "" if grpc is None else grpc.address
         )
-        config = _Config(
-            app,
-            interface="asgi3",
-            loop="auto",
-            http=partial(
-                FastLane,
-                routes=app.fast_routes,
-                heads=KnownHeads(),
-                caller_of=None if tls is None else tls.caller_of,
-            ),  # pyright: ignore[reportArgumentType]  called as a class is
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=math.ceil(drain_s),
+        protocol = partial(
+            FastLane,
+            routes=app.fast_routes,
+            heads=KnownHeads(),
+            caller_of=None if tls is None else tls.caller_of,
         )
-        config.tls = tls
+        config = server_config(app, protocol, tls, lifespan="on", drain_s=drain_s)
         announce = partial(ready or _tell_nobody, addresses)
         with _settled_heap():
-            _Server(config, app, tls, grpc, announce, drain_delay_s).run([listener])
+            server = _Server(config, app, tls, grpc, shared, announce, drain_delay_s)
+            server.run([listener] if shared is None else [])
 
 
-class _Config(uvicorn.Config):
-    """uvicorn's settings, with a context for TLS that is made elsewhere."""
-
-    tls: Tls | None = None
-
-    def load(self) -> None:
-        super().load()
-        if self.tls is not None:
-            self.ssl = self.tls.context
+def _http_workers(
+    app: ServingApp,
+    plan: WorkerPlan,
+    host: str,
+    reserved: socket.socket,
+    drain_s: float,
+    tls: Tls | None,
+) -> HttpWorkers:
+    routes = app.fast_routes
+    paths = callers = None
+    if tls is not None:
+        files = tls.files
+        paths = TlsPaths(
+            str(files.certificate.absolute()),
+            str(files.key.absolute()) if files.key else None,
+            str(files.client_ca.absolute()) if files.client_ca else None,
+            files.is_client_required,
+        )
+        callers = None if tls.caller_of is None else dict(tls.caller_of.headers)
+    limits = [(path, route.max_body_bytes) for path, route in routes.items()]
+    port = reserved.getsockname()[1]
+    hello = Hello(host, port, limits, paths, callers, drain_s)
+    return HttpWorkers(app, [*routes.values()], hello, number=plan.number, start=plan.start)
 
 
 class _Server(uvicorn.Server):
@@ -132,18 +157,21 @@ class _Server(uvicorn.Server):
         app: ServingApp,
         tls: Tls | None,
         grpc: "_GrpcDoor | None",
+        workers: HttpWorkers | None,
         announce: Callable[[], None],
         drain_delay_s: float,
     ) -> None:
         super().__init__(config)
         self._app, self._tls, self._grpc, self._announce = app, tls, grpc, announce
-        self._drain_delay_s = drain_delay_s
+        self._workers, self._drain_delay_s = workers, drain_delay_s
         self._exit_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._grpc is not None:
             await self._grpc.open()
+        if self._workers is not None:
+            await self._workers.open()
         self._announce()
 
     async def on_tick(self, counter: int) -> bool:
@@ -156,11 +184,12 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._grpc is not None:
+        draining = [one.drain() for one in (self._grpc, self._workers) if one is not None]
+        if draining:
             for server in self.servers:
                 server.close()
-            # what is open over HTTP goes on meanwhile; the time is one for both
-            self.config.timeout_graceful_shutdown = math.ceil(await self._grpc.drain())
+            # what is open here over HTTP goes on meanwhile; the time is one for all
+            self.config.timeout_graceful_shutdown = math.ceil(min(await asyncio.gather(*draining)))
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -190,7 +219,7 @@ class _GrpcDoor:
         self, app: ServingApp, listener: socket.socket, host: str, drain_s: float, tls: Tls | None
     ) -> None:
         self._server, self._drain_s = GrpcServer(app.grpc_methods), drain_s
-        self._listener, self.address = listener, _address(listener, host)
+        self._listener, self.address = listener, address_of(listener, host)
         self._tls = None if tls is None else tls.speaking("h2")
 
     async def open(self) -> None:
@@ -209,23 +238,6 @@ class _GrpcDoor:
 
 def _tell_nobody(_addresses: Addresses) -> None:
     """Nobody wants to know."""
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port < 1 << 16:
-        raise BadAddress(host, port, "a port is a number from 0 to 65535")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(host, port) from error
-        raise BadAddress(host, port, str(error)) from error
-
-
-def _address(listener: socket.socket, host: str) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"{name}:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -50,8 +50,8 @@ class Tls:
     """What a listening socket speaks TLS with.
 
     Args:
-        caller_of: Finds the header that lets in who brings a certificate, by what Python's
-            `ssl` tells of it; empty for nobody. None where certificates name nobody.
+        caller_of: Finds the header that lets in who brings a certificate; None where
+            certificates name nobody.
         protocol: What is spoken over it, by its ALPN name.
 
     Raises:
@@ -62,10 +62,10 @@ class Tls:
         self,
         files: TlsFiles,
         *,
-        caller_of: Callable[[Mapping[str, object]], bytes] | None = None,
+        caller_of: "CallerNames | None" = None,
         protocol: str = "http/1.1",
     ) -> None:
-        self._files, self._protocol = files, protocol
+        self.files, self._protocol = files, protocol
         self._stamp = _stamp(files)
         self._current = self.context = make_context(files, protocol)
         self.context.sni_callback = self._choose
@@ -77,16 +77,16 @@ class Tls:
         Raises:
             TlsUnusable: A file was replaced by one that cannot be used.
         """
-        return Tls(self._files, protocol=protocol)
+        return Tls(self.files, protocol=protocol)
 
     def refresh(self) -> bool:
         """Look whether the files are others now; say whether they are used from here on."""
         try:
-            stamp = _stamp(self._files)
+            stamp = _stamp(self.files)
             if stamp == self._stamp:
                 return False
             self._stamp = stamp
-            self._current = make_context(self._files, self._protocol)
+            self._current = make_context(self.files, self._protocol)
         except TlsUnusable as error:
             _log.error("tls_files_not_reloaded", extra={"reason": str(error)})
             return False
@@ -101,24 +101,35 @@ class CallerNames:
     """Who brings a certificate, by a name in it.
 
     Args:
-        scopes: What each name may do.
-        vouch: Makes the header that lets a principal in, known to this process alone.
+        headers: The header that lets in whoever has each name.
     """
 
-    def __init__(
-        self,
+    def __init__(self, headers: Mapping[str, bytes]) -> None:
+        self.headers = headers
+
+    @classmethod
+    def vouched(
+        cls,
         scopes: Mapping[str, tuple[str, ...]],
         tenant: str,
         vouch: Callable[[Principal], bytes],
-    ) -> None:
-        self._headers = {
-            name: vouch(Principal(f"tls:{name}", tenant, frozenset(listed), name))
-            for name, listed in scopes.items()
-        }
+    ) -> "CallerNames":
+        """Make the headers.
+
+        Args:
+            scopes: What each name may do.
+            vouch: Makes the header that lets a principal in, known to this server alone.
+        """
+        return cls(
+            {
+                name: vouch(Principal(f"tls:{name}", tenant, frozenset(listed), name))
+                for name, listed in scopes.items()
+            }
+        )
 
     def __call__(self, certificate: Mapping[str, object]) -> bytes:
         """Return the header of the first name that is known; empty where none is."""
-        known = (self._headers.get(name) for name in names_of(certificate))
+        known = (self.headers.get(name) for name in names_of(certificate))
         return next((header for header in known if header is not None), b"")
 
 

@@ -143,7 +143,7 @@ def test_a_common_name_counts_only_where_there_is_no_other() -> None:
 
 def test_a_name_is_let_in_as_itself_and_nobody_can_guess_how() -> None:
     ring = KeyRing(MemoryKeys(), FakeClock(), limits=Limits(requests=rate_of("5/s")))
-    callers = CallerNames({"scorer": ("decide:fraud",)}, "acme", ring.vouch)
+    callers = CallerNames.vouched({"scorer": ("decide:fraud",)}, "acme", ring.vouch)
 
     header = callers({"subjectAltName": (("DNS", "scorer"),)})
 

@@ -26,7 +26,7 @@ from tests.local_issuer import AUDIENCE, EC, ISSUER, signed
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import FakeClock, open_engine, payment
 
-FORMS: tuple[Form, ...] = ("fast", "asgi")
+FORMS: tuple[Form, ...] = ("fast", "asgi", "worker")
 THREE = Limits(rate_of("3/s"), rate_of("100/m"), rate_of("50/h"))
 
 
@@ -69,7 +69,7 @@ def test_both_forms_limit_alike_and_tell_what_is_left() -> None:
         found[form] = answers(house, form, requests)
         house.app.close()
 
-    assert found["fast"] == found["asgi"]
+    assert found["fast"] == found["asgi"] == found["worker"]
     first, *_, refused, nobody = found["fast"]
     assert headers_of(first)["ratelimit"] == '"requests";r=2;t=1, "rows";r=99;t=1, "cost";r=49;t=72'
     assert headers_of(first)["ratelimit-policy"] == (

@@ -15,9 +15,9 @@ from kingpost.cli.output import print_result
 from kingpost.cli.run import open_keys, run_server
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, duration_us
-from kingpost.serving import Addresses
+from kingpost.serving import Addresses, run_http_worker
 
-__all__ = ["keys", "run"]
+__all__ = ["http_worker", "keys", "run"]
 
 
 @click.command()
@@ -28,6 +28,12 @@ __all__ = ["keys", "run"]
     "--grpc-port",
     type=click.IntRange(-1, 65535),
     help="Port for gRPC; 0 takes a free one, -1 none, which is the default.",
+)
+@click.option(
+    "--http-workers",
+    type=click.IntRange(0, 64),
+    help="So many processes share the port and speak HTTP and TLS; 0, the default, has the one "
+    "that decides do it.",
 )
 @click.option("--no-watch", is_flag=True, help="`kingpost watch` runs elsewhere.")
 @click.option("--no-work", is_flag=True, help="`kingpost work` runs elsewhere.")
@@ -40,6 +46,7 @@ def run(
     host: str | None,
     port: int | None,
     grpc_port: int | None,
+    http_workers: int | None,
     no_watch: bool,
     no_work: bool,
     no_jobs: bool,
@@ -57,6 +64,7 @@ def run(
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
         grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
+        http_workers=settings.http_workers if http_workers is None else http_workers,
     )
 
     def ready(addresses: Addresses) -> None:
@@ -78,8 +86,18 @@ def run(
         observer=watch,
         worker=work,
         snapshot=snapshot,
+        http_worker=_command(settings, "http-worker"),
         works_on_jobs=not no_jobs,
     )
+
+
+@click.command("http-worker", hidden=True)
+@click.argument("engine", type=click.Path(path_type=Path))
+@click.pass_obj
+def http_worker(settings: Settings, engine: Path) -> None:
+    """Share the port of the server behind the socket ENGINE; `kingpost run` starts it."""
+    log_to_stderr(settings.log_format)
+    sys.exit(run_http_worker(engine))
 
 
 def _command(settings: Settings, *arguments: str) -> Sequence[str]:
