@@ -41,9 +41,12 @@ def _merged(old: object, new: object) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
         before, after = cast("Manifest", old), cast("Manifest", new)
         return before | {key: _merged(before.get(key), value) for key, value in after.items()}
-    if isinstance(old, list) and isinstance(new, list):
-        by_name = {one["name"]: one for one in cast("list[Manifest]", old)}
-        for one in cast("list[Manifest]", new):
-            by_name[one["name"]] = _merged(by_name.get(one["name"]), one)
-        return list(by_name.values())
-    return new
+    if not isinstance(old, list) or not isinstance(new, list):
+        return new
+    items = cast("list[Any]", new)
+    if not all(isinstance(one, dict) for one in items):
+        return items
+    by_name = {one["name"]: one for one in cast("list[Manifest]", old)}
+    for one in items:
+        by_name[one["name"]] = _merged(by_name.get(one["name"]), one)
+    return list(by_name.values())

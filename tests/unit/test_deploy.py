@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from kingpost.core import Settings, SystemClock
-from kingpost.serving.metrics import Metrics
+from kingpost.serving.job_metrics import job_metrics
+from kingpost.serving.metrics import Histogram, Metrics
 from kingpost.serving.workflow_counts import WorkflowCounts
 from tests.manifests import built
 from tests.tiny_app import served
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
-KUSTOMIZATIONS = ("base", "overlays/gpu", "overlays/scaled")
+KUSTOMIZATIONS = ("base", "overlays/gpu", "overlays/jobs", "overlays/scaled")
 VERSIONS = ("1.31", "1.34")
 OF_PROMETHEUS = {"up"}
 kustomizations = pytest.mark.parametrize("name", KUSTOMIZATIONS)
@@ -32,6 +34,7 @@ def exposed() -> set[str]:
     metrics = Metrics(served())
     metrics.watch(lambda: {"payment": 1}, lambda: None, lambda: None)
     metrics.watch_workflows(WorkflowCounts(lambda: {("order", "queued"): 1}, SystemClock()))
+    metrics.watch_jobs(partial(job_metrics, (), 0, Histogram((1.0,))))
     registry = CollectorRegistry()
     registry.register(metrics)
     text = generate_latest(registry).decode()
@@ -110,13 +113,30 @@ def test_pods_are_locked_in_and_bounded(name: str) -> None:
 
 
 def test_the_autoscaler_reads_what_the_adapter_makes_of_real_metrics() -> None:
-    scaler = built(KUBERNETES / "overlays/scaled")["HorizontalPodAutoscaler", "kingpost"]["spec"]
+    scaled = built(KUBERNETES / "overlays/scaled")["HorizontalPodAutoscaler", "kingpost"]["spec"]
+    workers = built(KUBERNETES / "overlays/jobs")["HorizontalPodAutoscaler", "kingpost-job-worker"]
     adapter = yaml.safe_load((DEPLOY / "prometheus/adapter.yaml").read_text())["rules"]
 
-    read = {one["pods"]["metric"]["name"] for one in scaler["metrics"]}
+    read = {one["pods"]["metric"]["name"] for one in scaled["metrics"]}
+    read |= {one["object"]["metric"]["name"] for one in workers["spec"]["metrics"]}
     assert read == {one["name"]["as"] for one in adapter}
     for one in adapter:
         assert names_in(one["metricsQuery"].replace("<<.GroupBy>>", "pod")) <= exposed()
+
+
+def test_workers_of_jobs_ask_the_server_that_leaves_jobs_to_them() -> None:
+    objects = built(KUBERNETES / "overlays/jobs")
+    [server] = objects["StatefulSet", "kingpost"]["spec"]["template"]["spec"]["containers"]
+    pod = objects["Deployment", "kingpost-job-worker"]["spec"]["template"]
+    [worker] = pod["spec"]["containers"]
+    scaler = objects["HorizontalPodAutoscaler", "kingpost-job-worker"]["spec"]
+
+    assert "--no-jobs" in server["args"]
+    assert worker["args"][-1] == "http://" + objects["Service", "kingpost"]["metadata"]["name"]
+    assert pod["metadata"]["labels"]["kingpost-client"] == "true"  # the server's policy lets it in
+    assert worker["securityContext"] == server["securityContext"]
+    [metric] = scaler["metrics"]
+    assert ("Service", metric["object"]["describedObject"]["name"]) in objects
 
 
 def test_every_server_that_may_run_has_its_partition() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 
 from kingpost.access import Principal
 from kingpost.calls import Relay
@@ -38,6 +38,7 @@ from kingpost.jobs import (
 from kingpost.records import Outcome
 from kingpost.serving.errors import DecisionNotFound
 from kingpost.serving.extraction import ExtractionGuard
+from kingpost.serving.job_metrics import job_metrics
 from kingpost.serving.metrics import Histogram, Metrics
 from kingpost.serving.problems import PROBLEMS
 from kingpost.serving.rendering import render_answer
@@ -278,27 +279,7 @@ class JobDesk:
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the metrics have of jobs."""
-        jobs = GaugeMetricFamily(
-            "kingpost_jobs",
-            "Jobs that wait, run or are dead, over all tenants",
-            labels=("decision", "state"),
-        )
-        oldest = GaugeMetricFamily(
-            "kingpost_job_oldest_seconds",
-            "Since when the oldest job waits that is queued",
-            labels=("decision",),
-        )
-        now_us = self._clock.now_us()
-        for one in self._backlog:
-            jobs.add_metric((one.decision, one.state.value), one.number)
-            if one.state is JobState.QUEUED:
-                oldest.add_metric((one.decision,), max(0, now_us - one.oldest_us) / 1e6)
-        waited = HistogramMetricFamily(
-            "kingpost_job_wait_seconds", "From submitting a job until a worker first took it"
-        )
-        buckets, total = self._waited.buckets()
-        waited.add_metric((), buckets=buckets, sum_value=total)
-        yield from (jobs, oldest, waited)
+        yield from job_metrics(self._backlog, self._clock.now_us(), self._waited)
 
     def _keep(self) -> None:
         """Count what waits, and forget what ended long ago."""
