@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from kingpost.calls import LoadReport
-from tests.cli_app import PreparedShop
+from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import Load, ServedShop, order, recorded, until
 
 WORKERS, BROKEN = 2, 0
@@ -35,7 +35,11 @@ def workers_of(server: ServedShop) -> list[int]:
 
 @pytest.fixture
 def shop(prepared_shop: PreparedShop, tmp_path: Path) -> Iterator[ServedShop]:
-    secret = prepared_shop.copied(tmp_path)
+    prepared_shop.copied(tmp_path)
+    scopes = [
+        word for one in ("decide", "ingest", "records", "metrics") for word in ("--scope", one)
+    ]
+    secret = str(kingpost(tmp_path, "keys", "create", *scopes, "--json")["secret"])
     with ServedShop(tmp_path, secret, "--no-watch", "--http-workers", str(WORKERS)) as server:
         yield server
 
@@ -66,6 +70,7 @@ def test_workers_answer_what_a_server_answers(shop: ServedShop) -> None:
     large = shop.client.post("/v1/decisions/risk", content=b"x" * 1_000_000)
     chunked = shop.client.post("/v1/decisions/risk", content=iter([order("two")]))
     page = shop.client.get("/")
+    metrics = shop.client.get("/metrics").text
     many = [answered_by(shop, order(f"c-{number}", number)) for number in range(20)]
 
     assert decided.status_code == 200
@@ -76,6 +81,7 @@ def test_workers_answer_what_a_server_answers(shop: ServedShop) -> None:
     assert chunked.status_code == 200
     assert page.status_code in (200, 302, 303)
     assert many == [200] * 20
+    assert f"kingpost_http_workers {float(WORKERS)}" in metrics
     assert shop.end() == 0
     assert "Traceback" not in shop.log.read_text()
 

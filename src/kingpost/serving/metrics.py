@@ -126,6 +126,7 @@ class Metrics(Collector):
         self._workflows: WorkflowCounts | None = None
         self._caches: Mapping[str, ScoreCache] = {}
         self._samples: Sequence[Sample] = ()
+        self._http_workers: Callable[[], int] | None = None
         self._jobs: Callable[[], Iterator[Metric]] | None = None
         self._releases: (
             tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
@@ -160,6 +161,10 @@ class Metrics(Collector):
     def watch_samples(self, samples: Sequence[Sample]) -> None:
         """Say who is told of a share of the requests."""
         self._samples = samples
+
+    def watch_http_workers(self, listening: Callable[[], int]) -> None:
+        """Count the processes that share the port."""
+        self._http_workers = listening
 
     def watch_releases(
         self,
@@ -278,6 +283,10 @@ class Metrics(Collector):
             "1 while the online store cannot give features",
             0 if self._features_problem() is None else 1,
         )
+        if self._http_workers is not None:
+            yield GaugeMetricFamily(
+                "kingpost_http_workers", "Processes that share the port", self._http_workers()
+            )
 
     def _collect_inferences(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

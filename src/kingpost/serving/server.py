@@ -145,7 +145,9 @@ def _http_workers(
     limits = [(path, route.max_body_bytes) for path, route in routes.items()]
     port = reserved.getsockname()[1]
     hello = Hello(host, port, limits, paths, callers, drain_s)
-    return HttpWorkers(app, [*routes.values()], hello, number=plan.number, start=plan.start)
+    workers = HttpWorkers(app, [*routes.values()], hello, number=plan.number, start=plan.start)
+    app.metrics.watch_http_workers(lambda: workers.listening)
+    return workers
 
 
 class _Server(uvicorn.Server):

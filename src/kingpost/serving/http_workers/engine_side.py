@@ -90,6 +90,11 @@ class HttpWorkers:
         self._all_listen = asyncio.Event()
         self._server: asyncio.Server | None = None
 
+    @property
+    def listening(self) -> int:
+        """How many take connections now."""
+        return len(self._listening)
+
     async def open(self) -> None:
         """Start the workers, and return when all of them take connections.
 
