@@ -29,6 +29,7 @@ _COMMANDS = {
     "train": ("models", "Train a decision's model and bundle it for approval."),
     "models": ("models", "List models, bundles and approvals; import a model."),
     "approve": ("models", "Approve a bundle, so that it may run."),
+    "approvers": ("approvers", "List who may approve, or make a key to approve with."),
     "release": ("releases", "Release a bundle: to a part of the requests, as a shadow, or to all."),
     "promote": ("releases", "Make the bundle that is being released champion."),
     "rollback": ("releases", "End a release, or go back to the champion before."),

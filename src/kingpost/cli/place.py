@@ -4,8 +4,9 @@ from pathlib import Path
 
 from kingpost.core import Settings, SystemDisk
 from kingpost.decisions import DataDirectory
+from kingpost.registry import Approvers
 
-__all__ = ["data_directory"]
+__all__ = ["approvers_of", "data_directory"]
 
 
 def data_directory(settings: Settings) -> DataDirectory:
@@ -13,12 +14,25 @@ def data_directory(settings: Settings) -> DataDirectory:
 
     Raises:
         PartitionRenamed: Its journal lies under another partition's name.
+        BadApprovers: The setting `approvers` cannot be read.
     """
     where = DataDirectory(
         settings.data_dir,
         settings.partition,
         settings.partition_directories,
         Path(settings.control_dir) if settings.control_dir else None,
+        approvers_of(settings),
     )
     where.check_partition(disk=SystemDisk())
     return where
+
+
+def approvers_of(settings: Settings) -> Approvers | None:
+    """Return whose approvals count; None for everybody's.
+
+    Raises:
+        BadApprovers: The setting `approvers` cannot be read.
+    """
+    if not settings.approvers:
+        return None
+    return Approvers.read(settings.approvers, may_own=settings.own_approvals == "allowed")

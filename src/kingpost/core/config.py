@@ -70,6 +70,10 @@ class Settings:
             at the end. Empty where there is one.
         control_dir: Where bundles, approvals, releases and artefacts lie when several servers
             share them, as `/mnt/shared/kingpost`; `data_dir` when empty.
+        approvers: Whose approvals count, by their public keys, as `ada=<base64>;bob=<base64>`; when
+            empty everybody's do who can write to the control log. From the file only.
+        own_approvals: `refused`, or `allowed` where whoever made a model may approve it. From the
+            file only.
         workflow_store: Where workflows are kept when workers of several machines share them, as
             `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
         worker: The name of this machine's worker of workflows; each that runs has a name of its
@@ -147,6 +151,8 @@ class Settings:
     partition: str = "data"
     partitions: str = ""
     control_dir: str = ""
+    approvers: str = ""
+    own_approvals: str = "refused"
     workflow_store: str = field(default="", repr=False)
     worker: str = "local"
     job_store: str = field(default="", repr=False)
@@ -259,6 +265,8 @@ _NEEDS = (
     ("tls_client_ca", ("tls_certificate",)),
     ("tls_principals", ("tls_client_ca",)),
 )
+_FILE_ONLY = ("approvers", "own_approvals")
+"""Settings that no variable overrides: who starts a process does not say who may approve."""
 _NO_SETTINGS = ("KINGPOST_API_KEY", "KINGPOST_URL", "KINGPOST_CHROMIUM")
 """Variables for clients of a server, and for what looks at its pages."""
 
@@ -312,6 +320,10 @@ def _found(
         is_test = name.startswith("KINGPOST_TEST_") or name in _NO_SETTINGS
         if name.startswith("KINGPOST_") and not is_test:
             key = name.removeprefix("KINGPOST_").lower()
+            if key in _FILE_ONLY:
+                expected = "is taken from the settings file only; unset the variable"
+                problems.append(BadSetting(f"environment variable {name}", key, expected))
+                continue
             yield f"environment variable {name}", key, value
 
 
@@ -336,6 +348,8 @@ def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
             rate_of(value)
     except (BadDuration, BadRate) as error:
         raise BadSetting(source, key, str(error)) from error
+    if key == "own_approvals" and value not in ("refused", "allowed"):
+        raise BadSetting(source, key, f"expected refused or allowed, found {shown}")
     if key == "tls_clients" and value not in ("required", "optional"):
         raise BadSetting(source, key, f"expected required or optional, found {shown}")
     if key in _URLS and value and not _is_url(value):

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from kingpost.core import Clock, Disk
 from kingpost.decisions.errors import PartitionNotHere, PartitionRenamed
-from kingpost.registry import ArtefactStore, ControlLog
+from kingpost.registry import Approvers, ArtefactStore, ControlLog
 
 __all__ = ["DataDirectory"]
 
@@ -39,12 +39,14 @@ class DataDirectory:
             that numbers them; none where this one is alone.
         control_root: Where the control log, the artefacts and what was seen of releases lie
             when servers share them; None is `root`.
+        approvers: Whose approvals count; everybody's when None.
     """
 
     root: Path
     partition: str = "data"
     listed: tuple[tuple[str, Path], ...] = ()
     control_root: Path | None = None
+    approvers: Approvers | None = None
 
     @property
     def data(self) -> Path:
@@ -153,4 +155,4 @@ class DataDirectory:
 
     def control_log(self, *, disk: Disk, clock: Clock) -> ControlLog:
         """Open the log of models, bundles and approvals."""
-        return ControlLog(self.control, disk=disk, clock=clock)
+        return ControlLog(self.control, disk=disk, clock=clock, approvers=self.approvers)

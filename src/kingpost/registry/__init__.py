@@ -1,5 +1,6 @@
 """What was made and what may run: artefacts by digest, models, bundles, approvals."""
 
+from kingpost.registry.approvers import Approvers, JudgedApproval, SigningKey
 from kingpost.registry.artefacts import ArtefactStore, digest_of
 from kingpost.registry.control import ControlLog
 from kingpost.registry.documents import (
@@ -16,10 +17,13 @@ from kingpost.registry.documents import (
 )
 from kingpost.registry.errors import (
     AmbiguousDigest,
+    ApprovalRefused,
     ArtefactCorrupt,
     ArtefactMissing,
+    BadApprovers,
     BadDigest,
     BadReleasePlan,
+    BadSigningKey,
     IncompleteApproval,
     NewerDocument,
     NothingReleased,
@@ -49,11 +53,15 @@ __all__ = [
     "DEFAULT_JUDGED",
     "AmbiguousDigest",
     "Approval",
+    "ApprovalRefused",
+    "Approvers",
     "ArtefactCorrupt",
     "ArtefactMissing",
     "ArtefactStore",
+    "BadApprovers",
     "BadDigest",
     "BadReleasePlan",
+    "BadSigningKey",
     "BatchRun",
     "ControlLog",
     "DataVersion",
@@ -62,6 +70,7 @@ __all__ = [
     "FeatureDefinition",
     "IncompleteApproval",
     "Judged",
+    "JudgedApproval",
     "LiveRelease",
     "Measure",
     "Mode",
@@ -77,6 +86,7 @@ __all__ = [
     "ReleasePlan",
     "ReleaseState",
     "ReleaseStep",
+    "SigningKey",
     "Stage",
     "UnknownBundle",
     "check_plan",

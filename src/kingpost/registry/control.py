@@ -15,6 +15,7 @@ from msgspec import structs
 
 from kingpost.core import Clock, Disk
 from kingpost.journal import Entry, Journal, JournalInUse, Scan, scan
+from kingpost.registry.approvers import Approvers, JudgedApproval, SigningKey
 from kingpost.registry.artefacts import digest_of
 from kingpost.registry.documents import (
     Approval,
@@ -27,6 +28,7 @@ from kingpost.registry.documents import (
 )
 from kingpost.registry.errors import (
     AmbiguousDigest,
+    ApprovalRefused,
     IncompleteApproval,
     NewerDocument,
     UnknownBundle,
@@ -34,6 +36,14 @@ from kingpost.registry.errors import (
 from kingpost.registry.releases import ReleaseEvent, ReleaseState, state_after
 
 __all__ = ["ControlLog"]
+
+
+class _OfModel(msgspec.Struct):
+    """What a bundle's document says of its model."""
+
+    model_name: str = ""
+    model_number: int = 0
+
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.02
@@ -46,10 +56,19 @@ class ControlLog:
     Args:
         directory: The partition, `<data directory>/journal/control`.
         wait_s: How long an append waits for another process's to end.
+        approvers: Whose approvals count; everybody's when None.
     """
 
-    def __init__(self, directory: Path, *, disk: Disk, clock: Clock, wait_s: float = 5.0) -> None:
-        self._directory = directory
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        disk: Disk,
+        clock: Clock,
+        wait_s: float = 5.0,
+        approvers: Approvers | None = None,
+    ) -> None:
+        self._directory, self._approvers = directory, approvers
         self._disk, self._clock, self._wait_s = disk, clock, wait_s
 
     def register_model(self, draft: ModelDraft) -> ModelVersion:
@@ -114,17 +133,21 @@ class ControlLog:
             raise AmbiguousDigest(digest, tuple(bundle.digest for bundle in found))
         return found[0]
 
-    def approve(self, decision: str, digest: str, *, by: str, reason: str) -> Approval:
+    def approve(
+        self, decision: str, digest: str, *, by: str, reason: str, key: SigningKey | None = None
+    ) -> Approval:
         """Add the approval of a bundle; the newest approval says what runs.
 
         Args:
             digest: The bundle's digest, or the beginning of it.
             by: Who approves.
             reason: Why; whoever asks later reads it.
+            key: What it is signed with; needed where approvers are named.
 
         Raises:
             UnknownBundle, AmbiguousDigest: See `bundle`.
             IncompleteApproval: It does not say who, or why.
+            ApprovalRefused: It would not count; nothing was added.
             JournalInUse, JournalFull, JournalFailed: As in `register_model`.
         """
         by, reason = by.strip(), reason.strip()
@@ -132,23 +155,59 @@ class ControlLog:
             raise IncompleteApproval("reason" if by else "name")
         with self._open() as journal:
             approval = Approval(
-                format=1,
+                format=1 if key is None else 2,
                 decision=decision,
                 bundle=self.bundle(decision, digest).digest,
                 by=by,
                 reason=reason,
                 at_us=self._clock.now_us(),
             )
+            if key is not None:
+                before = (one.number for one in self.approvals(decision))
+                numbered = structs.replace(approval, number=1 + max(before, default=0))
+                approval = key.signed(numbered, self._name())
+            *_, judged = self._judged(decision, [approval])
+            if judged.problem:
+                raise ApprovalRefused(by, approval.bundle, judged.problem)
             journal.append([Entry("approval", "", decision, _canonical(approval))])
         return approval
 
     def approvals(self, decision: str) -> tuple[Approval, ...]:
-        """Return the approvals of a decision, oldest first.
+        """Return the approvals of a decision that count, oldest first.
 
         Raises:
             NewerDocument: A later version of Kingpost wrote one of them.
         """
-        return tuple(self._documents("approval", decision, Approval))
+        return tuple(one.approval for one in self.judged_approvals(decision) if not one.problem)
+
+    def judged_approvals(self, decision: str) -> tuple[JudgedApproval, ...]:
+        """Return all approvals of a decision, oldest first, and why some do not count.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._judged(decision))
+
+    def _judged(self, decision: str, more: Sequence[Approval] = ()) -> Iterator[JudgedApproval]:
+        approvals = [*self._documents("approval", decision, Approval), *more]
+        if self._approvers is None:
+            return (JudgedApproval(one, "") for one in approvals)
+        authors = self._authors(decision)
+        return self._approvers.judge(approvals, self._name(), lambda one: authors.get(one, ""))
+
+    def _authors(self, decision: str) -> dict[str, str]:
+        """Find who made the model of each bundle."""
+        found: dict[str, str] = {}
+        for bundle in self.bundles(decision):
+            of = msgspec.json.decode(bundle.document, type=_OfModel)
+            made = (one.by for one in self.models(of.model_name) if one.number == of.model_number)
+            found[bundle.digest] = next(made, "")
+        return found
+
+    def _name(self) -> str:
+        """Tell this log from others: the digest of what it began with."""
+        first = next(scan(self._directory, disk=self._disk), None)
+        return "" if first is None else digest_of(first.entries[0].body)
 
     def register_features(
         self, decision: str, digest: str, features: Sequence[FeatureDefinition]

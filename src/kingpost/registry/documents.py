@@ -138,15 +138,22 @@ class RegisteredFeatures(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
 
 
-class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone's word that a bundle may run."""
+class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Someone's word that a bundle may run.
 
-    format: Literal[1]
+    Attributes:
+        number: Of one that is signed (format 2): above that of all that counted before.
+        signature: Ed25519, base64; see `Approvers`.
+    """
+
+    format: Literal[1, 2]
     decision: Filled
     bundle: Filled
     by: Filled
     reason: Filled
     at_us: int
+    number: int = 0
+    signature: str = ""
 
 
 class BatchRun(msgspec.Struct, frozen=True, kw_only=True):

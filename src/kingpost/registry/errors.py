@@ -6,10 +6,13 @@ from kingpost.core import KingpostError
 
 __all__ = [
     "AmbiguousDigest",
+    "ApprovalRefused",
     "ArtefactCorrupt",
     "ArtefactMissing",
+    "BadApprovers",
     "BadDigest",
     "BadReleasePlan",
+    "BadSigningKey",
     "IncompleteApproval",
     "NewerDocument",
     "NothingReleased",
@@ -108,6 +111,51 @@ class AmbiguousDigest(KingpostError):
             f"{self.beginning!r} is the beginning of {len(self.matches)} digests "
             f"({', '.join(self.matches)}); give more of it"
         )
+
+
+class BadApprovers(KingpostError):
+    """A setting of approvers that cannot be read."""
+
+    code = "bad_approvers"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return (
+            f"setting 'approvers': {self.name}: {self.reason}; `kingpost approvers new-key` "
+            "prints what to write there"
+        )
+
+
+class BadSigningKey(KingpostError):
+    """A file that is no private key of an approver."""
+
+    code = "bad_signing_key"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} cannot be used to sign: {self.reason}; expected an Ed25519 key in PEM, "
+            "as `kingpost approvers new-key` makes"
+        )
+
+
+class ApprovalRefused(KingpostError):
+    """An approval that would not count."""
+
+    code = "approval_refused"
+
+    def __init__(self, by: str, bundle: str, reason: str) -> None:
+        super().__init__(by, bundle, reason)
+        self.by, self.bundle, self.reason = by, bundle, reason
+
+    def __str__(self) -> str:
+        return f"bundle {self.bundle[:12]}: {self.by} cannot approve it: {self.reason}"
 
 
 class IncompleteApproval(KingpostError):

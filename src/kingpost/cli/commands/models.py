@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kingpost.cli.commands.approvers import asked_passphrase
 from kingpost.cli.commands.import_model import import_command
 from kingpost.cli.commands.optimise_model import optimise_command
 from kingpost.cli.commands.register_model import register
@@ -24,7 +25,7 @@ from kingpost.decisions import (
     train_decision,
 )
 from kingpost.models import OutOfTimeSplit, card_page
-from kingpost.registry import Approval, ArtefactStore, ModelVersion
+from kingpost.registry import Approval, ArtefactStore, ModelVersion, SigningKey
 
 __all__ = ["approve", "models", "train"]
 
@@ -222,7 +223,10 @@ def list_models(
         for registered in control.bundles(chosen.name)
     ]
     listed: list[object] = [_version(version) for version in versions]
-    approved: list[object] = [_approval(one) for one in control.approvals(chosen.name)]
+    approved: list[object] = [
+        _approval(one) | ({"does_not_count": problem} if problem else {})
+        for one, problem in control.judged_approvals(chosen.name)
+    ]
     print_result(
         {
             "decision": chosen.name,
@@ -306,6 +310,12 @@ class NoSuchBundle(KingpostError):
 @click.option("--bundle", help="The beginning of its digest; the newest bundle by default.")
 @click.option("--reason", required=True, help="Why it may run.")
 @click.option("--by", help="Who approves; the name of this account by default.")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Sign with this key, which `kingpost approvers new-key` made; needed where the setting "
+    "`approvers` names some.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def approve(
@@ -315,6 +325,7 @@ def approve(
     bundle: str | None,
     reason: str,
     by: str | None,
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Approve a bundle of APP's DECISION, so that it may run: who, what digest, why.
@@ -329,5 +340,8 @@ def approve(
     wanted = known[-1:] if bundle is None else [one for one in known if one.startswith(bundle)]
     if len(wanted) != 1 or (bundle is not None and len(bundle) < _SHORTEST_DIGEST):
         raise NoSuchBundle(chosen.name, bundle or "", len(wanted))
-    made = control.approve(chosen.name, wanted[0], by=by or getpass.getuser(), reason=reason)
+    signing = None if key is None else SigningKey.read(key, asked_passphrase)
+    made = control.approve(
+        chosen.name, wanted[0], by=by or getpass.getuser(), reason=reason, key=signing
+    )
     print_result({"decision": chosen.name, **_approval(made)}, as_json=as_json)
