@@ -174,4 +174,4 @@ def test_an_edited_artefact_is_refused_and_a_swapped_one_is_not_run(shop: Shop) 
     assert before == again
     assert "bundle_mismatch" in shop.refusal()
     source.write_text(plain)
-    assert "artefact_corrupt" in shop.refusal()
+    assert "model bytes differ" in shop.refusal()
