@@ -61,7 +61,7 @@ _COMMANDS = {
     "doctor": ("doctor", "Examine this machine and installation, and say what to do."),
 }
 
-_READ_THEMSELVES = ("backup", "config", "doctor", "restore")
+_READ_THEMSELVES = ("backup", "config", "doctor", "restore", "upgrade")
 """Commands that need the place of the settings, or have something to say of unreadable ones."""
 
 

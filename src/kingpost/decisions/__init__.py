@@ -108,7 +108,7 @@ from kingpost.decisions.scorers import ReadyModel, ready_model
 from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
-from kingpost.decisions.snapshot import latest_offset
+from kingpost.decisions.snapshot import check_snapshot, latest_offset
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
     TenantHistories,
@@ -215,6 +215,7 @@ __all__ = [
     "cache",
     "catalogue_reader",
     "check_bundle",
+    "check_snapshot",
     "consents_of",
     "decision",
     "drift_states",
