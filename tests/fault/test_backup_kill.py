@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kingpost.core import SystemClock, SystemDisk
-from kingpost.decisions.backup import back_up, check_backup, restore
+from kingpost.decisions.backup import back_up, check_backup, restore_backup
 from kingpost.journal import Entry, Journal, scan
 from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import Load, ServedShop, order, recorded, until
@@ -95,7 +95,7 @@ def test_a_backup_that_is_killed_leaves_the_one_before_whole(tmp_path: Path) -> 
         after = check_backup(directory, disk=DISK)
         assert after.partitions["journal/data"] in (whole.partitions["journal/data"], written)
     done = back_up({"data": root}, directory, disk=DISK, clock=SystemClock(), version="0.1.0")
-    restore(directory, {"data": tmp_path / "restored"}, disk=DISK)
+    restore_backup(directory, {"data": tmp_path / "restored"}, disk=DISK)
 
     assert killed >= KILLS // 2
     assert done.manifest.partitions["journal/data"] == written

@@ -23,7 +23,7 @@ from kingpost.journal.position import Position
 from kingpost.journal.scans import Scan, last_commit, scan
 from kingpost.journal.segments import HEADER_SIZE as SEGMENT_HEADER_SIZE
 from kingpost.journal.segments import segment_identity
-from kingpost.journal.survey import SurveyedSegment, survey, survey_segment
+from kingpost.journal.surveys import SurveyedSegment, survey, survey_segment
 
 __all__ = [
     "GROUP_BYTES",

@@ -25,8 +25,8 @@ from kingpost.decisions.backup import (
     back_up,
     check_backup,
     read_manifest,
-    restore,
-    restore_file,
+    restore_backed_up,
+    restore_backup,
 )
 from kingpost.journal import Entry, Journal, JournalCorrupt, scan
 from kingpost.registry import ArtefactStore
@@ -96,7 +96,7 @@ def test_what_is_restored_is_what_was_backed_up(root: Path, tmp_path: Path) -> N
     write(root, 120, 5)  # comes after it
 
     restored = tmp_path / "elsewhere" / "data"
-    manifest = restore(tmp_path / "backup", {"data": restored}, disk=DISK)
+    manifest = restore_backup(tmp_path / "backup", {"data": restored}, disk=DISK)
 
     assert manifest == done.manifest
     assert manifest.partitions == {"journal/control": 3, "journal/data": 120}
@@ -125,7 +125,7 @@ def test_what_a_backup_has_is_not_copied_again(root: Path, tmp_path: Path) -> No
     kept = {file.digest for file in second.manifest.files}
     objects = {path.name for path in (tmp_path / "backup" / "objects").glob("*/*")}
     assert objects == kept
-    restore(tmp_path / "backup", {"data": tmp_path / "restored"}, disk=DISK)
+    restore_backup(tmp_path / "backup", {"data": tmp_path / "restored"}, disk=DISK)
     assert bodies(tmp_path / "restored") == bodies(root)
 
 
@@ -140,7 +140,7 @@ def test_the_settings_and_a_control_directory_are_in_it(root: Path, tmp_path: Pa
     )  # fmt: skip
 
     restored = {"data": tmp_path / "a", "control": tmp_path / "b"}
-    manifest = restore(tmp_path / "backup", restored, disk=DISK)
+    manifest = restore_backup(tmp_path / "backup", restored, disk=DISK)
 
     assert manifest.elsewhere == ["job_store"]
     assert (tmp_path / "a" / "kingpost.toml.restored").read_text() == settings.read_text()
@@ -163,7 +163,7 @@ def test_a_damaged_backup_restores_nothing_and_names_the_file(
     with pytest.raises(BackupDamaged, match=name):
         check_backup(tmp_path / "backup", disk=DISK)
     with pytest.raises(BackupDamaged, match=name):
-        restore(tmp_path / "backup", {"data": tmp_path / "restored"}, disk=DISK)
+        restore_backup(tmp_path / "backup", {"data": tmp_path / "restored"}, disk=DISK)
 
     assert {path.name for path in tmp_path.iterdir()} == {"backup", "data"}
 
@@ -181,7 +181,7 @@ def test_a_manifest_that_is_damaged_newer_or_missing_is_refused(root: Path, tmp_
         assert changed != content
         manifest.write_bytes(changed)
         with pytest.raises(error):
-            restore(tmp_path / "backup", {"data": tmp_path / "restored"}, disk=DISK)
+            restore_backup(tmp_path / "backup", {"data": tmp_path / "restored"}, disk=DISK)
     manifest.unlink()
     with pytest.raises(BackupMissing):
         check_backup(tmp_path / "backup", disk=DISK)
@@ -192,11 +192,11 @@ def test_a_directory_that_holds_something_is_not_restored_into(root: Path, tmp_p
     before = sorted(root.rglob("*"))
 
     with pytest.raises(DataDirectoryNotEmpty):
-        restore(tmp_path / "backup", {"data": root}, disk=DISK)
+        restore_backup(tmp_path / "backup", {"data": root}, disk=DISK)
 
     assert sorted(root.rglob("*")) == before
     (tmp_path / "empty").mkdir()
-    restore(tmp_path / "backup", {"data": tmp_path / "empty"}, disk=DISK)
+    restore_backup(tmp_path / "backup", {"data": tmp_path / "empty"}, disk=DISK)
     assert bodies(tmp_path / "empty") == bodies(root)
 
 
@@ -263,7 +263,7 @@ def test_a_damaged_segment_is_put_back_and_keeps_what_came_later(
         with pytest.raises(JournalCorrupt):
             bodies(root)
 
-        restore_file(
+        restore_backed_up(
             tmp_path / "backup", path.relative_to(root).as_posix(), {"data": root}, disk=DISK
         )
 
@@ -279,13 +279,13 @@ def test_a_file_is_put_back_only_where_it_belongs_and_nobody_writes(
     write(other, 0, 1)
 
     with pytest.raises(NotInBackup):
-        restore_file(tmp_path / "backup", "observed.sqlite", {"data": root}, disk=DISK)
+        restore_backed_up(tmp_path / "backup", "observed.sqlite", {"data": root}, disk=DISK)
     with pytest.raises(BackupOfAnother):
-        restore_file(tmp_path / "backup", name, {"data": other}, disk=DISK)
+        restore_backed_up(tmp_path / "backup", name, {"data": other}, disk=DISK)
     with opened(root / "journal" / "data"), pytest.raises(DataDirectoryInUse):
-        restore_file(tmp_path / "backup", name, {"data": root}, disk=DISK)
+        restore_backed_up(tmp_path / "backup", name, {"data": root}, disk=DISK)
 
     os.unlink(root / "access.sqlite")
-    restore_file(tmp_path / "backup", "access.sqlite", {"data": root}, disk=DISK)
+    restore_backed_up(tmp_path / "backup", "access.sqlite", {"data": root}, disk=DISK)
     with closing(sqlite3.connect(root / "access.sqlite")) as connection:
         assert connection.execute("SELECT name FROM keys").fetchall() == [("ann",)]

@@ -11,15 +11,13 @@ from kingpost.cli.chosen import SettingsPlace
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions.backup import (
+from kingpost.decisions import (
     RESTORED_SETTINGS,
-    Manifest,
+    BackupManifest,
     back_up,
     check_backup,
-    restore_file,
-)
-from kingpost.decisions.backup import (
-    restore as restore_whole,
+    restore_backed_up,
+    restore_backup,
 )
 
 __all__ = ["backup", "backup_roots", "kept_elsewhere", "restore"]
@@ -89,7 +87,7 @@ def restore(
     settings, started_s, disk = place.read(os.environ), time.monotonic(), SystemDisk()
     roots = backup_roots(settings)
     if only is not None:
-        file = restore_file(source, only, roots, disk=disk)
+        file = restore_backed_up(source, only, roots, disk=disk)
         facts: dict[str, object] = {
             "restored": only, "kind": file.kind, "size_bytes": file.size
         }  # fmt: skip
@@ -99,7 +97,7 @@ def restore(
         if check:
             manifest = check_backup(source, disk=disk, told=show)
         else:
-            manifest = restore_whole(source, roots, disk=disk, told=show)
+            manifest = restore_backup(source, roots, disk=disk, told=show)
     result: dict[str, object] = {"checked" if check else "restored": str(source)}
     result |= _facts(manifest)
     if not check:
@@ -124,7 +122,7 @@ def kept_elsewhere(settings: Settings) -> list[str]:
     return [name for name in _ELSEWHERE if getattr(settings, name).startswith("postgres")]
 
 
-def _facts(manifest: Manifest) -> dict[str, object]:
+def _facts(manifest: BackupManifest) -> dict[str, object]:
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(manifest.made_us // 1_000_000))
     return {
         "made": made,
@@ -136,7 +134,7 @@ def _facts(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def _say_elsewhere(manifest: Manifest) -> None:
+def _say_elsewhere(manifest: BackupManifest) -> None:
     if manifest.elsewhere:
         names = ", ".join(manifest.elsewhere)
         click.echo(f"kept in PostgreSQL, and not in this backup: {names}; use pg_dump", err=True)

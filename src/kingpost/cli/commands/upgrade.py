@@ -13,7 +13,7 @@ from kingpost.cli.formats import FoundFormat, bring_forward, formats_of
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.core import SystemClock, SystemDisk
-from kingpost.decisions.backup import DataDirectoryInUse, back_up
+from kingpost.decisions import DataDirectoryInUse, back_up
 
 __all__ = ["upgrade"]
 

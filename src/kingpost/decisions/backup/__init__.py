@@ -1,6 +1,5 @@
 """Backups of data directories: made beside a live server, checked, restored."""
 
-from kingpost.decisions.backup.back_up import BackupDone, back_up
 from kingpost.decisions.backup.errors import (
     BackupAhead,
     BackupDamaged,
@@ -13,12 +12,13 @@ from kingpost.decisions.backup.errors import (
     NotInBackup,
     SourceDamaged,
 )
-from kingpost.decisions.backup.manifest import BackedUp, Manifest, read_manifest
-from kingpost.decisions.backup.restore import (
+from kingpost.decisions.backup.making import BackupDone, back_up
+from kingpost.decisions.backup.manifest import BackedUp, BackupManifest, read_manifest
+from kingpost.decisions.backup.restoring import (
     RESTORED_SETTINGS,
     check_backup,
-    restore,
-    restore_file,
+    restore_backed_up,
+    restore_backup,
 )
 
 __all__ = [
@@ -28,17 +28,17 @@ __all__ = [
     "BackupDamaged",
     "BackupDone",
     "BackupInUse",
+    "BackupManifest",
     "BackupMissing",
     "BackupNewer",
     "BackupOfAnother",
     "DataDirectoryInUse",
     "DataDirectoryNotEmpty",
-    "Manifest",
     "NotInBackup",
     "SourceDamaged",
     "back_up",
     "check_backup",
     "read_manifest",
-    "restore",
-    "restore_file",
+    "restore_backed_up",
+    "restore_backup",
 ]

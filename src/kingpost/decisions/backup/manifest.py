@@ -16,7 +16,7 @@ import msgspec
 from kingpost.core import Disk
 from kingpost.decisions.backup.errors import BackupDamaged, BackupMissing, BackupNewer
 
-__all__ = ["FORMAT", "BackedUp", "FileKind", "Manifest", "read_manifest", "write_manifest"]
+__all__ = ["FORMAT", "BackedUp", "BackupManifest", "FileKind", "read_manifest", "write_manifest"]
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -44,7 +44,7 @@ class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     source: tuple[int, int] | None = None
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     """A backup.
 
     Attributes:
@@ -71,7 +71,7 @@ class _Version(msgspec.Struct):
     format: int
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path) -> BackupManifest:
     """Read what a backup holds.
 
     Raises:
@@ -91,12 +91,12 @@ def read_manifest(directory: Path) -> Manifest:
             raise BackupNewer(path, found, FORMAT)
         if hashlib.sha256(envelope.manifest).hexdigest() != envelope.check:
             raise BackupDamaged(path, NAME, "its check differs")
-        return msgspec.json.decode(envelope.manifest, type=Manifest)
+        return msgspec.json.decode(envelope.manifest, type=BackupManifest)
     except msgspec.MsgspecError as error:
         raise BackupDamaged(path, NAME, str(error)) from error
 
 
-def write_manifest(directory: Path, manifest: Manifest, *, disk: Disk) -> None:
+def write_manifest(directory: Path, manifest: BackupManifest, *, disk: Disk) -> None:
     """Put a manifest in the place of the one before, durably and in one step."""
     body = msgspec.json.encode(manifest)
     envelope = _Envelope(hashlib.sha256(body).hexdigest(), msgspec.Raw(body))

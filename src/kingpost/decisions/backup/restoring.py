@@ -19,11 +19,11 @@ from kingpost.decisions.backup.errors import (
     DataDirectoryNotEmpty,
     NotInBackup,
 )
-from kingpost.decisions.backup.manifest import BackedUp, Manifest, read_manifest
+from kingpost.decisions.backup.manifest import BackedUp, BackupManifest, read_manifest
 from kingpost.decisions.backup.objects import Objects, pieces
 from kingpost.journal import SEGMENT_HEADER_SIZE, segment_identity
 
-__all__ = ["RESTORED_SETTINGS", "check_backup", "restore", "restore_file"]
+__all__ = ["RESTORED_SETTINGS", "check_backup", "restore_backed_up", "restore_backup"]
 
 RESTORED_SETTINGS = "kingpost.toml.restored"
 _SETTINGS = "settings"
@@ -37,7 +37,7 @@ def _nobody(done: int, total: int, stage: str) -> None:
     pass
 
 
-def check_backup(directory: Path, *, disk: Disk, told: Told = _nobody) -> Manifest:
+def check_backup(directory: Path, *, disk: Disk, told: Told = _nobody) -> BackupManifest:
     """Read every byte of a backup.
 
     Raises:
@@ -56,9 +56,9 @@ def check_backup(directory: Path, *, disk: Disk, told: Told = _nobody) -> Manife
     return manifest
 
 
-def restore(
+def restore_backup(
     directory: Path, roots: Mapping[str, Path], *, disk: Disk, told: Told = _nobody
-) -> Manifest:
+) -> BackupManifest:
     """Make data directories of a backup.
 
     Args:
@@ -107,7 +107,9 @@ def restore(
     return manifest
 
 
-def restore_file(directory: Path, name: str, roots: Mapping[str, Path], *, disk: Disk) -> BackedUp:
+def restore_backed_up(
+    directory: Path, name: str, roots: Mapping[str, Path], *, disk: Disk
+) -> BackedUp:
     """Put one file of a backup in the place of the one that is there.
 
     Of a segment those bytes are replaced that the backup has; what was written behind them

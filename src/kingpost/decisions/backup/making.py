@@ -19,8 +19,8 @@ from kingpost.core import Clock, Disk
 from kingpost.decisions.backup.errors import BackupAhead, BackupInUse, BackupMissing, SourceDamaged
 from kingpost.decisions.backup.manifest import (
     BackedUp,
+    BackupManifest,
     FileKind,
-    Manifest,
     read_manifest,
     write_manifest,
 )
@@ -45,7 +45,7 @@ class BackupDone:
         kept: Files that were.
     """
 
-    manifest: Manifest
+    manifest: BackupManifest
     copied: int
     copied_bytes: int
     kept: int
@@ -133,7 +133,7 @@ class _Run:
             for path_in, path, kind in _files_of(name, root):
                 if kind == "artefact":
                     self._artefact(path_in, path)
-        manifest = Manifest(
+        manifest = BackupManifest(
             version=version,
             made_us=made_us,
             partitions=self._partitions,
