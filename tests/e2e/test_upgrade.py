@@ -10,8 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
-from tests.cli_app import kingpost
+from kingpost.cli.main import command_line
+from kingpost.core import KingpostError
+from kingpost.storage import DatabaseNewer
 from tests.served_shop import ServedShop
 
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
@@ -24,6 +27,18 @@ def unpacked(number: int, directory: Path) -> dict[str, Any]:
         archive.extractall(directory, filter="data")
     (directory / "shop_app.py").write_text((FORMATS / "shop_app.txt").read_text())
     return json.loads((FORMATS / str(number) / "answers.json").read_text())
+
+
+def kingpost(directory: Path, *arguments: str) -> dict[str, Any]:
+    """Run a command in this process; return what it prints, or raise its error."""
+    done = CliRunner().invoke(
+        command_line, ["--data-dir", str(directory / "data"), *arguments, "--json"]
+    )
+    if isinstance(done.exception, KingpostError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def contents(directory: Path) -> dict[str, str]:
@@ -45,10 +60,10 @@ def test_an_earlier_format_opens_upgrades_replays_and_answers_alike(
     then = unpacked(number, tmp_path)
     before = contents(tmp_path / "data")
 
-    seen = kingpost(tmp_path, "upgrade", "--json")
+    seen = kingpost(tmp_path, "upgrade")
     assert contents(tmp_path / "data") == before
-    done = kingpost(tmp_path, "upgrade", "--apply", "--backup", "kept", "--json")
-    again = kingpost(tmp_path, "upgrade", "--json")
+    done = kingpost(tmp_path, "upgrade", "--apply", "--backup", str(tmp_path / "kept"))
+    again = kingpost(tmp_path, "upgrade")
 
     assert done["done"] is bool(seen["to_do"])
     assert again["to_do"] == 0
@@ -56,10 +71,10 @@ def test_an_earlier_format_opens_upgrades_replays_and_answers_alike(
     journal = {name: digest for name, digest in before.items() if name.startswith("journal/")}
     assert journal.items() <= after.items()
     if done["done"]:
-        kingpost(tmp_path, "restore", "kept", "--check", "--json")
-    examined = kingpost(tmp_path, "doctor", "shop_app.py", "--scan", "--json")
+        kingpost(tmp_path, "restore", str(tmp_path / "kept"), "--check")
+    examined = kingpost(tmp_path, "doctor", str(tmp_path / "shop_app.py"), "--scan")
     assert examined["state"] != "fail"
-    verified = kingpost(tmp_path, "verify", "--json")
+    verified = kingpost(tmp_path, "verify")
     assert verified["verified"] == verified["records"] == len(then["answers"])
     assert verified["different"] == verified["reads_different"] == 0
     with ServedShop(tmp_path, then["secret"], "--no-watch") as shop:
@@ -75,9 +90,10 @@ def test_an_earlier_format_opens_upgrades_replays_and_answers_alike(
         fresh = shop.decide(b'{"id":"new","at":"2026-01-13T12:00:00Z","customer":"c1","amount":20}')
         assert fresh.status_code == httpx.codes.OK
         shop.end()
-    listed = kingpost(tmp_path, "upgrade", "--json")
-    found: Any = listed["formats"]
-    records = {row["found"]: row["how_many"] for row in found if row["what"].endswith("records")}
+    found = kingpost(tmp_path, "upgrade")["formats"]
+    records = {
+        row["found"]: row["how_many"] for row in found if row["what"].endswith("data: records")
+    }
     assert records.pop(5) == (1 if number < 5 else 1 + len(then["answers"]))
     assert records == ({number: len(then["answers"])} if number < 5 else {})
 
@@ -94,7 +110,7 @@ def test_a_later_format_is_refused_and_nothing_is_changed(tmp_path: Path) -> Non
     before = contents(tmp_path / "data")
 
     for arguments in (["upgrade"], ["upgrade", "--apply", "--no-backup"]):
-        with pytest.raises(AssertionError, match="database_newer"):
-            kingpost(tmp_path, *arguments, "--json")
+        with pytest.raises(DatabaseNewer):
+            kingpost(tmp_path, *arguments)
 
     assert contents(tmp_path / "data") == before

@@ -36,7 +36,8 @@ def test_what_was_acknowledged_before_a_backup_is_restored_elsewhere(
     with ServedShop(here, secret) as shop:
         load = Load(shop, "l", connections=8)
         load.go_on(300)
-        kept = {}
+        kept: dict[str, object] = {}
+        done: dict[str, object] = {}
         for round in range(2):  # the second one is made of what has changed
             before = [shop.decide(order(f"b{round}-{at}", 5000 + at)).json() for at in range(20)]
             kept |= {answer["id"]: answer for answer in before}
