@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks._journal_simulator import run_simulator
 from kingpost.core import KingpostError, SystemClock, SystemDisk
 from kingpost.journal import Entry, Journal, Lookup, scan
 from kingpost.journal.frames import decode_entries, encode
@@ -167,6 +168,7 @@ def main() -> None:
     for name, figure in figures.items():
         print(f"{name:20} {figure}")
     print(json.dumps(figures))
+    run_simulator()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ class SimulatedDisk:
         sector_bytes: The unit that is written as a whole or not at all.
     """
 
+    forgets_syncs = False
+    """Whether a sync says that it is done and does nothing; to see that tests notice."""
+
     def __init__(self, *, seed: int = 0, sector_bytes: int = 512) -> None:
         self.random = Random(seed)
         self.sector_bytes = sector_bytes
@@ -46,6 +49,8 @@ class SimulatedDisk:
         """Step -> errno."""
         self.before_durable_write: Callable[[], None] | None = None
         """Called before each, so that a test can hold one in flight."""
+        self.before_sync: Callable[[], None] | None = None
+        """Called in a durable write when its bytes are written and not yet on the platter."""
         self.is_full = False
         self._names: Names = {}
         self._durable_names: Names = {}
@@ -76,6 +81,25 @@ class SimulatedDisk:
         inode = self._names[path]
         inode.cache[byte : byte + len(data)] = data
         inode.platter[byte : byte + len(data)] = data
+
+    def paths(self) -> list[Path]:
+        """Return every file, as programs see them, sorted."""
+        return sorted(self._names)
+
+    def content(self, path: Path) -> bytes:
+        """Return a file as programs see it."""
+        return bytes(self._names[path].cache)
+
+    def lose(self, path: Path) -> None:
+        """Remove a file behind the program's back."""
+        del self._names[path]
+        self._durable_names.pop(path, None)
+
+    def cut(self, path: Path, size: int) -> None:
+        """Shorten a file behind the program's back."""
+        inode = self._names[path]
+        _resize(inode.cache, size)
+        _resize(inode.platter, size)
 
     def contents(self) -> dict[str, bytes]:
         """Return every file as programs see it."""
@@ -191,6 +215,8 @@ class _File:
         if self._disk.before_durable_write is not None:
             self._disk.before_durable_write()
         self.write_at(place, b"".join(buffers))
+        if self._disk.before_sync is not None:
+            self._disk.before_sync()
         self.sync()
 
     def sync(self) -> None:
@@ -201,6 +227,8 @@ class _File:
             if self._disk.stops_at is None:
                 self._disk._reach_platter(inode, 0.5)  # pyright: ignore[reportPrivateUsage]
             raise
+        if self._disk.forgets_syncs:
+            return
         sector_bytes = self._disk.sector_bytes
         _resize(inode.platter, len(inode.cache))
         for sector in inode.dirty:

@@ -1,6 +1,6 @@
 """A small application with a plain Python model, for tests of what serves decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,12 +21,14 @@ from kingpost.decisions import (
     Windows,
 )
 from kingpost.features import MemoryRoom
+from kingpost.journal import Journal
 
 __all__ = [
     "APPLICATION",
     "BUNDLE",
     "MODEL",
     "ByAmount",
+    "Chargeback",
     "FakeClock",
     "Payment",
     "open_engine",
@@ -153,6 +155,7 @@ def open_engine(
     windows: Windows | None = None,
     exposure: Exposure | None = None,
     cache: Cache | None = None,
+    open_journal: Callable[..., Journal] = Journal.open,
 ) -> Engine:
     """Open the application's engine on a partition."""
     return Engine.open(
@@ -164,6 +167,7 @@ def open_engine(
         snapshots=snapshots,
         room=room,
         windows=windows,
+        open_journal=open_journal,
     )
 
 

@@ -56,14 +56,17 @@ _COMMANDS = {
     "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),
     "config": ("config", "Show the settings, or check them."),
     "conformance": ("conformance", "Check a server against the Open Inference Protocol."),
+    "backup": ("backup", "Back the data directory up, also beside a running server."),
+    "restore": ("backup", "Restore a backup, or one file of it."),
+    "upgrade": ("upgrade", "Bring a data directory to the present formats."),
     "doctor": ("doctor", "Examine this machine and installation, and say what to do."),
 }
 
 _OF_SERVERS = {"http-worker": ("serve", "")}
 """Commands that servers run, not people."""
 
-_READ_THEMSELVES = ("config", "doctor")
-"""Commands that have something to say of settings that cannot be read."""
+_READ_THEMSELVES = ("backup", "config", "doctor", "restore", "upgrade")
+"""Commands that need the place of the settings, or have something to say of unreadable ones."""
 
 
 class _Commands(click.Group):

@@ -1,10 +1,12 @@
 """What an event looks like: declared once, checked on every row and every request."""
 
 from kingpost.contracts.columns import (
+    BATCH_FORMAT,
     BadRow,
     Column,
     ColumnBatch,
     Texts,
+    batch_format,
     batch_of,
     check_columns,
     decode_batch,
@@ -46,6 +48,7 @@ from kingpost.contracts.instant import (
 )
 
 __all__ = [
+    "BATCH_FORMAT",
     "EPOCH",
     "FIRST_US",
     "GREATEST_DIMENSION",
@@ -77,6 +80,7 @@ __all__ = [
     "UnknownZone",
     "UnreadableBatch",
     "Vector",
+    "batch_format",
     "batch_of",
     "check_columns",
     "check_evolution",

@@ -25,10 +25,12 @@ from kingpost.contracts.event import Event, Vector
 from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 
 __all__ = [
+    "BATCH_FORMAT",
     "BadRow",
     "Column",
     "ColumnBatch",
     "Texts",
+    "batch_format",
     "batch_of",
     "check_columns",
     "decode_batch",
@@ -36,7 +38,7 @@ __all__ = [
     "join_batches",
 ]
 
-_FORMAT = 2
+BATCH_FORMAT = 2
 """The newest format; 1 has no vectors, and is what a batch without any is written as."""
 _NOT_A_TIME = np.iinfo(np.int64).min
 _DTYPES: dict[str, type[np.generic]] = {
@@ -219,6 +221,13 @@ def events_of(contract: Contract[E], batch: ColumnBatch) -> Iterator[E]:
         yield contract.type(**dict(zip(names, values, strict=True)))
 
 
+def batch_format(body: bytes | memoryview) -> int:
+    """Return the format that a stored batch was written in."""
+    view = memoryview(body)
+    length = int.from_bytes(view[:4], "little")
+    return msgspec.msgpack.decode(view[4 : 4 + length], type=_Header).format
+
+
 def decode_batch(body: bytes | memoryview, contract: Contract[Event]) -> ColumnBatch:
     """Read a batch that `ColumnBatch.encode` wrote, as the contract sees it today.
 
@@ -231,8 +240,8 @@ def decode_batch(body: bytes | memoryview, contract: Contract[Event]) -> ColumnB
     view = memoryview(body)
     length = int.from_bytes(view[:4], "little")
     header = msgspec.msgpack.decode(view[4 : 4 + length], type=_Header)
-    if header.format > _FORMAT:
-        raise UnreadableBatch(f"format {header.format}, this version reads up to {_FORMAT}")
+    if header.format > BATCH_FORMAT:
+        raise UnreadableBatch(f"format {header.format}, this version reads up to {BATCH_FORMAT}")
     columns: dict[str, Column] = {}
     present: dict[str, NDArray[np.bool_]] = {}
     place, rows = 4 + length, header.rows

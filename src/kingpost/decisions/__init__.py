@@ -17,6 +17,27 @@ from kingpost.decisions.backfill import (
     read_past_requests,
     write_features,
 )
+from kingpost.decisions.backup import (
+    RESTORED_SETTINGS,
+    BackedUp,
+    BackupAhead,
+    BackupDamaged,
+    BackupDone,
+    BackupInUse,
+    BackupManifest,
+    BackupMissing,
+    BackupNewer,
+    BackupOfAnother,
+    DataDirectoryInUse,
+    DataDirectoryNotEmpty,
+    NotInBackup,
+    SourceDamaged,
+    back_up,
+    check_backup,
+    read_manifest,
+    restore_backed_up,
+    restore_backup,
+)
 from kingpost.decisions.batch import BatchJob, BatchScored, score_batch
 from kingpost.decisions.bundle import Bundle, approved_bundle, check_bundle, read_bundle
 from kingpost.decisions.caching import Cache, cache
@@ -108,7 +129,7 @@ from kingpost.decisions.scorers import ReadyModel, ready_model
 from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
-from kingpost.decisions.snapshot import latest_offset
+from kingpost.decisions.snapshot import check_snapshot, latest_offset
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
     TenantHistories,
@@ -121,14 +142,24 @@ from kingpost.decisions.training import Learned, MistakeCosts, TrainingPlan, lea
 from kingpost.decisions.windows import ProcessWindows, Windows
 
 __all__ = [
+    "RESTORED_SETTINGS",
     "STORE_REASONS",
     "Adopt",
     "Application",
     "ApplicationError",
     "Ask",
     "Assignment",
+    "BackedUp",
     "BackfillJob",
     "Backfilled",
+    "BackupAhead",
+    "BackupDamaged",
+    "BackupDone",
+    "BackupInUse",
+    "BackupManifest",
+    "BackupMissing",
+    "BackupNewer",
+    "BackupOfAnother",
     "BatchJob",
     "BatchScored",
     "Budget",
@@ -140,6 +171,8 @@ __all__ = [
     "CataloguedFeature",
     "Change",
     "DataDirectory",
+    "DataDirectoryInUse",
+    "DataDirectoryNotEmpty",
     "Decision",
     "DeclaredFeature",
     "DriftState",
@@ -171,6 +204,7 @@ __all__ = [
     "NotApproved",
     "NotExplainable",
     "NotImported",
+    "NotInBackup",
     "Otherwise",
     "PartitionNotHere",
     "PartitionRenamed",
@@ -198,6 +232,7 @@ __all__ = [
     "Shown",
     "SnapshotInProgress",
     "Snapshotted",
+    "SourceDamaged",
     "Spread",
     "TenantHistories",
     "Trained",
@@ -210,11 +245,14 @@ __all__ = [
     "Windows",
     "WrongDecision",
     "approved_bundle",
+    "back_up",
     "backfill_parts",
     "budget",
     "cache",
     "catalogue_reader",
+    "check_backup",
     "check_bundle",
+    "check_snapshot",
     "consents_of",
     "decision",
     "drift_states",
@@ -243,6 +281,7 @@ __all__ = [
     "read_bundle",
     "read_catalogue",
     "read_histories",
+    "read_manifest",
     "read_past_requests",
     "ready_model",
     "record_features",
@@ -250,6 +289,8 @@ __all__ = [
     "refuse",
     "register_source",
     "replay_record",
+    "restore_backed_up",
+    "restore_backup",
     "review",
     "rule",
     "running_bundle",

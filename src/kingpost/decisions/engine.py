@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import threading
 from array import array
-from collections.abc import Collection, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -86,6 +86,7 @@ class Engine:
         memory: Memory,
         windows: Windows,
         snapshots: Path | None = None,
+        open_journal: Callable[..., Journal] = Journal.open,
     ) -> None:
         self.application = application
         self.served = served
@@ -95,6 +96,7 @@ class Engine:
         )
         self._windows = windows
         self._journal, self._disk, self._clock = journal, disk, clock
+        self._open_journal = open_journal
         self._lookup = Lookup(journal.directory, disk=disk)
         self._past = PastEvents(self._lookup)
         self._memory, self._snapshots = memory, snapshots
@@ -123,6 +125,7 @@ class Engine:
         snapshots: Path | None = None,
         room: MemoryRoom | None = None,
         windows: Windows | None = None,
+        open_journal: Callable[..., Journal] = Journal.open,
     ) -> "Engine":
         """Open a data partition for writing and rebuild from it what serving needs.
 
@@ -132,6 +135,7 @@ class Engine:
             snapshots: Where snapshots lie; None reads the whole journal.
             room: Where windows go that memory has no room for; None keeps all of them.
             windows: Where they are; None keeps them in this process. Closed with the engine.
+            open_journal: Called as `Journal.open` is; a simulation brings one of its own.
 
         Raises:
             ColumnsNewer: A later version of Kingpost wrote the newest snapshot.
@@ -141,7 +145,7 @@ class Engine:
             KingpostError: The windows cannot be brought up to date, see `Windows.follow`.
         """
         windows = windows or ProcessWindows({name: one.decision for name, one in served.items()})
-        journal = Journal.open(directory, disk=disk, clock=clock)
+        journal = open_journal(directory, disk=disk, clock=clock)
         try:
             memory = read_back(
                 journal,
@@ -154,7 +158,9 @@ class Engine:
                 clock=clock,
             )
             windows.follow(journal, memory.tenants)
-            return Engine(journal, disk, clock, application, served, memory, windows, snapshots)
+            return Engine(
+                journal, disk, clock, application, served, memory, windows, snapshots, open_journal
+            )
         except BaseException:
             journal.close()
             raise
@@ -263,7 +269,7 @@ class Engine:
             memory.tenants = {}  # room for those that are read back
             if memory.room is not None:
                 memory.room.clear()
-            journal = Journal.open(
+            journal = self._open_journal(
                 directory, disk=self._disk, clock=self._clock, room_bytes=GROUP_BYTES
             )
             try:

@@ -37,6 +37,7 @@ __all__ = [
     "Mark",
     "Missing",
     "Snapshot",
+    "check_snapshot",
     "find_snapshot",
     "latest_offset",
     "remove_snapshots",
@@ -177,6 +178,16 @@ def find_snapshot(directory: Path, lookup: Lookup, *, disk: Disk) -> Snapshot | 
         reason = "the journal does not hold its last commit"
         _log.warning("snapshot_passed_over", extra={"snapshot": path.name, "reason": reason})
     return None
+
+
+def check_snapshot(path: Path, *, disk: Disk) -> None:
+    """Read every byte of a snapshot.
+
+    Raises:
+        ColumnsDamaged: It is not as it was written.
+        ColumnsNewer: A later version of Kingpost wrote it.
+    """
+    read_columns(path, kind=KIND, version=VERSION, disk=disk)
 
 
 def latest_offset(directory: Path, *, disk: Disk) -> int:

@@ -21,10 +21,14 @@ from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
 from kingpost.journal.scans import Scan, last_commit, scan
+from kingpost.journal.segments import HEADER_SIZE as SEGMENT_HEADER_SIZE
+from kingpost.journal.segments import segment_identity
+from kingpost.journal.surveys import SurveyedSegment, survey, survey_segment
 
 __all__ = [
     "GROUP_BYTES",
     "MAX_COMMIT",
+    "SEGMENT_HEADER_SIZE",
     "BadCommit",
     "BadPartitionName",
     "BadPosition",
@@ -45,9 +49,13 @@ __all__ = [
     "Place",
     "Position",
     "Scan",
+    "SurveyedSegment",
     "UnknownPartition",
     "is_passing",
     "last_commit",
     "read_commit_at",
     "scan",
+    "segment_identity",
+    "survey",
+    "survey_segment",
 ]

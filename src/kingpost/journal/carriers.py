@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kingpost.journal.file_syncs import FileSyncs
 
-__all__ = ["GROUP_BYTES", "Carrier", "Landed", "LoopCarrier", "Submitted", "ThreadCarrier"]
+__all__ = ["GROUP_BYTES", "Carrier", "Ended", "Landed", "LoopCarrier", "Submitted", "ThreadCarrier"]
 
 GROUP_BYTES = 8 * 1024 * 1024
 """A group stops gathering at this size."""

@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,6 +21,7 @@ from kingpost.core import Clock, Disk, DiskLock, KingpostError
 from kingpost.journal.carriers import (
     GROUP_BYTES,
     Carrier,
+    Ended,
     Landed,
     LoopCarrier,
     Submitted,
@@ -63,7 +64,13 @@ class Journal:
     """
 
     def __init__(
-        self, directory: Path, clock: Clock, lock: DiskLock, tail: Tail, writer: SegmentWriter
+        self,
+        directory: Path,
+        clock: Clock,
+        lock: DiskLock,
+        tail: Tail,
+        writer: SegmentWriter,
+        carrier: Callable[[SegmentWriter, Ended], Carrier] = ThreadCarrier,
     ) -> None:
         self.directory = directory
         self.partition = directory.name
@@ -75,7 +82,7 @@ class Journal:
         self._failure: KingpostError | None = None
         self._submitting = threading.Lock()
         self._closed = False
-        self._carrier: Carrier = ThreadCarrier(writer, self._ended)
+        self._carrier: Carrier = carrier(writer, self._ended)
 
     @staticmethod
     def open(
@@ -86,6 +93,7 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         fill_in_background: bool = True,
         room_bytes: int = 0,
+        carrier: Callable[[SegmentWriter, Ended], Carrier] = ThreadCarrier,
     ) -> "Journal":
         """Open a partition for writing, and make it when it does not exist.
 
@@ -99,6 +107,8 @@ class Journal:
             fill_in_background: Whether the next segment is filled in a thread of its own.
             room_bytes: Refuse to open when so much more does not fit, so that the first
                 commits after a full disk do not meet it again.
+            carrier: Makes what takes groups to the disk; a simulation brings one that it
+                drives step by step.
 
         Raises:
             JournalInUse: Someone else has it open for writing.
@@ -122,7 +132,7 @@ class Journal:
         writer = SegmentWriter(
             disk, directory, tail, segment_bytes=segment_bytes, in_background=fill_in_background
         )
-        return Journal(directory, clock, lock, tail, writer)
+        return Journal(directory, clock, lock, tail, writer, carrier)
 
     @property
     def next_offset(self) -> int:

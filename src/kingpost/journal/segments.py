@@ -24,6 +24,7 @@ __all__ = [
     "first_offsets",
     "open_segment",
     "publish_segment",
+    "segment_identity",
     "segment_path",
     "zero_fill",
 ]
@@ -110,6 +111,19 @@ def publish_segment(
     disk.rename(draft, path)
     disk.sync_directory(directory)
     return path
+
+
+def segment_identity(head: bytes) -> tuple[str, int, int] | None:
+    """Return partition, first offset and salt of a segment; None when its header is damaged.
+
+    Args:
+        head: How its file begins, at least `HEADER_SIZE` bytes as a rule.
+    """
+    try:
+        header = _parse(head, Path())
+    except (JournalCorrupt, JournalNewer):
+        return None
+    return header.partition, header.first_offset, header.salt
 
 
 def zero_fill(file: DiskFile, start: int, end: int) -> None:

@@ -10,7 +10,14 @@ from kingpost.storage.errors import (
     StorageFailed,
     StorageFull,
 )
-from kingpost.storage.sqlite import make_anew, migrate, open_database, storage_error, transaction
+from kingpost.storage.sqlite import (
+    make_anew,
+    migrate,
+    open_database,
+    storage_error,
+    stored_formats,
+    transaction,
+)
 from kingpost.storage.threads import ThreadConnections
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "open_database",
     "read_columns",
     "storage_error",
+    "stored_formats",
     "transaction",
     "write_columns",
 ]

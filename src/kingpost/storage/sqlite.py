@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from kingpost.core import KingpostError
 from kingpost.storage.errors import (
@@ -19,7 +20,14 @@ from kingpost.storage.errors import (
     StorageFull,
 )
 
-__all__ = ["make_anew", "migrate", "open_database", "storage_error", "transaction"]
+__all__ = [
+    "make_anew",
+    "migrate",
+    "open_database",
+    "storage_error",
+    "stored_formats",
+    "transaction",
+]
 
 _BUSY_S = 5.0
 _PRIMARY = 0xFF
@@ -114,6 +122,24 @@ def make_anew(connection: sqlite3.Connection, owners: Mapping[str, Sequence[str]
                 _move(connection, owner, migrations)
     except sqlite3.Error as error:
         raise storage_error(error, f"the database of {', '.join(owners)}") from error
+
+
+def stored_formats(path: Path) -> Mapping[str, int]:
+    """Read which format each owner's tables in a file have; the file is not changed.
+
+    Raises:
+        DatabaseUnreadable: It is no database, or may not be read.
+    """
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+        try:
+            if connection.execute(_HAS_FORMATS).fetchone() is None:
+                return {}
+            return dict(connection.execute("SELECT owner, version FROM format").fetchall())
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise DatabaseUnreadable(path, _reason(error)) from error
 
 
 def storage_error(error: sqlite3.Error, name: str) -> KingpostError:

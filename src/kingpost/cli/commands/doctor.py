@@ -15,9 +15,10 @@ from kingpost.cli.doctor import (
     installation_checks,
     machine_checks,
     reach_checks,
+    rot_checks,
     worst,
 )
-from kingpost.cli.output import print_result
+from kingpost.cli.output import print_result, progress
 from kingpost.core import CheckedSettings, SystemClock
 
 __all__ = ["doctor"]
@@ -27,16 +28,18 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command()
 @click.argument("app", type=click.Path(path_type=Path), required=False)
+@click.option("--scan", is_flag=True, help="Read every byte too, and find what is damaged.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def doctor(place: SettingsPlace, app: Path | None, as_json: bool) -> None:
+def doctor(place: SettingsPlace, app: Path | None, scan: bool, as_json: bool) -> None:
     """Examine this machine and this installation, and with APP what would run.
 
-    Nothing is changed. Each line says ok, warn or fail, and what to do about it; exit code
+    With --scan every byte of journals, artefacts, databases and snapshots is read, also beside a
+    running server. Nothing is changed. Each line says ok, warn or fail, and what to do about it; exit code
     1 when something fails.
     """
     findings: list[Finding] = []
-    for finding in _findings(place.check(os.environ), app):
+    for finding in _findings(place.check(os.environ), app, scan=scan):
         findings.append(finding)
         if not as_json:
             _print(finding)
@@ -47,7 +50,7 @@ def doctor(place: SettingsPlace, app: Path | None, as_json: bool) -> None:
     sys.exit(1 if state == "fail" else 0)
 
 
-def _findings(checked: CheckedSettings, app: Path | None) -> Iterator[Finding]:
+def _findings(checked: CheckedSettings, app: Path | None, *, scan: bool) -> Iterator[Finding]:
     for problem in checked.problems:
         yield Finding("settings", "fail", str(problem), "correct it: kingpost config check")
     if not checked.problems:
@@ -58,6 +61,9 @@ def _findings(checked: CheckedSettings, app: Path | None) -> Iterator[Finding]:
     yield from examine(installation_checks(settings, app, clock))
     yield from examine(reach_checks(settings))
     yield from examine(door_checks(settings))
+    if scan:
+        with progress("scan", "bytes") as show:
+            yield from examine(rot_checks(settings, show))
 
 
 def _print(finding: Finding) -> None:

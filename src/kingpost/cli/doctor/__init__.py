@@ -5,6 +5,7 @@ from kingpost.cli.doctor.findings import Finding, State, examine, worst
 from kingpost.cli.doctor.installation import installation_checks
 from kingpost.cli.doctor.machine import machine_checks
 from kingpost.cli.doctor.reach import reach_checks
+from kingpost.cli.doctor.rot import rot_checks
 
 __all__ = [
     "Finding",
@@ -14,5 +15,6 @@ __all__ = [
     "installation_checks",
     "machine_checks",
     "reach_checks",
+    "rot_checks",
     "worst",
 ]

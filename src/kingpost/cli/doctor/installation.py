@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from kingpost.access import SqliteKeys
+from kingpost.access import MIGRATIONS, SqliteKeys
 from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
 from kingpost.cli.doctor.work import workflows_found
 from kingpost.cli.place import data_directory
@@ -27,6 +27,7 @@ from kingpost.decisions import (
 )
 from kingpost.journal import last_commit
 from kingpost.serving import ObserverStore
+from kingpost.storage import stored_formats
 
 __all__ = ["installation_checks"]
 
@@ -87,6 +88,11 @@ def _keys(path: Path, clock: Clock) -> Iterator[Result]:
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             yield failed(f"{path} is damaged: {damage}", "restore it from a backup")
+            return
+        found = stored_formats(path).get("access", 0)
+        if found < len(MIGRATIONS):
+            what = f"{path} has format {found} of an earlier version, the present one is {len(MIGRATIONS)}"
+            yield warned(what, "kingpost upgrade")
             return
         keys = SqliteKeys(connection).list()
     valid = [key for key in keys if key.is_valid(clock.now_us())]
