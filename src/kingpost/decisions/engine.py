@@ -575,7 +575,7 @@ class Engine:
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
         scored = Scored(lanes, scores, started_ns, self._clock.now_us(), stages, found)
-        records = [self._record(draft, scored) for draft in drafts]
+        records = self._records(drafts, scored)
         if self.routes:
             self._note_routed(drafts, records, scored, took)
         self._submit(
@@ -677,13 +677,17 @@ class Engine:
             self._event_time_of[contract.name](ask.event),
         )
 
-    def _record(self, draft: Draft, scored: Scored) -> DecisionRecord:
-        verdict = verdict_of(draft, scored)
-        if verdict.outcome is Outcome.FAILED:
-            draft.state.answered.remember(draft.keys, draft.digest, 0)
-        identifier = self._ids.next()
-        self._memory.index.add(identifier, draft.offset + 1)
-        return record_of(draft, scored, verdict, identifier)
+    def _records(self, drafts: Sequence[Draft], scored: Scored) -> list[DecisionRecord]:
+        identifiers = self._ids.take(len(drafts))
+        self._memory.index.extend(identifiers, [draft.offset + 1 for draft in drafts])
+        records: list[DecisionRecord] = []
+        failed = Outcome.FAILED
+        for draft, identifier in zip(drafts, identifiers, strict=True):
+            verdict = verdict_of(draft, scored)
+            if verdict.outcome is failed:
+                draft.state.answered.remember(draft.keys, draft.digest, 0)
+            records.append(record_of(draft, scored, verdict, identifier))
+        return records
 
     def _ingest(
         self,

@@ -50,6 +50,11 @@ class ServedDecision:
         return len(self.decision.features)
 
     @cached_property
+    def label(self) -> str:
+        """The field that the model predicts."""
+        return self.decision.model.label.field
+
+    @cached_property
     def rules(self) -> tuple[PlacedRule, ...]:
         """The gate's rules, ready to be looked at; as a rule there are none."""
         return placed_rules(self.decision.gate, self.decision.features.names)

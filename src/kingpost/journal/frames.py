@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from kingpost.journal.errors import BadCommit
 
 __all__ = [
@@ -59,7 +61,7 @@ _labels_of: dict[tuple[str, str, str], bytes] = {}
 _names_of: dict[bytes, tuple[str, str, str]] = {}
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """One thing in a commit.
 
     It takes `count` offsets: 1 for an event, a record or a document, n for a batch of n
@@ -71,7 +73,7 @@ class Entry(NamedTuple):
     tenant: str
     topic: str
     body: bytes
-    count: int = 1  # pyright: ignore[reportIncompatibleMethodOverride]  the field's own word
+    count: int = 1
 
 
 class Place(NamedTuple):
@@ -105,7 +107,7 @@ class Commit(NamedTuple):
         return None
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True):
     """An encoded commit, not yet placed: the envelope waits for what its group will be."""
 
     offset: int
@@ -126,20 +128,22 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
             or the whole is larger than `MAX_COMMIT`.
     """
     parts = [b""]
-    span, size = 0, FRAME_HEAD.size
+    span = 0
     try:
-        for kind, tenant, topic, body, count in entries:
+        for entry in entries:
+            body, count = entry.body, entry.count
             if count < 1:
-                raise BadCommit(f"entry {kind!r} has a count of {count}; the least is 1")
-            labels = _labels_of.get((kind, tenant, topic)) or _labels(kind, tenant, topic)
+                raise BadCommit(f"entry {entry.kind!r} has a count of {count}; the least is 1")
+            names = entry.kind, entry.tenant, entry.topic
+            labels = _labels_of.get(names) or _labels(names)
             parts += _ENTRY_HEAD.pack(len(body), count, len(labels)), labels, body
             span += count
-            size += _ENTRY_SIZE + len(labels) + len(body)
         parts[0] = _REST_OF_HEAD.pack(offset, time_us, MARK, span)
     except struct.error as error:
         raise BadCommit(f"a body or a count is too large to be stored ({error})") from error
     if not span:
         raise BadCommit("it has no entries")
+    size = ENVELOPE.size + sum(map(len, parts))
     if size > MAX_COMMIT:
         raise BadCommit(f"it takes {size:,} bytes and the limit is {MAX_COMMIT:,}; split it")
     if size < COPIED_BYTES:
@@ -150,13 +154,12 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
     return Frame(offset, offset + span, time_us, check, size, parts)
 
 
-def _labels(kind: str, tenant: str, topic: str) -> bytes:
-    names = (kind, tenant, topic)
+def _labels(names: tuple[str, str, str]) -> bytes:
     try:
         labels = "\0".join(names).encode()
     except UnicodeEncodeError as error:
         raise BadCommit(f"{names!r} cannot be written as UTF-8") from error
-    if not kind or labels.count(0) != 2 or len(labels) > 0xFFFF:
+    if not names[0] or labels.count(0) != 2 or len(labels) > 0xFFFF:
         raise BadCommit(
             f"kind, tenant and topic {names!r} need a kind, no NUL, and 65,533 bytes at most"
         )
