@@ -6,6 +6,7 @@ scrapes, so there are no locks.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -81,14 +82,14 @@ class DecisionMetrics:
         self.stages = {
             name: Histogram(_STAGE_SECONDS) for name in ("queue", "features", "model", "journal")
         }
-        self.outcomes: dict[tuple[str, str], int] = {}
+        self.outcomes: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.over_budget = {"features": 0, "model": 0}
         budget = served.decision.budget
         self._features_us, self._model_us = budget.features_us, budget.model_us
 
     def count(self, outcome: str, code: str) -> None:
         """Count a request by its record's outcome and the code it was answered with."""
-        self.outcomes[outcome, code] = self.outcomes.get((outcome, code), 0) + 1
+        self.outcomes[outcome, code] += 1
 
     def note_batch(self, records: Sequence[DecisionRecord], journal_s: float) -> None:
         """Take the times of a batch's records; all but the queue are shared evenly."""
