@@ -561,7 +561,8 @@ class Engine:
                 continue
             replies.append(None)
             drafts.append(made)
-            if _is_late(made, started_ns):
+            deadline_ns = made.served.deadline_ns
+            if deadline_ns is not None and started_ns - ask.arrived_ns > deadline_ns:
                 made.reason = "deadline_exceeded"
             else:
                 reading.add(made)
@@ -720,8 +721,3 @@ class Engine:
         if entries:
             self._submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
-
-
-def _is_late(draft: Draft, started_ns: int) -> bool:
-    total_us = draft.served.decision.budget.total_us
-    return total_us is not None and started_ns - draft.ask.arrived_ns > total_us * 1000

@@ -55,9 +55,11 @@ FRAME_HEAD = struct.Struct("<IIQQII")
 _REST_OF_HEAD = struct.Struct("<QQII")
 _ENTRY_HEAD = struct.Struct("<IIH")
 _ENTRY_SIZE = _ENTRY_HEAD.size
-_LABELS_KEPT = 4096
+_LENGTH = struct.Struct("<I")
+_REST_OF_ENTRY = struct.Struct("<IH")
+_HEADS_KEPT = 4096
 
-_labels_of: dict[tuple[str, str, str], bytes] = {}
+_heads: dict[tuple[str, str, str, int], bytes] = {}
 _names_of: dict[bytes, tuple[str, str, str]] = {}
 
 
@@ -132,11 +134,8 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
     try:
         for entry in entries:
             body, count = entry.body, entry.count
-            if count < 1:
-                raise BadCommit(f"entry {entry.kind!r} has a count of {count}; the least is 1")
-            names = entry.kind, entry.tenant, entry.topic
-            labels = _labels_of.get(names) or _labels(names)
-            parts += _ENTRY_HEAD.pack(len(body), count, len(labels)), labels, body
+            said = entry.kind, entry.tenant, entry.topic, count
+            parts += _LENGTH.pack(len(body)), _heads.get(said) or _head(*said), body
             span += count
         parts[0] = _REST_OF_HEAD.pack(offset, time_us, MARK, span)
     except struct.error as error:
@@ -154,19 +153,23 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
     return Frame(offset, offset + span, time_us, check, size, parts)
 
 
-def _labels(names: tuple[str, str, str]) -> bytes:
+def _head(kind: str, tenant: str, topic: str, count: int) -> bytes:
+    """Encode the head of an entry, but for the length of its body."""
+    names = (kind, tenant, topic)
+    if count < 1:
+        raise BadCommit(f"entry {kind!r} has a count of {count}; the least is 1")
     try:
         labels = "\0".join(names).encode()
     except UnicodeEncodeError as error:
         raise BadCommit(f"{names!r} cannot be written as UTF-8") from error
-    if not names[0] or labels.count(0) != 2 or len(labels) > 0xFFFF:
+    if not kind or labels.count(0) != 2 or len(labels) > 0xFFFF:
         raise BadCommit(
             f"kind, tenant and topic {names!r} need a kind, no NUL, and 65,533 bytes at most"
         )
-    if len(_labels_of) >= _LABELS_KEPT:
-        _labels_of.clear()
-    _labels_of[names] = labels
-    return labels
+    if len(_heads) >= _HEADS_KEPT:
+        _heads.clear()
+    head = _heads[kind, tenant, topic, count] = _REST_OF_ENTRY.pack(count, len(labels)) + labels
+    return head
 
 
 def decode_entries(buffer: bytes, at: int, end: int) -> tuple[Entry, ...]:
@@ -185,7 +188,7 @@ def decode_entries(buffer: bytes, at: int, end: int) -> tuple[Entry, ...]:
 
 def _names(labels: bytes) -> tuple[str, str, str]:
     kind, tenant, topic = labels.decode().split("\0")
-    if len(_names_of) >= _LABELS_KEPT:
+    if len(_names_of) >= _HEADS_KEPT:
         _names_of.clear()
     _names_of[labels] = kind, tenant, topic
     return kind, tenant, topic

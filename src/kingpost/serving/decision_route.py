@@ -55,12 +55,12 @@ class _Head:
     """
 
     __slots__ = (
-        "_is_checked", "authorization", "digest", "headers", "idempotency_key", "session",
+        "authorization", "digest", "headers", "idempotency_key", "is_checked", "session",
         "traceparent",
     )  # fmt: skip
 
     def __init__(self, headers: Mapping[bytes, bytes]) -> None:
-        self.headers, self._is_checked = headers, False
+        self.headers, self.is_checked = headers, False
         self.traceparent = headers.get(b"traceparent")
         self.authorization = headers.get(b"authorization")
         self.digest = sha256(self.authorization or b"").digest()
@@ -73,11 +73,10 @@ class _Head:
         Raises:
             UnsupportedMediaType, BadHeader: That.
         """
-        if not self._is_checked:
-            check_media_type(self.headers, b"application/json")
-            self.session = visible_header(self.headers, b"kingpost-session")
-            self.idempotency_key = visible_header(self.headers, b"idempotency-key")
-            self._is_checked = True
+        check_media_type(self.headers, b"application/json")
+        self.session = visible_header(self.headers, b"kingpost-session")
+        self.idempotency_key = visible_header(self.headers, b"idempotency-key")
+        self.is_checked = True
 
 
 class DecisionRoute:
@@ -175,7 +174,8 @@ class DecisionRoute:
             fields = self._keys.charge(principal, cost=self._cost)
         if self._metrics.waiting > self._max_waiting:
             raise Overloaded(RETRY_AFTER_S)
-        head.check()
+        if not head.is_checked:
+            head.check()
         return principal, fields
 
     def _ask(
@@ -222,8 +222,7 @@ class DecisionRoute:
                     self._guard.learn(record)
         else:
             answer, code = problem_answer(settled, trace_id), code_of(settled)
-        self._counts.count(outcome, code)
-        self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
+        self._counts.note(outcome, code, (self._clock.monotonic_ns() - arrived_ns) / 1e9)
         if watch is not None:
             made = settled if isinstance(settled, Settled) else None
             watch.note(

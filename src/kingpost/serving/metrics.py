@@ -91,6 +91,11 @@ class DecisionMetrics:
         """Count a request by its record's outcome and the code it was answered with."""
         self.outcomes[outcome, code] += 1
 
+    def note(self, outcome: str, code: str, seconds: float) -> None:
+        """Count a request that was answered, so long after it arrived."""
+        self.outcomes[outcome, code] += 1
+        self.seconds.observe(seconds)
+
     def note_batch(self, records: Sequence[DecisionRecord], journal_s: float) -> None:
         """Take the times of a batch's records; all but the queue are shared evenly."""
         self.stages["queue"].observe_all([record.stages.queue_us / 1e6 for record in records])
