@@ -12,7 +12,7 @@ from kingpost.core.clock import Clock
 
 __all__ = ["TimeOrderedIds", "id_text", "parse_id"]
 
-_VERSION = 0x7 << 76
+_VERSION = 0x7 << 12
 _VARIANT = 0x2 << 62
 _RANDOM_BITS = 74
 _LOW = (1 << 62) - 1
@@ -42,14 +42,22 @@ class TimeOrderedIds:
         if now_ms > payload >> _RANDOM_BITS:
             # the top random bit stays clear: room to count within a millisecond
             payload = now_ms << _RANDOM_BITS | int.from_bytes(os.urandom(_FRESH_BYTES))
+        high, low = payload >> 62, payload & _LOW
+        upper = _upper_half(high)
         taken: list[bytes] = []
         for step in array("I", os.urandom(4 * number)):
-            payload += 1 + step
-            high, low = payload >> 62, payload & _LOW
-            bits = (high >> 12) << 80 | _VERSION | (high & 0xFFF) << 64 | _VARIANT | low
-            taken.append(bits.to_bytes(16))
-        self._last = payload
+            low += 1 + step
+            if low > _LOW:  # once in a blue moon
+                high, low = high + 1, low & _LOW
+                upper = _upper_half(high)
+            taken.append(upper + (_VARIANT | low).to_bytes(8))
+        self._last = high << 62 | low
         return taken
+
+
+def _upper_half(high: int) -> bytes:
+    """Write milliseconds and the 12 bits behind them, with the version in between."""
+    return ((high >> 12) << 16 | _VERSION | high & 0xFFF).to_bytes(8)
 
 
 def _payload(identifier: bytes) -> int:

@@ -34,6 +34,7 @@ BODY_BEHIND_S = 0.2
 HEADS_KEPT = 1024
 _LONGEST_KEPT = 2048
 _HEAD_END = b"\r\n\r\n"
+_HEAD_END_BYTES = len(_HEAD_END)
 _OF_ONE_REQUEST = (b"idempotency-key", b"traceparent")
 """Headers that no second request has alike: such a head is not worth keeping."""
 _STATUS_LINES = {
@@ -196,7 +197,7 @@ class FastLane(BoundedProtocol):
         is_between, head = self._is_between, data[: data.find(_HEAD_END)]
         if is_between:
             read = self._heads.find(head)
-            end = len(head) + len(_HEAD_END)
+            end = len(head) + _HEAD_END_BYTES
             if read is not None and len(data) == end + read.length and self._has_room():
                 if self._head_timer is not None:
                     self._head_is_whole()
@@ -209,7 +210,7 @@ class FastLane(BoundedProtocol):
         if self._taking is not None and self._behind is None:
             self._behind = self.loop.call_later(BODY_BEHIND_S, self._body_is_late)
         read = self._taken
-        if is_between and read and len(data) == len(head) + len(_HEAD_END) + read.length:
+        if is_between and read and len(data) == len(head) + _HEAD_END_BYTES + read.length:
             self._heads.learn(head, read)
 
     def _take(self, read: _Read, body: bytes) -> None:

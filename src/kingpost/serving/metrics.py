@@ -8,6 +8,7 @@ scrapes, so there are no locks.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -58,9 +59,9 @@ class Histogram:
 
     def observe_all(self, values: Sequence[float]) -> None:
         """Count some values."""
-        counts, bounds = self._counts, self._bounds
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
+        counts = self._counts
+        for place in map(bisect_left, repeat(self._bounds), values):
+            counts[place] += 1
         self._sum += sum(values)
 
     def buckets(self) -> tuple[list[tuple[str, float]], float]:
