@@ -279,13 +279,12 @@ class FastLane(BoundedProtocol):
 
     def _answer(self, slot: _Slot, answer: HttpAnswer) -> None:
         """Send an answer when its turn has come, with those behind it that are there."""
-        slot.written = self._written(answer)
-        slots = self._slots
+        written, slots = self._written(answer), self._slots
         if slots[0] is not slot:
+            slot.written = written
             return
         slots.popleft()
         self.server_state.total_requests += 1
-        written = slot.written
         while slots and slots[0].written:  # they were ready, and waited for this one
             written += slots.popleft().written
             self.server_state.total_requests += 1
