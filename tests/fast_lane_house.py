@@ -185,7 +185,7 @@ class House:
             settings or ServingSettings(),
             clock,
         )
-        self.clock = clock
+        self.clock, self.key_store = clock, keys
         self.keys = {
             scope: create_key(keys, clock, tenant="acme", scopes=[scope]).secret
             for scope in ("decide", "records")

@@ -336,7 +336,7 @@ def test_without_corrections_and_retractions_the_records_after_them_come_out_oth
 ) -> None:
     def forget(entry: Entry, _: DecisionRecord | None) -> Entry:
         is_change = entry.kind in ("correction", "retraction")
-        return entry._replace(kind="forgotten") if is_change else entry
+        return msgspec.structs.replace(entry, kind="forgotten") if is_change else entry
 
     rewrite(installed.where.data, forget)
 
@@ -368,7 +368,7 @@ def test_an_altered_record_is_found_out(installed: Installed) -> None:
         if found is None or found.id != record.id:
             return entry
         better = msgspec.structs.replace(found, answer=b'{"fraud":false,"score":0.5}')
-        return entry._replace(body=encode_record(better))
+        return msgspec.structs.replace(entry, body=encode_record(better))
 
     rewrite(installed.where.data, alter)
 
@@ -385,7 +385,9 @@ def test_an_altered_event_of_the_past_is_found_out_by_the_features_that_saw_it(
     installed: Installed,
 ) -> None:
     def alter(entry: Entry, _: DecisionRecord | None) -> Entry:
-        return entry._replace(body=entry.body.replace(b'"customer": "c1"', b'"customer": "c2"'))
+        return msgspec.structs.replace(
+            entry, body=entry.body.replace(b'"customer": "c1"', b'"customer": "c2"')
+        )
 
     rewrite(installed.where.data, alter)
 
@@ -435,8 +437,8 @@ def test_an_altered_bundle_is_not_the_one_that_was_recorded(installed: Installed
     record = a_record(installed)
 
     def alter(entry: Entry, _: DecisionRecord | None) -> Entry:
-        return entry._replace(
-            body=entry.body.replace(b'"min_confidence":0.9', b'"min_confidence":0.6')
+        return msgspec.structs.replace(
+            entry, body=entry.body.replace(b'"min_confidence":0.9', b'"min_confidence":0.6')
         )
 
     rewrite(installed.where.control, alter)
@@ -449,7 +451,7 @@ def test_a_record_of_a_bundle_that_nobody_approved_is_an_error(installed: Instal
     record = a_record(installed)
 
     def alter(entry: Entry, _: DecisionRecord | None) -> Entry:
-        return entry._replace(kind="note") if entry.kind == "approval" else entry
+        return msgspec.structs.replace(entry, kind="note") if entry.kind == "approval" else entry
 
     rewrite(installed.where.control, alter)
 

@@ -57,11 +57,12 @@ class KeyRing:
         self._vouched: dict[bytes, Principal] = {}
         self._held: dict[bytes, _Held] = {}
 
-    def check(self, authorization: bytes | None) -> Principal:
+    def check(self, authorization: bytes | None, digest: bytes | None = None) -> Principal:
         """Return who sends a header `Bearer kp_<id>_<secret>`, or with a token behind `Bearer`.
 
         Args:
             authorization: The value of the header; None when there was none.
+            digest: Its SHA-256, where it is at hand.
 
         Raises:
             ApiKeyMissing: There was none.
@@ -71,12 +72,12 @@ class KeyRing:
         """
         if authorization is None:
             raise ApiKeyMissing
-        digest = sha256(authorization).digest()
+        digest = digest or sha256(authorization).digest()
         held = self._held.get(digest)
         if held is not None and self._clock.monotonic_ns() < held.until_ns:
             return held.principal
         self._held.pop(digest, None)
-        held = self._look_up(authorization)
+        held = self._look_up(authorization, digest)
         if len(self._held) >= HEADERS_KEPT:
             self._held.clear()
         self._held[digest] = held
@@ -93,8 +94,8 @@ class KeyRing:
         self._vouched[sha256(header).digest()] = replace(principal, limits=limits)
         return header
 
-    def _look_up(self, authorization: bytes) -> _Held:
-        vouched = self._vouched.get(sha256(authorization).digest())
+    def _look_up(self, authorization: bytes, digest: bytes) -> _Held:
+        vouched = self._vouched.get(digest)
         if vouched is not None:
             return _Held(vouched, self._clock.monotonic_ns() + _VOUCHED_NS)
         if self._tokens is not None and (token := _token(authorization)):

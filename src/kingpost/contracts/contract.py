@@ -158,7 +158,8 @@ class Contract(Generic[E_co]):
             raise self._violation(error) from None
         if self._needs_check and (violation := self._out_of_reach(event)):
             raise violation
-        self._round_vectors(event)
+        if self._vector_rounding:
+            self._round_vectors(event)
         return event
 
     def decode_stored(self, body: bytes) -> E_co:

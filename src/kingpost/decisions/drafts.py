@@ -77,7 +77,7 @@ def verdict_of(draft: Draft, scored: Scored) -> Verdict:
 def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes) -> DecisionRecord:
     """Make the record of a draft."""
     ask, served, row = draft.ask, draft.served, draft.lane_row
-    width = served.width
+    width, (features_us, model_us) = served.width, scored.stages
     features = b""
     if row >= 0:
         features = scored.lanes[ask.decision].values[row * width : (row + 1) * width].tobytes()
@@ -104,7 +104,7 @@ def record_of(draft: Draft, scored: Scored, verdict: Verdict, identifier: bytes)
         confidence=verdict.confidence,
         outcome=verdict.outcome,
         reason=verdict.reason,
-        stages=Stages((scored.started_ns - ask.arrived_ns) // 1000, *scored.stages, 0),
+        stages=Stages((scored.started_ns - ask.arrived_ns) // 1000, features_us, model_us, 0),
         event_time_us=draft.event_time_us,
         role=served.role,
         is_cached=bool(scored.found) and row in scored.found.get(ask.decision, ()),

@@ -567,7 +567,8 @@ class Engine:
                 continue
             replies.append(None)
             drafts.append(made)
-            if _is_late(made, started_ns):
+            deadline_ns = made.served.deadline_ns
+            if deadline_ns is not None and started_ns - ask.arrived_ns > deadline_ns:
                 made.reason = "deadline_exceeded"
             else:
                 reading.add(made)
@@ -581,7 +582,7 @@ class Engine:
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
         scored = Scored(lanes, scores, started_ns, self._clock.now_us(), stages, found)
-        records = [self._record(draft, scored) for draft in drafts]
+        records = self._records(drafts, scored)
         if self.routes:
             self._note_routed(drafts, records, scored, took)
         self._submit(
@@ -683,13 +684,17 @@ class Engine:
             self._event_time_of[contract.name](ask.event),
         )
 
-    def _record(self, draft: Draft, scored: Scored) -> DecisionRecord:
-        verdict = verdict_of(draft, scored)
-        if verdict.outcome is Outcome.FAILED:
-            draft.state.answered.remember(draft.keys, draft.digest, 0)
-        identifier = self._ids.next()
-        self._memory.index.add(identifier, draft.offset + 1)
-        return record_of(draft, scored, verdict, identifier)
+    def _records(self, drafts: Sequence[Draft], scored: Scored) -> list[DecisionRecord]:
+        identifiers = self._ids.take(len(drafts))
+        self._memory.index.extend(identifiers, [draft.offset + 1 for draft in drafts])
+        records: list[DecisionRecord] = []
+        failed = Outcome.FAILED
+        for draft, identifier in zip(drafts, identifiers, strict=True):
+            verdict = verdict_of(draft, scored)
+            if verdict.outcome is failed:
+                draft.state.answered.remember(draft.keys, draft.digest, 0)
+            records.append(record_of(draft, scored, verdict, identifier))
+        return records
 
     def _ingest(
         self,
@@ -722,8 +727,3 @@ class Engine:
         if entries:
             self._submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
-
-
-def _is_late(draft: Draft, started_ns: int) -> bool:
-    total_us = draft.served.decision.budget.total_us
-    return total_us is not None and started_ns - draft.ask.arrived_ns > total_us * 1000

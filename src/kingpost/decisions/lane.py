@@ -87,7 +87,7 @@ def row_verdict(
     start = row * served.width
     return judge(
         score,
-        label=served.decision.model.label.field,
+        label=served.label,
         threshold=served.threshold,
         gate=served.decision.gate,
         rule=matching_rule(rules, values, start) if rules else None,

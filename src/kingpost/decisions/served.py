@@ -50,6 +50,17 @@ class ServedDecision:
         return len(self.decision.features)
 
     @cached_property
+    def deadline_ns(self) -> int | None:
+        """How long a request may have waited to be decided still; None for ever."""
+        total_us = self.decision.budget.total_us
+        return None if total_us is None else total_us * 1000
+
+    @cached_property
+    def label(self) -> str:
+        """The field that the model predicts."""
+        return self.decision.model.label.field
+
+    @cached_property
     def rules(self) -> tuple[PlacedRule, ...]:
         """The gate's rules, ready to be looked at; as a rule there are none."""
         return placed_rules(self.decision.gate, self.decision.features.names)

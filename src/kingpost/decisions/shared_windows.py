@@ -298,8 +298,8 @@ class _SharedBatch:
                 fill_row(
                     draft,
                     lanes,
-                    lambda values, start, row=row, read=read, refused=refused: read.fill(
-                        row, values, start, refused
+                    lambda _event, _offset, values, start, row=row, read=read, refused=refused: (
+                        read.fill(row, values, start, refused)
                     ),
                     self._complaints,
                 )

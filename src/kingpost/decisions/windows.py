@@ -146,13 +146,8 @@ class _ProcessBatch:
         self._lanes: dict[str, Lane] = {}
 
     def add(self, draft: Draft) -> None:
-        ask = draft.ask
-        reader = draft.state.readers[ask.decision]
-
-        def read(values: "array[float]", start: int) -> Unavailable:
-            return reader.read(ask.event, draft.offset, values, start)
-
-        fill_row(draft, self._lanes, read, self._complaints)
+        reader = draft.state.readers[draft.ask.decision]
+        fill_row(draft, self._lanes, reader.read, self._complaints)
 
     def lanes(self) -> Mapping[str, Lane]:
         return self._lanes
@@ -161,11 +156,17 @@ class _ProcessBatch:
 def fill_row(
     draft: Draft,
     lanes: dict[str, Lane],
-    read: Callable[["array[float]", int], Unavailable],
+    read: Callable[[Event, int, "array[float]", int], Unavailable],
     complaints: Complaints,
 ) -> None:
-    """Give a draft its row among those of its model, or the reason why it has none."""
-    name = draft.ask.decision
+    """Give a draft its row among those of its model, or the reason why it has none.
+
+    Args:
+        read: Writes the features of a request, of so great an offset, into a row that begins
+            there.
+    """
+    ask = draft.ask
+    name = ask.decision
     lane = lanes.get(name)
     if lane is None:
         lane = lanes[name] = Lane(draft.served, array("d"))
@@ -174,7 +175,7 @@ def fill_row(
     start = len(values)
     values.frombytes(bytes(8 * width))
     try:
-        draft.unavailable = read(values, start)
+        draft.unavailable = read(ask.event, draft.offset, values, start)
     except KingpostError as error:  # the store's, as a request that comes too late for it
         complaints.log("features_unavailable", name, error)
         draft.reason = error.code

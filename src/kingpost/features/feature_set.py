@@ -230,7 +230,9 @@ class FeatureSet:
         """
         if refused:
             return self._complete_without(event, out, start, refused)
-        failed = self._complete(event, out, start, ())
+        failed = self._fill_fields(event, out, start, ())
+        if self._vectors or self._rows:
+            failed += self._compute(event, out, start, ())
         return Unavailable(failed) if failed else ALL_AVAILABLE
 
     def _complete_without(
@@ -243,17 +245,19 @@ class FeatureSet:
         withheld = self._withheld(refused)
         for at in withheld:
             out[start + at] = math.nan
-        failed = self._complete(event, out, start, withheld)
+        failed = self._fill_fields(event, out, start, withheld)
+        failed += self._compute(event, out, start, withheld)
         names = {self.names[at] for at in withheld} | set(failed)
         return Unavailable(
             tuple(name for name in self.names if name in names),
             tuple(one.purpose for one in refused),
         )
 
-    def _complete(
+    def _compute(
         self, event: Event, out: "array[float]", start: int, withheld: Collection[int]
     ) -> tuple[str, ...]:
-        failed = self._fill_fields(event, out, start, withheld)
+        """Fill in vectors and row functions, once the fields are there."""
+        failed: tuple[str, ...] = ()
         for get, slot in self._vectors:
             if slot.start in withheld:
                 continue

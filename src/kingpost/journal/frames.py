@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from kingpost.journal.errors import BadCommit
 
 __all__ = [
@@ -53,13 +55,15 @@ FRAME_HEAD = struct.Struct("<IIQQII")
 _REST_OF_HEAD = struct.Struct("<QQII")
 _ENTRY_HEAD = struct.Struct("<IIH")
 _ENTRY_SIZE = _ENTRY_HEAD.size
-_LABELS_KEPT = 4096
+_LENGTH = struct.Struct("<I")
+_REST_OF_ENTRY = struct.Struct("<IH")
+_HEADS_KEPT = 4096
 
-_labels_of: dict[tuple[str, str, str], bytes] = {}
+_heads: dict[tuple[str, str, str, int], bytes] = {}
 _names_of: dict[bytes, tuple[str, str, str]] = {}
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """One thing in a commit.
 
     It takes `count` offsets: 1 for an event, a record or a document, n for a batch of n
@@ -71,7 +75,7 @@ class Entry(NamedTuple):
     tenant: str
     topic: str
     body: bytes
-    count: int = 1  # pyright: ignore[reportIncompatibleMethodOverride]  the field's own word
+    count: int = 1
 
 
 class Place(NamedTuple):
@@ -105,7 +109,7 @@ class Commit(NamedTuple):
         return None
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True):
     """An encoded commit, not yet placed: the envelope waits for what its group will be."""
 
     offset: int
@@ -126,20 +130,19 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
             or the whole is larger than `MAX_COMMIT`.
     """
     parts = [b""]
-    span, size = 0, FRAME_HEAD.size
+    span = 0
     try:
-        for kind, tenant, topic, body, count in entries:
-            if count < 1:
-                raise BadCommit(f"entry {kind!r} has a count of {count}; the least is 1")
-            labels = _labels_of.get((kind, tenant, topic)) or _labels(kind, tenant, topic)
-            parts += _ENTRY_HEAD.pack(len(body), count, len(labels)), labels, body
+        for entry in entries:
+            body, count = entry.body, entry.count
+            said = entry.kind, entry.tenant, entry.topic, count
+            parts += _LENGTH.pack(len(body)), _heads.get(said) or _head(*said), body
             span += count
-            size += _ENTRY_SIZE + len(labels) + len(body)
         parts[0] = _REST_OF_HEAD.pack(offset, time_us, MARK, span)
     except struct.error as error:
         raise BadCommit(f"a body or a count is too large to be stored ({error})") from error
     if not span:
         raise BadCommit("it has no entries")
+    size = ENVELOPE.size + sum(map(len, parts))
     if size > MAX_COMMIT:
         raise BadCommit(f"it takes {size:,} bytes and the limit is {MAX_COMMIT:,}; split it")
     if size < COPIED_BYTES:
@@ -150,8 +153,11 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
     return Frame(offset, offset + span, time_us, check, size, parts)
 
 
-def _labels(kind: str, tenant: str, topic: str) -> bytes:
+def _head(kind: str, tenant: str, topic: str, count: int) -> bytes:
+    """Encode the head of an entry, but for the length of its body."""
     names = (kind, tenant, topic)
+    if count < 1:
+        raise BadCommit(f"entry {kind!r} has a count of {count}; the least is 1")
     try:
         labels = "\0".join(names).encode()
     except UnicodeEncodeError as error:
@@ -160,10 +166,10 @@ def _labels(kind: str, tenant: str, topic: str) -> bytes:
         raise BadCommit(
             f"kind, tenant and topic {names!r} need a kind, no NUL, and 65,533 bytes at most"
         )
-    if len(_labels_of) >= _LABELS_KEPT:
-        _labels_of.clear()
-    _labels_of[names] = labels
-    return labels
+    if len(_heads) >= _HEADS_KEPT:
+        _heads.clear()
+    head = _heads[kind, tenant, topic, count] = _REST_OF_ENTRY.pack(count, len(labels)) + labels
+    return head
 
 
 def decode_entries(buffer: bytes, at: int, end: int) -> tuple[Entry, ...]:
@@ -182,7 +188,7 @@ def decode_entries(buffer: bytes, at: int, end: int) -> tuple[Entry, ...]:
 
 def _names(labels: bytes) -> tuple[str, str, str]:
     kind, tenant, topic = labels.decode().split("\0")
-    if len(_names_of) >= _LABELS_KEPT:
+    if len(_names_of) >= _HEADS_KEPT:
         _names_of.clear()
     _names_of[labels] = kind, tenant, topic
     return kind, tenant, topic

@@ -7,6 +7,7 @@ in memory. The record itself is read from the journal.
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kingpost.records.record import DecisionRecord
@@ -68,8 +69,12 @@ class RecordIndex:
 
     def add(self, identifier: bytes, offset: int) -> None:
         """Note a record; each id and each offset is greater than the one before."""
-        self._ids += identifier
-        self._offsets.append(offset)
+        self.extend([identifier], [offset])
+
+    def extend(self, identifiers: Iterable[bytes], offsets: Iterable[int]) -> None:
+        """Note some records, as many of these as of those."""
+        self._ids += b"".join(identifiers)
+        self._offsets.extend(offsets)
 
     def offset_of(self, identifier: bytes) -> int | None:
         """Return where the record of an id lies; None when there is none."""

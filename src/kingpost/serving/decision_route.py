@@ -5,9 +5,9 @@ cheapest check first, and the body is not read for somebody without a key. It do
 what a framework would do, in a third of its time; the control plane describes the route.
 """
 
-from collections.abc import Callable, Mapping
-
-import msgspec
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
 
 from kingpost.access import Fields, KeyRing, MissingScope, Principal
 from kingpost.core import Clock, KingpostError, id_text
@@ -28,6 +28,8 @@ from kingpost.serving.http import (
     Receive,
     Scope,
     Send,
+    TakesAnswer,
+    TakesBody,
     check_media_type,
     trace_id_of,
     visible_header,
@@ -46,14 +48,35 @@ _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotency-replayed", b"true")
 
 
-TakesAnswer = Callable[[HttpAnswer], None]
+class _Head:
+    """The head of a request: what is found out about it is found out once.
 
+    A caller sends the same one again and again; see `KnownHeads`.
+    """
 
-class _Admitted(msgspec.Struct, frozen=True):
-    principal: Principal
-    session: str | None
-    idempotency_key: str | None
-    fields: Fields
+    __slots__ = (
+        "authorization", "digest", "headers", "idempotency_key", "is_checked", "session",
+        "traceparent",
+    )  # fmt: skip
+
+    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
+        self.headers, self.is_checked = headers, False
+        self.traceparent = headers.get(b"traceparent")
+        self.authorization = headers.get(b"authorization")
+        self.digest = sha256(self.authorization or b"").digest()
+        self.session: str | None = None
+        self.idempotency_key: str | None = None
+
+    def check(self) -> None:
+        """Find out what is wrong with it, whoever sends it.
+
+        Raises:
+            UnsupportedMediaType, BadHeader: That.
+        """
+        check_media_type(self.headers, b"application/json")
+        self.session = visible_header(self.headers, b"kingpost-session")
+        self.idempotency_key = visible_header(self.headers, b"idempotency-key")
+        self.is_checked = True
 
 
 class DecisionRoute:
@@ -88,16 +111,16 @@ class DecisionRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of an ASGI server."""
         arrived_ns = self._clock.monotonic_ns()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        trace_id = trace_id_of(headers.get(b"traceparent"))
+        head = _Head(dict(scope["headers"]))
+        trace_id = trace_id_of(head.traceparent)
         self._metrics.waiting += 1
         settled: Settled | Exception
         fields: Fields = ()
         try:
-            admitted = self._admit(headers)
-            fields = admitted.fields
-            body = await self._bodies.read(headers, receive, self.max_body_bytes)
-            settled = await self._shell.decide(self._ask(admitted, body, trace_id, arrived_ns))
+            principal, fields = self._admit(head)
+            body = await self._bodies.read(head.headers, receive, self.max_body_bytes)
+            ask = self._ask(principal, head, body, trace_id, arrived_ns)
+            settled = await self._shell.decide(ask)
         except Disconnected:
             self._counts.count("", "disconnected")
             return
@@ -105,37 +128,45 @@ class DecisionRoute:
             settled = error
         finally:
             self._metrics.waiting -= 1
-        await self._answer(settled, headers, trace_id, arrived_ns, fields).send(send)
+        await self._answer(head, trace_id, arrived_ns, fields, settled).send(send)
 
-    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
-        """Answer a request that is whole.
+    def read(self, headers: dict[bytes, bytes]) -> TakesBody:
+        """Return what takes the bodies that come with a head.
 
         Args:
             headers: By their names in lower case.
-            answer: Told once, now or later, in the loop's thread.
         """
+        return partial(self._take, _Head(headers))
+
+    def _take(self, head: _Head, body: bytes, answer: TakesAnswer) -> None:
         arrived_ns = self._clock.monotonic_ns()
-        trace_id = trace_id_of(headers.get(b"traceparent"))
-        metrics = self._metrics
-        metrics.waiting += 1
+        trace_id = trace_id_of(head.traceparent)
+        self._metrics.waiting += 1
         fields: Fields = ()
-
-        def settle(settled: Settled | Exception) -> None:
-            metrics.waiting -= 1
-            answer(self._answer(settled, headers, trace_id, arrived_ns, fields))
-
         try:
-            admitted = self._admit(headers)
-            fields = admitted.fields
-            ask = self._ask(admitted, body, trace_id, arrived_ns)
+            principal, fields = self._admit(head)
+            ask = self._ask(principal, head, body, trace_id, arrived_ns)
         except Exception as error:  # noqa: BLE001  the boundary of a request
-            settle(error)
+            self._settle(answer, head, trace_id, arrived_ns, fields, error)
         else:
+            settle = partial(self._settle, answer, head, trace_id, arrived_ns, fields)
             self._shell.submit(ask, settle)
 
-    def _admit(self, headers: dict[bytes, bytes]) -> _Admitted:
+    def _settle(
+        self,
+        answer: TakesAnswer,
+        head: _Head,
+        trace_id: str,
+        arrived_ns: int,
+        fields: Fields,
+        settled: Settled | Exception,
+    ) -> None:
+        self._metrics.waiting -= 1
+        answer(self._answer(head, trace_id, arrived_ns, fields, settled))
+
+    def _admit(self, head: _Head) -> tuple[Principal, Fields]:
         """Find out what is wrong before the body is looked at."""
-        principal = self._keys.check(headers.get(b"authorization"))
+        principal = self._keys.check(head.authorization, head.digest)
         if "decide" not in principal.scopes and self._scope not in principal.scopes:
             raise MissingScope(self._scope)
         fields: Fields = ()
@@ -143,16 +174,13 @@ class DecisionRoute:
             fields = self._keys.charge(principal, cost=self._cost)
         if self._metrics.waiting > self._max_waiting:
             raise Overloaded(RETRY_AFTER_S)
-        check_media_type(headers, b"application/json")
-        return _Admitted(
-            principal,
-            visible_header(headers, b"kingpost-session"),
-            visible_header(headers, b"idempotency-key"),
-            fields,
-        )
+        if not head.is_checked:
+            head.check()
+        return principal, fields
 
-    def _ask(self, admitted: _Admitted, body: bytes, trace_id: str, arrived_ns: int) -> Ask:
-        principal = admitted.principal
+    def _ask(
+        self, principal: Principal, head: _Head, body: bytes, trace_id: str, arrived_ns: int
+    ) -> Ask:
         event = self._decode(body)
         if self._guard is not None:
             engine = self._shell.engine
@@ -165,18 +193,18 @@ class DecisionRoute:
             event,
             body,
             trace_id,
-            admitted.session,
-            admitted.idempotency_key,
+            head.session,
+            head.idempotency_key,
             arrived_ns,
         )
 
     def _answer(
         self,
-        settled: Settled | Exception,
-        headers: Mapping[bytes, bytes],
+        head: _Head,
         trace_id: str,
         arrived_ns: int,
         fields: Fields,
+        settled: Settled | Exception,
     ) -> HttpAnswer:
         """Make the answer, and count it."""
         watch = self._watch
@@ -194,14 +222,13 @@ class DecisionRoute:
                     self._guard.learn(record)
         else:
             answer, code = problem_answer(settled, trace_id), code_of(settled)
-        self._counts.count(outcome, code)
-        self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
+        self._counts.note(outcome, code, (self._clock.monotonic_ns() - arrived_ns) / 1e9)
         if watch is not None:
             made = settled if isinstance(settled, Settled) else None
             watch.note(
                 "POST",
                 self.path,
-                headers,
+                head.headers,
                 trace_id,
                 status=answer.status,
                 code=code,
@@ -210,7 +237,7 @@ class DecisionRoute:
                 record=None if made is None else made.record,
                 is_repeat=made is not None and made.is_repeat,
             )
-        return answer.adding(fields)
+        return answer.adding(fields) if fields else answer
 
 
 def _answer(settled: Settled, exposure: Exposure | None) -> HttpAnswer:

@@ -18,11 +18,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from kingpost.serving.decision_route import TakesAnswer
-from kingpost.serving.http import HttpAnswer
+from kingpost.serving.http import HttpAnswer, TakesBody
 from kingpost.serving.protocol import BoundedProtocol
 
 __all__ = ["FastLane", "FastRoute", "KnownHeads"]
@@ -34,6 +34,7 @@ BODY_BEHIND_S = 0.2
 HEADS_KEPT = 1024
 _LONGEST_KEPT = 2048
 _HEAD_END = b"\r\n\r\n"
+_HEAD_END_BYTES = len(_HEAD_END)
 _OF_ONE_REQUEST = (b"idempotency-key", b"traceparent")
 """Headers that no second request has alike: such a head is not worth keeping."""
 _STATUS_LINES = {
@@ -49,17 +50,17 @@ class FastRoute(Protocol):
         """The largest body it takes."""
         ...
 
-    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
-        """Answer a request that is whole, now or later, in the loop's thread."""
+    def read(self, headers: dict[bytes, bytes]) -> TakesBody:
+        """Read a head; what it gives takes a body that came with it, and with each like it."""
         ...
 
 
 class _Read(NamedTuple):
-    """A head as it was read: of a plain request for a route, with so long a body."""
+    """A head as it was read: what takes its body, and how long that is."""
 
-    route: FastRoute
-    headers: dict[bytes, bytes]
+    take: TakesBody
     length: int
+    is_of_one_request: bool
 
 
 class KnownHeads:
@@ -71,20 +72,17 @@ class KnownHeads:
 
     def learn(self, head: bytes, read: _Read) -> None:
         """Keep what a head says; all are forgotten when they are too many."""
-        if len(head) > _LONGEST_KEPT or any(name in read.headers for name in _OF_ONE_REQUEST):
+        if len(head) > _LONGEST_KEPT or read.is_of_one_request:
             return
         if len(self._known) >= HEADS_KEPT:
             self._known.clear()
         self._known[head] = read
 
 
-class _Slot:
+class _Slot(msgspec.Struct):
     """A request in flight; `written` is its answer once there is one."""
 
-    __slots__ = ("written",)
-
-    def __init__(self) -> None:
-        self.written = b""
+    written: bytes = b""
 
 
 class _Line:
@@ -199,11 +197,12 @@ class FastLane(BoundedProtocol):
         is_between, head = self._is_between, data[: data.find(_HEAD_END)]
         if is_between:
             read = self._heads.find(head)
-            end = len(head) + len(_HEAD_END)
+            end = len(head) + _HEAD_END_BYTES
             if read is not None and len(data) == end + read.length and self._has_room():
                 if self._head_timer is not None:
                     self._head_is_whole()
-                self._unset_keepalive_if_required()
+                if self.timeout_keep_alive_task is not None:
+                    self._unset_keepalive_if_required()
                 self._take(read, data[end:])
                 return
         self._taken = None
@@ -211,14 +210,14 @@ class FastLane(BoundedProtocol):
         if self._taking is not None and self._behind is None:
             self._behind = self.loop.call_later(BODY_BEHIND_S, self._body_is_late)
         read = self._taken
-        if is_between and read and len(data) == len(head) + len(_HEAD_END) + read.length:
+        if is_between and read and len(data) == len(head) + _HEAD_END_BYTES + read.length:
             self._heads.learn(head, read)
 
     def _take(self, read: _Read, body: bytes) -> None:
         slot = _Slot()
         self.cycle = self._line  # pyright: ignore[reportAttributeAccessIssue]  it says what uvicorn asks
         self._slots.append(slot)
-        read.route.take(read.headers, body, partial(self._answer, slot))
+        read.take(body, partial(self._answer, slot))
 
     def shutdown(self) -> None:
         """Answer what is in flight or on its way, then close."""
@@ -241,18 +240,21 @@ class FastLane(BoundedProtocol):
             and not self.expect_100_continue
             and self._has_room()
         )
-        return _Read(route, headers, int(length)) if is_plain and length is not None else None
+        if not is_plain or length is None:
+            return None
+        is_of_one_request = any(name in headers for name in _OF_ONE_REQUEST)
+        return _Read(route.read(headers), int(length), is_of_one_request)
 
     def _has_room(self) -> bool:
         """Tell whether a request can be taken now: nothing of ASGI before it, nobody in its way."""
-        cycle = self.cycle
+        line, cycle = self._line, self.cycle
         return (
-            (cycle is self._line or cycle is None or cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  None before the first request
+            (cycle is line or cycle is None or cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  None before the first request
             and not self.pipeline
             and len(self._slots) < MOST_IN_FLIGHT
-            and self._line.keep_alive
+            and line.keep_alive
             and not self.flow.write_paused
-            and not self.transport.is_closing()
+            and not self._whole_answers.is_closing()
         )
 
     def _go_asgi(self) -> None:
@@ -277,16 +279,15 @@ class FastLane(BoundedProtocol):
 
     def _answer(self, slot: _Slot, answer: HttpAnswer) -> None:
         """Send an answer when its turn has come, with those behind it that are there."""
-        slot.written = self._written(answer)
-        slots = self._slots
+        written, slots = self._written(answer), self._slots
         if slots[0] is not slot:
+            slot.written = written
             return
         slots.popleft()
-        written, count = slot.written, 1
+        self.server_state.total_requests += 1
         while slots and slots[0].written:  # they were ready, and waited for this one
             written += slots.popleft().written
-            count += 1
-        self.server_state.total_requests += count
+            self.server_state.total_requests += 1
         if self._line.disconnected:
             return
         self._whole_answers.write_whole(written)
@@ -300,7 +301,8 @@ class FastLane(BoundedProtocol):
             self._default_lines = b"".join([b"%b: %b\r\n" % header for header in defaults])
         body = answer.body
         parts = [_STATUS_LINES[answer.status], self._default_lines]
-        parts += [b"%b: %b\r\n" % header for header in answer.headers]
+        for name, value in answer.headers:
+            parts += (name, b": ", value, b"\r\n")
         if not self._line.keep_alive:
             parts.append(b"connection: close\r\n")
         parts += (b"content-length: %d\r\n\r\n" % len(body), body)

@@ -19,6 +19,8 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "TakesAnswer",
+    "TakesBody",
     "caller_span_of",
     "check_media_type",
     "trace_id_of",
@@ -52,6 +54,13 @@ class HttpAnswer(msgspec.Struct, frozen=True):
         headers = [*self.headers, (b"content-length", b"%d" % len(self.body))]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+TakesAnswer = Callable[[HttpAnswer], None]
+"""Told once, now or later, in the loop's thread."""
+
+TakesBody = Callable[[bytes, TakesAnswer], None]
+"""Answers a request whose head was read and whose body is whole."""
 
 
 class Disconnected(Exception):

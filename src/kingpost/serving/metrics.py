@@ -6,7 +6,9 @@ scrapes, so there are no locks.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -57,9 +59,9 @@ class Histogram:
 
     def observe_all(self, values: Sequence[float]) -> None:
         """Count some values."""
-        counts, bounds = self._counts, self._bounds
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
+        counts = self._counts
+        for place in map(bisect_left, repeat(self._bounds), values):
+            counts[place] += 1
         self._sum += sum(values)
 
     def buckets(self) -> tuple[list[tuple[str, float]], float]:
@@ -81,14 +83,19 @@ class DecisionMetrics:
         self.stages = {
             name: Histogram(_STAGE_SECONDS) for name in ("queue", "features", "model", "journal")
         }
-        self.outcomes: dict[tuple[str, str], int] = {}
+        self.outcomes: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.over_budget = {"features": 0, "model": 0}
         budget = served.decision.budget
         self._features_us, self._model_us = budget.features_us, budget.model_us
 
     def count(self, outcome: str, code: str) -> None:
         """Count a request by its record's outcome and the code it was answered with."""
-        self.outcomes[outcome, code] = self.outcomes.get((outcome, code), 0) + 1
+        self.outcomes[outcome, code] += 1
+
+    def note(self, outcome: str, code: str, seconds: float) -> None:
+        """Count a request that was answered, so long after it arrived."""
+        self.outcomes[outcome, code] += 1
+        self.seconds.observe(seconds)
 
     def note_batch(self, records: Sequence[DecisionRecord], journal_s: float) -> None:
         """Take the times of a batch's records; all but the queue are shared evenly."""

@@ -27,14 +27,15 @@ HEAD_TIMEOUT_S = 10.0
 class _WholeAnswers:
     """A transport that sends the head of an answer together with what follows it."""
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_head", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
-        if self._transport.is_closing():  # the caller is gone: nobody is left to tell
+        if self.is_closing():  # the caller is gone: nobody is left to tell
             self._head = b""
         elif self._head:
             self._transport.write(self._head + data)
@@ -46,20 +47,17 @@ class _WholeAnswers:
 
     def write_whole(self, answers: bytes) -> None:
         """Send answers that are whole."""
-        if not self._transport.is_closing():
+        if not self.is_closing():
             self._transport.write(answers)
 
     def flush(self) -> None:
-        if self._head and not self._transport.is_closing():
+        if self._head and not self.is_closing():
             self._transport.write(self._head)
         self._head = b""
 
     def close(self) -> None:
         self.flush()
         self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)

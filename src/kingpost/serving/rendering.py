@@ -13,7 +13,7 @@ import numpy as np
 
 from kingpost.contracts import EPOCH
 from kingpost.core import id_text
-from kingpost.decisions import Exposure, Shown, shown_of
+from kingpost.decisions import Exposure, shown_of
 from kingpost.records import DecisionRecord, RecordLine
 from kingpost.serving.review_documents import (
     LabelDocument,
@@ -101,15 +101,15 @@ def render_answer(
         exposure: What its caller sees of it; all of it when None.
         identifier: The record's id as text, where it is at hand.
     """
-    answer, confidence, reason = _seen(record, exposure)
+    shown = record if exposure is None else shown_of(record, exposure)
     return _encode(
         AnswerDocument(
             identifier or id_text(record.id),
             record.decision,
             record.outcome,
-            msgspec.Raw(answer),
-            confidence,
-            reason,
+            msgspec.Raw(shown.answer),
+            shown.confidence,
+            shown.reason,
             record.position,
             _hex(record.bundle),
         )
@@ -135,7 +135,7 @@ def render_record(
     values = np.frombuffer(record.features, "<f8").tolist()
     if names is None or len(names) != len(values):
         names = [str(at) for at in range(len(values))]
-    answer, confidence, reason = _seen(record, exposure)
+    shown = record if exposure is None else shown_of(record, exposure)
     partition = record.position.partition(":")[0]
     return _encode(
         RecordDocument(
@@ -144,9 +144,9 @@ def render_record(
             event_time=_moment(record.event_time_us),
             decision=record.decision,
             outcome=record.outcome,
-            answer=msgspec.Raw(answer),
-            confidence=confidence,
-            reason=reason,
+            answer=msgspec.Raw(shown.answer),
+            confidence=shown.confidence,
+            reason=shown.reason,
             position=record.position,
             bundle=record.bundle.hex(),
             role=record.role,
@@ -171,12 +171,6 @@ def render_record(
             label=label_document(line),
         )
     )
-
-
-def _seen(record: DecisionRecord, exposure: Exposure | None) -> Shown:
-    if exposure is None:
-        return Shown(record.answer, record.confidence, record.reason)
-    return shown_of(record, exposure)
 
 
 @lru_cache(maxsize=64)

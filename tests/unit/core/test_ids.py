@@ -33,6 +33,18 @@ def test_ids_grow_within_a_millisecond_and_when_the_clock_goes_back() -> None:
     assert made == sorted(set(made))
 
 
+def test_ids_that_are_taken_together_grow_like_those_taken_one_by_one() -> None:
+    clock = FixedClock(1_700_000_000_000_000)
+    last = (1_700_000_000_000 << 80 | 0x7FFF << 64 | 0xBFFF_FFFF_FFFF_FFFF).to_bytes(16)
+    ids = TimeOrderedIds(clock, after=last)  # nothing is left below the upper half
+
+    made = [ids.next(), *ids.take(100), ids.next()]
+
+    assert [last, *made] == sorted({last, *made})
+    assert {uuid.UUID(bytes=one).version for one in made} == {7}
+    assert {uuid.UUID(bytes=one).variant for one in made} == {uuid.RFC_4122}
+
+
 def test_ids_go_on_above_the_last_one_of_an_earlier_run() -> None:
     last = TimeOrderedIds(FixedClock(1_800_000_000_000_000)).next()
 

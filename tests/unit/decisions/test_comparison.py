@@ -186,7 +186,9 @@ def altered_record(disk: SimulatedDisk, identifier: bytes, **changes: object) ->
     def alter(entry: Entry, record: DecisionRecord | None) -> Entry:
         if record is None or record.id != identifier:
             return entry
-        return entry._replace(body=encode_record(msgspec.structs.replace(record, **changes)))
+        return msgspec.structs.replace(
+            entry, body=encode_record(msgspec.structs.replace(record, **changes))
+        )
 
     return rewritten(disk, alter)
 
@@ -320,7 +322,7 @@ def test_an_altered_request_is_found_by_its_digest() -> None:
     live(disk)
 
     def alter(entry: Entry, _: DecisionRecord | None) -> Entry:
-        return entry._replace(body=entry.body.replace(b'"id":"p11"', b'"id":"q11"'))
+        return msgspec.structs.replace(entry, body=entry.body.replace(b'"id":"p11"', b'"id":"q11"'))
 
     found = compared(rewritten(disk, alter))
 
@@ -334,11 +336,11 @@ def test_an_altered_earlier_event_is_found_in_the_features_that_saw_it() -> None
     def alter(entry: Entry, record: DecisionRecord | None) -> Entry:
         body = entry.body
         if record is None and b'"id":"p5"' in body:
-            return entry._replace(body=body.replace(b"86.25", b"86.26"))
+            return msgspec.structs.replace(entry, body=body.replace(b"86.25", b"86.26"))
         if record is not None and record.event_key == "p5":
             altered = hashlib.sha256(body).digest()
             changed = msgspec.structs.replace(record, request_digest=altered)
-            return entry._replace(body=encode_record(changed))
+            return msgspec.structs.replace(entry, body=encode_record(changed))
         return entry
 
     found = compared(rewritten(disk, alter), only=records[11].id)

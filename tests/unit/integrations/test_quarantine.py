@@ -2,6 +2,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kingpost.contracts import LAST_US, BadRow, ContractViolation, Instant
@@ -116,7 +117,7 @@ def test_rows_are_the_same_by_what_they_hold() -> None:
 def test_a_row_of_a_later_format_is_refused() -> None:
     disk = SimulatedDisk()
     entry = quarantine_entry("acme", "payment", "a.csv", values(id=1))
-    later = entry._replace(body=entry.body.replace(b'"format":1', b'"format":2'))
+    later = msgspec.structs.replace(entry, body=entry.body.replace(b'"format":1', b'"format":2'))
     with Journal.open(DIRECTORY, disk=disk, clock=StoppedClock()) as journal:
         journal.append([later])
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from zlib import crc32
 
 import pytest
+from msgspec.structs import replace
 
 from kingpost.journal import MAX_COMMIT, BadCommit, Entry
 from kingpost.journal.frames import FRAME_HEAD, decode_entries, encode
@@ -25,7 +26,7 @@ def test_entries_come_back_as_they_went_in() -> None:
 
 
 def test_a_commit_takes_as_many_offsets_as_its_entries_count() -> None:
-    frame = encode([EVENT, EVENT._replace(count=40)], 7, 1, 2)
+    frame = encode([EVENT, replace(EVENT, count=40)], 7, 1, 2)
 
     assert (frame.offset, frame.next_offset) == (7, 48)
 
@@ -40,7 +41,7 @@ def test_the_check_depends_on_the_salt_so_no_body_can_pass_for_a_frame() -> None
 def test_a_large_body_is_not_copied() -> None:
     body = bytes(100_000)
 
-    frame = encode([EVENT, EVENT._replace(body=body)], 7, 1, salt=1)
+    frame = encode([EVENT, replace(EVENT, body=body)], 7, 1, salt=1)
 
     assert any(buffer is body for buffer in frame.buffers)
     assert frame.check == crc32(b"".join(frame.buffers), 1)
@@ -51,13 +52,13 @@ def test_a_large_body_is_not_copied() -> None:
     ("entries", "reason"),
     [
         ([], "no entries"),
-        ([EVENT._replace(count=0)], "count of 0"),
-        ([EVENT._replace(count=2**32)], "too large"),
-        ([EVENT._replace(kind="")], "need a kind"),
-        ([EVENT._replace(topic="a\0b")], "no NUL"),
-        ([EVENT._replace(tenant="a" * 70_000)], "65,533 bytes"),
-        ([EVENT._replace(tenant="\ud800")], "UTF-8"),
-        ([EVENT._replace(body=bytes(MAX_COMMIT))], "split it"),
+        ([replace(EVENT, count=0)], "count of 0"),
+        ([replace(EVENT, count=2**32)], "too large"),
+        ([replace(EVENT, kind="")], "need a kind"),
+        ([replace(EVENT, topic="a\0b")], "no NUL"),
+        ([replace(EVENT, tenant="a" * 70_000)], "65,533 bytes"),
+        ([replace(EVENT, tenant="\ud800")], "UTF-8"),
+        ([replace(EVENT, body=bytes(MAX_COMMIT))], "split it"),
     ],
 )
 def test_entries_that_make_no_commit_are_refused_with_the_reason(
@@ -68,9 +69,9 @@ def test_entries_that_make_no_commit_are_refused_with_the_reason(
 
 
 def test_the_largest_commit_fits() -> None:
-    room = MAX_COMMIT - encode([EVENT._replace(body=b"")], 0, 0, 0).size
+    room = MAX_COMMIT - encode([replace(EVENT, body=b"")], 0, 0, 0).size
 
-    assert encode([EVENT._replace(body=bytes(room))], 0, 0, 0).size == MAX_COMMIT
+    assert encode([replace(EVENT, body=bytes(room))], 0, 0, 0).size == MAX_COMMIT
 
 
 def test_many_different_labels_are_not_all_kept() -> None:

@@ -56,6 +56,30 @@ def test_an_answered_request_leaves_nothing_for_the_garbage_collector() -> None:
     run(scene)
 
 
+def test_a_key_that_was_revoked_is_refused_also_with_a_head_that_was_read_before() -> None:
+    async def scene(house: House, line: Line) -> None:
+        line.send(house.request(payment("p1")))
+        await line.answered(1)
+        for key in house.key_store.list():
+            house.key_store.revoke(key.id, house.clock.now_us())
+        house.clock.advance(2)
+        line.send(house.request(payment("p2")))
+        found = await line.answered(2)
+        assert [answer.status for answer in found] == [200, 401]
+
+    assert run(scene).asgi_requests == 0
+
+
+def test_a_head_that_was_refused_is_refused_again() -> None:
+    async def scene(house: House, line: Line) -> None:
+        for number in range(3):
+            line.send(house.request(payment(f"p{number}"), "content-type: text/plain"))
+            await line.answered(number + 1)
+        assert [answer.status for answer in line.answers()] == [415, 415, 415]
+
+    assert run(scene).asgi_requests == 0
+
+
 def test_a_body_may_come_right_behind_its_head() -> None:
     async def scene(house: House, line: Line) -> None:
         request = house.request(payment("p1"))

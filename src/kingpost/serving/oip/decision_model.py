@@ -207,8 +207,7 @@ class DecisionModel:
             made = settled
         if isinstance(made, Exception):
             code = code_of(made)
-        self._counts.count(outcome, code)
-        self._counts.seconds.observe((self._clock.monotonic_ns() - arrived_ns) / 1e9)
+        self._counts.note(outcome, code, (self._clock.monotonic_ns() - arrived_ns) / 1e9)
         gathering.settle(row, made)
 
     def _bodies(self, inputs: Sequence[Tensor]) -> Sequence[bytes]:

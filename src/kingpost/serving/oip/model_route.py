@@ -4,8 +4,9 @@ The rule: who asks, and whether they may, is known before the body is read.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Protocol
 
 from kingpost.access import Fields, RateLimited
@@ -17,6 +18,8 @@ from kingpost.serving.http import (
     Receive,
     Scope,
     Send,
+    TakesAnswer,
+    TakesBody,
     check_media_type,
     trace_id_of,
     visible_header,
@@ -27,9 +30,7 @@ from kingpost.serving.oip.messages import Call
 from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 
-__all__ = ["AsksModel", "Door", "ModelRoute", "TakesAnswer"]
-
-TakesAnswer = Callable[[HttpAnswer], None]
+__all__ = ["AsksModel", "Door", "ModelRoute"]
 
 
 class AsksModel(Protocol):
@@ -92,8 +93,11 @@ class ModelRoute:
         self._name, self._version = name, version
         self.max_body_bytes = door.settings.max_body_bytes
 
-    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
-        """Answer a request that is whole; see `FastRoute`."""
+    def read(self, headers: dict[bytes, bytes]) -> TakesBody:
+        """Return what takes the bodies that come with a head; see `FastRoute`."""
+        return partial(self._take, headers)
+
+    def _take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
         trace_id = trace_id_of(headers.get(b"traceparent"))
         limited = _Limited(self._watched(answer, headers, trace_id))
         try:

@@ -8,11 +8,11 @@ import msgspec
 
 from kingpost.access import Fields
 from kingpost.serving.errors import MethodNotAllowed, RouteNotFound
-from kingpost.serving.http import HttpAnswer, Receive, Scope, Send, trace_id_of
+from kingpost.serving.http import HttpAnswer, Receive, Scope, Send, TakesAnswer, trace_id_of
 from kingpost.serving.oip.http_errors import error_answer
 from kingpost.serving.oip.inference import Inference
 from kingpost.serving.oip.messages import Call, Failed, InferResponse
-from kingpost.serving.oip.model_route import Door, ModelRoute, TakesAnswer
+from kingpost.serving.oip.model_route import Door, ModelRoute
 from kingpost.serving.oip.rest_messages import (
     RestRequest,
     model_document,

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from kingpost.access import Fields
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import MethodNotAllowed, RouteNotFound
-from kingpost.serving.http import HttpAnswer, Receive, Scope, Send, trace_id_of
+from kingpost.serving.http import HttpAnswer, Receive, Scope, Send, TakesAnswer, trace_id_of
 from kingpost.serving.oip.decision_model import DecisionModel
 from kingpost.serving.oip.errors import BadInference
 from kingpost.serving.oip.http_errors import error_answer
 from kingpost.serving.oip.inference import Inference
 from kingpost.serving.oip.messages import Call, Failed
-from kingpost.serving.oip.model_route import Door, ModelRoute, TakesAnswer
+from kingpost.serving.oip.model_route import Door, ModelRoute
 from kingpost.serving.oip.raw_model import FEATURES, RawModel, ScoredRows
 from kingpost.serving.oip.tf_documents import (
     PredictDocument,
