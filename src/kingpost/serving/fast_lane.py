@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from kingpost.serving.http import HttpAnswer, TakesBody
 from kingpost.serving.protocol import BoundedProtocol
 
-__all__ = ["FastLane", "FastRoute", "KnownHeads"]
+__all__ = ["FastLane", "FastRoute", "KnownHeads", "ReadHead"]
 
 MOST_IN_FLIGHT = 64
 """Requests of one connection; it is read no further while so many wait."""
@@ -55,22 +55,28 @@ class FastRoute(Protocol):
         ...
 
 
-class _Read(NamedTuple):
+class ReadHead(NamedTuple):
     """A head as it was read: what takes its body, and how long that is."""
 
     take: TakesBody
     length: int
     is_of_one_request: bool
 
+    @classmethod
+    def by(cls, route: FastRoute, headers: dict[bytes, bytes], length: int) -> "ReadHead":
+        """Have a route read a head."""
+        is_of_one_request = any(name in headers for name in _OF_ONE_REQUEST)
+        return cls(route.read(headers), length, is_of_one_request)
+
 
 class KnownHeads:
     """Heads that were read, by their bytes; shared by the connections of a server."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, _Read] = {}
+        self._known: dict[bytes, ReadHead] = {}
         self.find = self._known.get
 
-    def learn(self, head: bytes, read: _Read) -> None:
+    def learn(self, head: bytes, read: ReadHead) -> None:
         """Keep what a head says; all are forgotten when they are too many."""
         if len(head) > _LONGEST_KEPT or read.is_of_one_request:
             return
@@ -131,8 +137,8 @@ class FastLane(BoundedProtocol):
         self._routes, self._heads, self._caller_of = routes, heads, caller_of
         self._line = _Line()
         self._slots = self._line.slots
-        self._taking: _Read | None = None
-        self._taken: _Read | None = None
+        self._taking: ReadHead | None = None
+        self._taken: ReadHead | None = None
         self._body = b""
         self._is_between = True
         self._behind: asyncio.TimerHandle | None = None
@@ -213,7 +219,7 @@ class FastLane(BoundedProtocol):
         if is_between and read and len(data) == len(head) + _HEAD_END_BYTES + read.length:
             self._heads.learn(head, read)
 
-    def _take(self, read: _Read, body: bytes) -> None:
+    def _take(self, read: ReadHead, body: bytes) -> None:
         slot = _Slot()
         self.cycle = self._line  # pyright: ignore[reportAttributeAccessIssue]  it says what uvicorn asks
         self._slots.append(slot)
@@ -224,7 +230,7 @@ class FastLane(BoundedProtocol):
         self._body_is_late()
         super().shutdown()
 
-    def _plain(self, route: FastRoute) -> _Read | None:
+    def _plain(self, route: FastRoute) -> ReadHead | None:
         """Return what a head says when its request is one that is taken here."""
         parser = self.parser
         assert parser is not None  # it is what calls
@@ -242,8 +248,7 @@ class FastLane(BoundedProtocol):
         )
         if not is_plain or length is None:
             return None
-        is_of_one_request = any(name in headers for name in _OF_ONE_REQUEST)
-        return _Read(route.read(headers), int(length), is_of_one_request)
+        return ReadHead.by(route, headers, int(length))
 
     def _has_room(self) -> bool:
         """Tell whether a request can be taken now: nothing of ASGI before it, nobody in its way."""

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from kingpost.serving.errors import HttpWorkersNotReady
-from kingpost.serving.fast_lane import FastRoute
+from kingpost.serving.fast_lane import FastRoute, KnownHeads, ReadHead
 from kingpost.serving.http import HttpAnswer, Receive, Scope
 from kingpost.serving.http import Send as AsgiSend
 from kingpost.serving.http_workers.link import Link
@@ -43,6 +43,7 @@ READY_WITHIN_S = 60.0
 _LONGER_S = 2.0
 """How much longer than its drain time a worker may take to end."""
 _log = logging.getLogger(__name__)
+_decode_head = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
 
 
 class RunningWorker(Protocol):
@@ -147,16 +148,16 @@ class _Worker:
         self, owner: HttpWorkers, app: Application, routes: list[FastRoute], hello: Hello
     ) -> None:
         self._owner, self._app = owner, app
-        self._takes = [route.take for route in routes]
+        self._routes = routes
+        self._heads = [KnownHeads() for _ in routes]
         self._calls: dict[int, _Call] = {}
         self._pid = 0
         self.link = _Greeting(hello, self._take, self._lost)
 
     def _take(self, message: msgspec.Struct) -> None:
         if isinstance(message, Taken):
-            self._takes[message.route](
-                message.headers, message.body, partial(self._answer, message.number)
-            )
+            read = self._heads[message.route].find(message.head) or self._read(message)
+            read.take(message.body, partial(self._answer, message.number))
         elif isinstance(message, Opened):
             self._calls[message.number] = call = _Call(self.link, message)
             call.begin(self._app, partial(self._calls.pop, message.number, None))
@@ -167,6 +168,12 @@ class _Worker:
             call = self._calls.get(message.number)
             if call is not None:  # else it has just ended
                 call.hear(message)
+
+    def _read(self, message: Taken) -> ReadHead:
+        headers = _decode_head(message.head)
+        read = ReadHead.by(self._routes[message.route], headers, len(message.body))
+        self._heads[message.route].learn(message.head, read)
+        return read
 
     def _answer(self, number: int, answer: HttpAnswer) -> None:
         self.link.send(Answered(number, answer.status, answer.headers, answer.body))

@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from kingpost.serving.decision_route import TakesAnswer
-from kingpost.serving.http import HttpAnswer, Receive, Scope
+from kingpost.serving.http import HttpAnswer, Receive, Scope, TakesAnswer, TakesBody
 from kingpost.serving.http import Send as AsgiSend
 from kingpost.serving.http_workers.link import Link
 from kingpost.serving.http_workers.messages import (
@@ -60,13 +60,11 @@ class EngineLink:
         self._calls: dict[int, asyncio.Queue[Want | Send | Ended]] = {}
         self.link = Link(FromEngine, self._take, self._lost)
 
-    def take(
-        self, route: int, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer
-    ) -> None:
+    def take(self, route: int, head: bytes, body: bytes, answer: TakesAnswer) -> None:
         """Hand over a request for a fast route."""
         number = next(self._numbers)
         self._answers[number] = answer
-        self.link.send(Taken(number, route, headers, body))
+        self.link.send(Taken(number, route, head, body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Have the engine's application answer a request."""
@@ -126,6 +124,6 @@ class EngineRoute:
         self._engine, self._place = engine, place
         self.max_body_bytes = max_body_bytes
 
-    def take(self, headers: dict[bytes, bytes], body: bytes, answer: TakesAnswer) -> None:
-        """Answer a request that is whole; see `FastRoute`."""
-        self._engine.take(self._place, headers, body, answer)
+    def read(self, headers: dict[bytes, bytes]) -> TakesBody:
+        """Read a head; see `FastRoute`."""
+        return partial(self._engine.take, self._place, msgspec.msgpack.encode(headers))
