@@ -21,6 +21,7 @@ from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
 from kingpost.journal.scans import Scan, last_commit, scan
+from kingpost.journal.walk import WholeFrame
 
 __all__ = [
     "GROUP_BYTES",
@@ -46,6 +47,7 @@ __all__ = [
     "Position",
     "Scan",
     "UnknownPartition",
+    "WholeFrame",
     "is_passing",
     "last_commit",
     "read_commit_at",
