@@ -26,8 +26,10 @@ from kingpost.proofs.files import (
     split_bundle,
     tile_path,
 )
+from kingpost.proofs.keys import trusted_keys
 from kingpost.proofs.leaf import LeafWriter, parse_leaf
 from kingpost.proofs.merkle import EMPTY_ROOT, HASH_SIZE, fold, node_hash, subtree_of, tree_root
+from kingpost.proofs.notes import VerifierKey, signed_by
 from kingpost.proofs.proof import Trust, Verdict, check_checkpoint
 
 __all__ = ["Audit", "Finding", "audit_log"]
@@ -108,8 +110,13 @@ class _Packed:
         self._files = files
 
     def bundle(self, number: int, width: int) -> bytes:
-        del width
-        return self._files.bundle(number)
+        data = self._files.bundle(number)
+        # the first offset stands behind a length, version and form
+        if width == BUNDLE and self._files.first_offset(number) != int.from_bytes(data[4:12]):
+            raise TreeDamaged(
+                self._files.directory / "bundles", f"row {number} is not its bundle's"
+            )
+        return data
 
     def tile(self, level: int, number: int, width: int) -> bytes:
         path = f"tile/{level}/{tile_path(number, width)}"
@@ -146,6 +153,12 @@ def audit_log(
     check_checkpoint(made, trust, handovers, verdict)
     audit.facts = verdict.facts
     audit.findings += [Finding("signature", 0, made.size, text) for text in verdict.problems]
+    # a crash may have come between the two files
+    if made.note.whole not in [one.note.whole for one in history[-2:]]:
+        text = "the newest checkpoint is not the last of those that were signed"
+        audit.findings.append(Finding("history", 0, made.size, text))
+    if trust.keys:
+        _check_history(history, trusted_keys(trust.keys, handovers), audit)
     walk = _Walk(made, trust, history, audit)
     try:
         if (directory / "tile").is_dir():
@@ -157,6 +170,18 @@ def audit_log(
         at = walk.size
         audit.findings.append(Finding("unreadable", at, at + BUNDLE, str(error)))
     return audit
+
+
+def _check_history(
+    history: Sequence[Checkpoint], keys: Sequence[VerifierKey], audit: Audit
+) -> None:
+    for one in history:
+        try:
+            signed_by(one.note, keys)
+        except BadNote as error:
+            text = f"checkpoint of {one.size:,}: {error.reason}"
+            audit.findings.append(Finding("history_signature", 0, max(1, one.size), text))
+            return
 
 
 def _commits(

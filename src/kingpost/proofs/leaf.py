@@ -10,7 +10,8 @@ one RFC 6962 root over them. A seal is `kind length u16 | offsets taken u32 | ki
 over `nonce | labels length u16, little-endian | kind NUL tenant NUL topic | body`: the entry as
 the journal has it, behind a nonce.
 
-The nonces come from a key that stays with the log, so nobody who has only the tree can
+The nonces come from a key that stays with the log (BLAKE2b of an entry's offset / 4, of which
+each offset has a quarter), so nobody who has only the tree can
 guess at short bodies; the proof of one entry discloses its nonce and no other. Offsets
 follow one another from leaf to leaf, so nothing can be left out unseen.
 """
@@ -18,6 +19,7 @@ follow one another from leaf to leaf, so nothing can be left out unseen.
 import struct
 from collections.abc import Sequence
 from hashlib import blake2b, sha256
+from itertools import accumulate
 from typing import NamedTuple
 
 from kingpost.journal import Commit, Entry, WholeFrame
@@ -40,7 +42,6 @@ LISTED, FOLDED = 0, 1
 
 _HEAD = struct.Struct(">BBQIQIB")
 _SEAL = struct.Struct(">HI")
-_BLOCK = struct.Struct(">QI")
 _ENTRY = struct.Struct("<IIH")
 _LABELS = struct.Struct("<IH")
 _KEPT = 4096
@@ -80,32 +81,34 @@ class LeafWriter:
         name = partition.encode()
         self._width, self._partition, self._salt = len(name), name, salt
         self._heads: dict[bytes, bytes] = {}
+        self._block, self._nonces = -1, b""
 
     def leaf(self, frame: WholeFrame) -> bytes:
         """Write the leaf of a commit as it lies in the journal."""
         _, offset, next_offset, time_us, _, buffer, at, end = frame
         heads, salt = self._heads, self._salt
         parts: list[bytes] = []
-        number = 0
-        nonces = b""
+        place, number, block, nonces = offset, 0, self._block, self._nonces
         while at < end:
-            place = number & 3
-            if not place:
-                block = _BLOCK.pack(offset, number >> 2)
-                nonces = blake2b(block, key=salt, digest_size=64).digest()
+            if place >> 2 != block:
+                block = place >> 2
+                nonces = blake2b(block.to_bytes(8), key=salt, digest_size=64).digest()
+            first = (place & 3) << 4
+            size, count, width = _ENTRY.unpack_from(buffer, at)
             number += 1
-            size, _, width = _ENTRY.unpack_from(buffer, at)
+            place += count
             body_at = at + 10 + width
             labels = buffer[at + 4 : body_at]
             sealed_at, at = at + 8, body_at + size
             parts.append(heads.get(labels) or self._head(labels))
-            nonce = nonces[16 * place : 16 * place + 16]
+            nonce = nonces[first : first + 16]
             if size < _COPIED:
                 parts.append(sha256(nonce + buffer[sealed_at:at]).digest())
             else:
                 hashed = sha256(nonce)
                 hashed.update(memoryview(buffer)[sealed_at:at])
                 parts.append(hashed.digest())
+        self._block, self._nonces = block, nonces
         joined = b"".join(parts)
         form = LISTED
         if _HEAD.size + self._width + len(joined) > MAX_ENTRY:
@@ -115,17 +118,18 @@ class LeafWriter:
         )
         return head + self._partition + joined
 
-    def nonce(self, offset: int, number: int) -> bytes:
-        """Return the nonce of an entry of a commit."""
-        block = _BLOCK.pack(offset, number >> 2)
-        four = blake2b(block, key=self._salt, digest_size=64).digest()
-        return four[16 * (number & 3) : 16 * (number & 3) + 16]
+    def nonce(self, offset: int) -> bytes:
+        """Return the nonce of the entry that begins at an offset."""
+        block = (offset >> 2).to_bytes(8)
+        first = (offset & 3) << 4
+        return blake2b(block, key=self._salt, digest_size=64).digest()[first : first + 16]
 
     def seals(self, commit: Commit) -> list[bytes]:
         """Seal the entries of a commit; the same as `leaf` has."""
+        offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
         return [
-            seal(entry, self.nonce(commit.offset, number))
-            for number, entry in enumerate(commit.entries)
+            seal(entry, self.nonce(offset))
+            for entry, offset in zip(commit.entries, offsets, strict=False)
         ]
 
     def leaf_of(self, commit: Commit) -> bytes:

@@ -6,6 +6,7 @@ two of them the journal is read. Where an id is not found so, all of it is.
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 from kingpost.core import Disk, id_text
 from kingpost.journal import Commit, Entry, Lookup, NoSuchOffset, Scan
@@ -133,13 +134,14 @@ class Prover:
         self, writer: LeafWriter, commit: Commit, identifier: bytes, *, is_folded: bool
     ) -> list[Shown]:
         hashes = list(map(leaf_hash, writer.seals(commit))) if is_folded else []
+        offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
         return [
             Shown(
                 number,
                 entry,
-                writer.nonce(commit.offset, number),
+                writer.nonce(offset),
                 inclusion_proof(number, len(hashes), subtree_of(hashes)) if is_folded else [],
             )
-            for number, entry in enumerate(commit.entries)
+            for number, (entry, offset) in enumerate(zip(commit.entries, offsets, strict=False))
             if self._id_of(entry) == identifier
         ]
