@@ -352,27 +352,30 @@ def checkpoint_file(directory: Path, disk: Disk) -> str:
 
 
 def published(directory: Path, disk: Disk) -> list[str]:
-    """Return every checkpoint that was signed, the oldest first; a torn last one is left out.
+    """Return every checkpoint that was signed, the oldest first.
 
-    Raises:
-        TreeDamaged: The file is not what was written.
+    It ends at the first place that holds no whole one, as after a crash.
     """
     data = read_whole(directory / "checkpoints", disk)
     found: list[str] = []
     at = 0
-    while at + 4 <= len(data):
-        width = int.from_bytes(data[at : at + 2])
-        end = at + 4 + width
-        if end > len(data):
-            break
-        try:
-            found.append(data[at + 2 : end - 2].decode())
-        except UnicodeDecodeError as error:
-            raise TreeDamaged(directory / "checkpoints", f"no text at byte {at}") from error
-        if int.from_bytes(data[end - 2 : end]) != width:
-            raise TreeDamaged(directory / "checkpoints", f"no checkpoint at byte {at}")
-        at = end
+    while text := _whole_one(data[at : at + 4 + int.from_bytes(data[at : at + 2])]):
+        found.append(text)
+        at += 4 + len(text.encode())
     return found
+
+
+def _whole_one(data: bytes) -> str:
+    """Read a checkpoint between its two lengths; empty when it is not whole."""
+    width = int.from_bytes(data[:2])
+    if not width or len(data) != width + 4 or data[:2] != data[-2:]:
+        return ""
+    try:
+        text = data[2:-2].decode()
+        parse_checkpoint(text)
+    except (BadNote, UnicodeDecodeError):
+        return ""
+    return text
 
 
 def last_published(directory: Path, disk: Disk) -> tuple[str, int]:
@@ -388,13 +391,9 @@ def last_published(directory: Path, disk: Disk) -> tuple[str, int]:
         data = file.read_at(max(0, end - width - 4), width + 4)
     finally:
         file.close()
-    if width and len(data) == width + 4 and data[:2] == data[-2:]:
-        try:
-            parse_checkpoint(data[2:-2].decode())
-        except (BadNote, UnicodeDecodeError):
-            pass  # it was cut off in the middle; what lies before is found from the beginning
-        else:
-            return data[2:-2].decode(), end
+    if text := _whole_one(data):
+        return text, end
+    # the last one was cut off; what lies before it is found from the beginning
     whole = published(directory, disk)
     return (whole[-1] if whole else ""), sum(4 + len(one.encode()) for one in whole)
 

@@ -181,6 +181,8 @@ class Tree:
             fresh = chain((first,), fresh)
         before, end = last_published(public, disk)
         last = parse_checkpoint(before) if before else None
+        if text and parse_checkpoint(text).size > (last.size if last else -1):
+            raise TreeDamaged(public / "checkpoints", "the newest checkpoint is not in it")
         is_rebuilt = last is not None and not any(
             name in ("entries", "level-0") for name in disk.list(public)
         )
