@@ -54,6 +54,7 @@ def run_proof(scratch: Path, *, full: bool) -> bool:
     prover = Prover(tree.place, SystemDisk(), lambda entry: id_in(entry.kind, entry.body))
     trust = Trust(tree.place.keys(SystemDisk()).verifiers())
     took: list[float] = []
+    busy = time.process_time()
     for identifier in kept.sample(asked, min(ASKED, len(asked))):
         start = time.perf_counter()
         proof = prover.prove(identifier)
@@ -63,8 +64,11 @@ def run_proof(scratch: Path, *, full: bool) -> bool:
         )
         took.append((time.perf_counter() - start) * 1e3)
         assert verdict.is_proved, verdict.problems
+    busy_ms = (time.process_time() - busy) / len(took) * 1e3
     took.sort()
     p99 = took[len(took) * 99 // 100]
-    say(f"p50 {took[len(took) // 2]:.2f} ms, p99 {p99:.2f} ms, most {took[-1]:.2f} ms")
+    say(
+        f"p50 {took[len(took) // 2]:.2f} ms, p99 {p99:.2f} ms, most {took[-1]:.2f} ms; {busy_ms:.2f} ms of CPU"
+    )
     figure_at("proof_ms", p99, "ms", BAR_MS, more_is_better=False)
     return p99 < BAR_MS

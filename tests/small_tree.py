@@ -1,6 +1,8 @@
 """A small journal with a tree over it, on a simulated disk, and files for the auditor's script."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from kingpost.core import Disk
 from kingpost.journal import Entry, Journal
@@ -8,7 +10,10 @@ from kingpost.proofs import Tree, TreePlace
 from kingpost.records import id_in
 from tests.stopped_clock import StoppedClock
 
-__all__ = ["PLACE", "entry_id", "opened", "pair", "place_in", "record_id", "tree_on"]
+__all__ = ["PLACE", "auditor", "entry_id", "opened", "pair", "place_in", "record_id", "tree_on"]
+
+auditor: Any = import_module("kingpost.proofs.kingpost_verify")
+"""The auditor's script, which has no types."""
 
 PLACE = TreePlace(
     Path("/house/journal/data"),

@@ -103,11 +103,19 @@ def test_a_witness_in_another_process_signs_every_checkpoint(tmp_path: Path) -> 
     with server:
         assert server.stdout is not None
         url = json.loads(server.stdout.readline())["url"]
-        asks = {"KINGPOST_TREE_WITNESSES": f"{witness} {url}"}
-        kingpost(tmp_path, "checkpoint", "--json", **asks)
+        asks = f"{witness} {url}"
+        kingpost(tmp_path, "checkpoint", "--json", KINGPOST_TREE_WITNESSES=asks)
         appended(tmp_path, 3, 4)
-        kingpost(tmp_path, "checkpoint", "--json", **asks)
-        kingpost(tmp_path, "prove", id_text(record_id(4)), "--out", "p.json", "--json", **asks)
+        kingpost(tmp_path, "checkpoint", "--json", KINGPOST_TREE_WITNESSES=asks)
+        kingpost(
+            tmp_path,
+            "prove",
+            id_text(record_id(4)),
+            "--out",
+            "p.json",
+            "--json",
+            KINGPOST_TREE_WITNESSES=asks,
+        )
         server.terminate()
 
     trusted = ("--key", "log.key", "--witness", str(witness), "--witnesses", "1", "--json")

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kingpost.proofs import kingpost_verify
 from kingpost.proofs.merkle import (
     consistency_proof,
     inclusion_proof,
@@ -15,6 +14,7 @@ from kingpost.proofs.merkle import (
     subtree_of,
     tree_root,
 )
+from tests.small_tree import auditor
 
 LEAVES = [
     bytes.fromhex(text)
@@ -44,7 +44,7 @@ HASHES = [leaf_hash(b"%d" % number) for number in range(70)]
 @pytest.mark.parametrize("size", ROOTS)
 def test_roots_are_the_published_ones(size: int) -> None:
     assert root_of(LEAVES[:size]).hex() == ROOTS[size]
-    assert kingpost_verify.tree_root(list(map(leaf_hash, LEAVES[:size]))).hex() == ROOTS[size]
+    assert auditor.tree_root(list(map(leaf_hash, LEAVES[:size]))).hex() == ROOTS[size]
 
 
 def test_proofs_are_the_published_ones() -> None:
@@ -64,7 +64,7 @@ def test_every_proof_of_every_size_verifies_in_both_verifiers() -> None:
         for index in range(size):
             path = inclusion_proof(index, size, subtree)
             proof = consistency_proof(index + 1, size, subtree)
-            for module in (kingpost_verify,):
+            for module in (auditor,):
                 assert module.is_included(HASHES[index], index, size, path, roots[size])
                 assert module.is_consistent(index + 1, size, roots[index + 1], roots[size], proof)
             assert is_included(HASHES[index], index, size, path, roots[size])
@@ -95,8 +95,8 @@ def test_no_altered_proof_is_accepted(data: st.DataObject) -> None:
     assert not is_included(HASHES[other], index, size, path, root)
     assert not is_consistent(old, size, old_root, root, wrong_proof)
     assert not is_consistent(old, size, root, root, proof)
-    assert not kingpost_verify.is_included(HASHES[index], index, size, wrong_path, root)
-    assert not kingpost_verify.is_consistent(old, size, old_root, root, wrong_proof)
+    assert not auditor.is_included(HASHES[index], index, size, wrong_path, root)
+    assert not auditor.is_consistent(old, size, old_root, root, wrong_proof)
 
 
 def test_edges_of_consistency() -> None:

@@ -9,7 +9,6 @@ from kingpost.proofs import (
     BadVerifierKey,
     SigningKey,
     VerifierKey,
-    kingpost_verify,
     parse_checkpoint,
     parse_note,
     sign_checkpoint,
@@ -22,6 +21,7 @@ NOTE = (
     "— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mF"
     "XmRKuwHjG1Yu72IneyaQM=\n"
 )
+from tests.small_tree import auditor
 
 
 def test_the_published_example_verifies_in_both_verifiers() -> None:
@@ -29,8 +29,8 @@ def test_the_published_example_verifies_in_both_verifiers() -> None:
 
     assert str(key) == KEY
     assert [one.key for one in signed_by(parse_note(NOTE), [key])] == [key]
-    other = kingpost_verify.parse_key(KEY)
-    assert kingpost_verify.signers(kingpost_verify.parse_note(NOTE), [other]) == [other]
+    other = auditor.parse_key(KEY)
+    assert auditor.signers(auditor.parse_note(NOTE), [other]) == [other]
 
 
 @pytest.mark.parametrize("at", [0, 10, 26, 80, 100, 130])
@@ -39,12 +39,10 @@ def test_a_changed_note_is_refused_by_both(at: int) -> None:
 
     with pytest.raises(BadNote):
         signed_by(parse_note(changed), [VerifierKey.parse(KEY)])
-    with pytest.raises(kingpost_verify.Refused):
-        found = kingpost_verify.signers(
-            kingpost_verify.parse_note(changed), [kingpost_verify.parse_key(KEY)]
-        )
+    with pytest.raises(auditor.Refused):
+        found = auditor.signers(auditor.parse_note(changed), [auditor.parse_key(KEY)])
         if not found:
-            raise kingpost_verify.Refused("nobody")
+            raise auditor.Refused("nobody")
 
 
 def test_unknown_signers_are_passed_over_and_a_known_one_must_be_right() -> None:
@@ -65,10 +63,10 @@ def test_a_cosignature_says_when() -> None:
     note = parse_note(text + "\n" + witness.sign(text, at_s=1_800_000_000))
 
     (signed,) = signed_by(note, [witness.verifier])
-    key = kingpost_verify.parse_key(str(witness.verifier))
+    key = auditor.parse_key(str(witness.verifier))
 
     assert signed.at_s == 1_800_000_000
-    assert kingpost_verify.signers(kingpost_verify.parse_note(note.whole), [key]) == [key]
+    assert auditor.signers(auditor.parse_note(note.whole), [key]) == [key]
     assert str(SigningKey.parse(witness.secret()).verifier) == str(witness.verifier)
 
 
