@@ -137,7 +137,7 @@ def _entry(name: str, value: object) -> Callable[[Fields], None]:
     [
         _set("id", id_text(record_id(56))),
         _set("leaf", "AAAA"),
-        _set("entries", []),
+        _set("entries", list[object]()),
         _set("format", "kingpost-proof/2"),
         _entry("number", 0),
         _entry("number", -1),
@@ -150,8 +150,8 @@ def _entry(name: str, value: object) -> Callable[[Fields], None]:
         _replace("index ", "index 1"),
         _replace("a.example", "b.example"),
         _replace("c2sp.org", "c3sp.org"),
-        _set("consistency", []),
-        _set("consistency", [{"old": 100, "new": 401, "hashes": []}]),
+        _set("consistency", list[object]()),
+        _set("consistency", [{"old": 100, "new": 401, "hashes": list[str]()}]),
     ],
 )
 def test_no_changed_proof_is_believed(
