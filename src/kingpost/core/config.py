@@ -134,6 +134,12 @@ class Settings:
             limit when empty.
         limit_rows: How many rows it may send, of requests, events and batches.
         limit_cost: How much they may cost; a decision costs 1, or what it declares.
+        tree_origin: What the log of records is called in checkpoints, as `kingpost.example/log`;
+            made up at the first one when empty, and never changed after it.
+        tree_key: A file with the key that signs checkpoints, kept elsewhere; one is made in the
+            data directory when empty.
+        tree_witnesses: Who else signs checkpoints, as `VKEY https://host/path`, more of them
+            after `;`.
     """
 
     data_dir: Path = Path(".kingpost")
@@ -196,11 +202,20 @@ class Settings:
     limit_requests: str = ""
     limit_rows: str = ""
     limit_cost: str = ""
+    tree_origin: str = ""
+    tree_key: str = ""
+    tree_witnesses: str = ""
 
     @property
     def job_webhook_urls(self) -> Mapping[str, str]:
         """Where webhooks of jobs go, by the name of their receiver."""
         return dict(_pairs(self.job_webhooks))
+
+    @property
+    def tree_witness_urls(self) -> tuple[tuple[str, str], ...]:
+        """The verifier key and the URL of each witness."""
+        pairs = [part.strip().partition(" ") for part in self.tree_witnesses.split(";")]
+        return tuple((key, url.strip()) for key, _, url in pairs if key)
 
     @property
     def drain_s(self) -> float:
@@ -361,7 +376,7 @@ def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
         raise BadSetting(source, key, f"{expected}, found {shown}")
     if key == "log_format" and value not in _LOG_FORMATS:
         raise BadSetting(source, key, f"expected {', '.join(_LOG_FORMATS)}, found {shown}")
-    problem = _partition_problem(key, value)
+    problem = _partition_problem(key, value) or _tree_problem(key, value)
     if problem:
         raise BadSetting(source, key, f"{problem}, found {shown}")
     return Path(value) if key in _PATHS else value
@@ -382,6 +397,18 @@ def _partition_problem(key: str, value: str) -> str:
             return "expected name=directory, more of them after ;"
         if len(set(names)) < len(names):
             return "expected each partition once"
+    return ""
+
+
+def _tree_problem(key: str, value: str) -> str:
+    """Say what is wrong with a setting of the tree; nothing when it is sound."""
+    if key == "tree_origin" and any(one.isspace() or one == "+" for one in value):
+        return "expected a name without spaces and +, as kingpost.example/log"
+    if key == "tree_witnesses":
+        for part in filter(None, map(str.strip, value.split(";"))):
+            vkey, _, url = part.partition(" ")
+            if vkey.count("+") < 2 or not _is_url(url.strip()):
+                return "expected VKEY https://host/path, more of them after ;"
     return ""
 
 

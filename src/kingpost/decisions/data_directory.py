@@ -2,6 +2,8 @@
 
 journal/data      events, requests and decision records; another name where several servers
                   each have a partition of their own
+tree/data         the Merkle tree over the data partition, and the checkpoints; for everybody
+tree-keys/data    the key that signs them and the salt of the leaves; for nobody else
 journal/control   models, bundles, approvals and releases
 releases/         what each process has seen of the releases
 snapshots/        what the server holds in memory; may be deleted, and is made anew
@@ -83,6 +85,16 @@ class DataDirectory:
     def control(self) -> Path:
         """The partition of models, bundles, approvals and releases."""
         return self._shared / "journal" / "control"
+
+    @property
+    def tree(self) -> Path:
+        """The Merkle tree over the data partition."""
+        return self.root / "tree" / self.partition
+
+    @property
+    def tree_keys(self) -> Path:
+        """The directory of the key that signs checkpoints, and of the salt."""
+        return self.root / "tree-keys" / self.partition
 
     @property
     def evidence(self) -> Path:

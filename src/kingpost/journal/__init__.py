@@ -24,6 +24,7 @@ from kingpost.journal.scans import Scan, last_commit, scan
 from kingpost.journal.segments import HEADER_SIZE as SEGMENT_HEADER_SIZE
 from kingpost.journal.segments import segment_identity
 from kingpost.journal.surveys import SurveyedSegment, survey, survey_segment
+from kingpost.journal.walk import WholeFrame
 
 __all__ = [
     "GROUP_BYTES",
@@ -51,6 +52,7 @@ __all__ = [
     "Scan",
     "SurveyedSegment",
     "UnknownPartition",
+    "WholeFrame",
     "is_passing",
     "last_commit",
     "read_commit_at",

@@ -92,13 +92,22 @@ class Scan:
             JournalCorrupt: Commits that were durable cannot be read any more.
             JournalNewer: A later version of Kingpost wrote them.
         """
+        for frame in self.frames(stop=stop):
+            yield frame.commit()
+
+    def frames(self, *, stop: int | None = None) -> Iterator[WholeFrame]:
+        """Yield the same as `commits`, as they lie in the file: nothing is decoded.
+
+        Raises:
+            JournalCorrupt, JournalNewer: As in `commits`.
+        """
         while (walk := self._walk or self._enter(self._start)) is not None:
             for frame in walk.frames():
                 if stop is not None and frame.offset >= stop:
                     _step_back(walk, frame)
                     return
                 if frame.next_offset > self._start:
-                    yield frame.commit()
+                    yield frame
             if not self._goes_on(walk):
                 return
 

@@ -1,6 +1,7 @@
 """What was decided, why, with what and by whom: the record of every decision."""
 
 from kingpost.records.errors import RecordSearchFailed
+from kingpost.records.identifiers import id_in
 from kingpost.records.index import RecordIndex, StoredRecord
 from kingpost.records.inference import (
     INFERENCE_FORMAT,
@@ -64,4 +65,5 @@ __all__ = [
     "encode_inference",
     "encode_record",
     "encode_review",
+    "id_in",
 ]

@@ -9,6 +9,7 @@ from kingpost.cli.beside import told_to_stop
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.tree import open_tree, tree_kept_up
 from kingpost.contracts import Instant
 from kingpost.core import Settings
 from kingpost.serving import Observed, Observer
@@ -16,6 +17,7 @@ from kingpost.serving import Observed, Observer
 __all__ = ["watch"]
 
 _NICENESS = 10
+_WAIT_S = 60.0
 
 
 @click.command()
@@ -30,7 +32,7 @@ _NICENESS = 10
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.pass_obj
 def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_json: bool) -> None:
-    """Observe APP's decisions behind the server: search, monitors, alerts, inbox.
+    """Observe APP's decisions behind the server: search, monitors, alerts, inbox; prove them.
 
     `kingpost run` starts this by itself. It may be stopped, killed and started again at any
     time: it goes on where it was.
@@ -41,8 +43,11 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
         with open_observer(settings, app, wait=stop if follow_parent else None) as observer:
             if once:
                 _catch_up(observer, stop)
+                with open_tree(settings) as tree:
+                    tree.update(wait_s=_WAIT_S)
             else:
-                observer.run(stop)
+                with tree_kept_up(settings):
+                    observer.run(stop)
             result = _shown(observer.observed)
     except AlreadyObserved:
         if stop.is_set():

@@ -1,15 +1,15 @@
-"""`kingpost record`, `kingpost replay` and `kingpost verify`."""
+"""`kingpost replay`."""
 
 import click
 import msgspec
 
-from kingpost.cli.output import print_result, progress
+from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings
-from kingpost.decisions import replay_record, verify_records
+from kingpost.decisions import replay_record
 
-__all__ = ["replay", "verify"]
+__all__ = ["replay"]
 
 
 @click.command()
@@ -29,19 +29,4 @@ def replay(settings: Settings, identifier: str, tenant: str | None, as_json: boo
         del result["at_us"]
     print_result(result, as_json=as_json)
     if not report.is_equal:
-        raise SystemExit(1)
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def verify(settings: Settings, as_json: bool) -> None:
-    """Decide every recorded request again, by its own bundle, and count what differs.
-
-    Ends with code 1 when anything differs.
-    """
-    with progress("verify", "records") as show:
-        report = verify_records(data_directory(settings), on_progress=show)
-    print_result(msgspec.to_builtins(report), as_json=as_json)
-    if report.different:
         raise SystemExit(1)

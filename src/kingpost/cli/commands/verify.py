@@ -1,0 +1,109 @@
+"""`kingpost verify`: the records themselves, or a proof, or a whole log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from kingpost.cli.output import Progress, print_result, progress
+from kingpost.cli.place import data_directory
+from kingpost.cli.proof_files import read_checkpoints, read_keys
+from kingpost.cli.tree import entry_id
+from kingpost.core import Settings, SystemDisk
+from kingpost.decisions import verify_records
+from kingpost.proofs import KeyRing, Trust, audit_log, verify_json
+
+__all__ = ["verify"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("path", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--checkpoint", "kept", type=_FILE, multiple=True, help="One that you have kept.")
+@click.option("--key", "keys", multiple=True, help="The log's verifier key, or a file of keys.")
+@click.option("--witness", "witnesses", multiple=True, help="A witness's key, or a file of keys.")
+@click.option("--witnesses", "quorum", type=click.IntRange(0), help="So many must have signed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def verify(
+    settings: Settings,
+    path: Path | None,
+    kept: Sequence[Path],
+    keys: Sequence[str],
+    witnesses: Sequence[str],
+    quorum: int | None,
+    as_json: bool,
+) -> None:
+    """Decide every recorded request again, by its own bundle, and count what differs.
+
+    With FILE, check a proof of `kingpost prove`, or of `kingpost checkpoint --since`; with DIR,
+    check a whole log: a data directory, its tree, or a tree that was published. That needs no
+    server and no network: only the log's key, or a checkpoint, that came to you another way.
+
+    Ends with code 1 when anything differs.
+    """
+    if path is None:
+        _recompute(settings, as_json=as_json)
+        return
+    trust = Trust(read_keys(keys), read_checkpoints(kept), read_keys(witnesses), quorum or 0)
+    if not trust.keys and not trust.kept:
+        raise click.UsageError("give --key, the log's verifier key, or --checkpoint, one you kept")
+    if path.is_dir():
+        with progress("verify", "leaves") as show:
+            is_fine, result = _audited(settings, path, trust, show)
+    else:
+        verdict = verify_json(path.read_bytes(), trust, entry_id)
+        is_fine = verdict.is_proved
+        result = {"is_proved": is_fine, **verdict.facts, "problems": verdict.problems}
+    print_result(result, as_json=as_json)
+    if not is_fine:
+        raise SystemExit(1)
+
+
+def _recompute(settings: Settings, *, as_json: bool) -> None:
+    with progress("verify", "records") as show:
+        report = verify_records(data_directory(settings), on_progress=show)
+    print_result(msgspec.to_builtins(report), as_json=as_json)
+    if report.different:
+        raise SystemExit(1)
+
+
+def _audited(
+    settings: Settings, path: Path, trust: Trust, show: Progress
+) -> tuple[bool, dict[str, object]]:
+    """Check a log: with its journal and its salt where both lie there, else the tree alone."""
+    disk, partition = SystemDisk(), settings.partition
+    tree, journal, salt = path, None, None
+    if (path / "tree" / partition).is_dir():
+        tree, journal = path / "tree" / partition, path / "journal" / partition
+        secret = path / "tree-keys" / partition
+        if (secret / "salt").is_file() and journal.is_dir():
+            salt = KeyRing(tree, secret, disk=disk).salt()
+    handovers = KeyRing(tree, tree, disk=disk).handovers()
+    audit = audit_log(
+        tree,
+        trust,
+        disk=disk,
+        journal=journal,
+        salt=salt,
+        handovers=handovers,
+        on_progress=show,
+    )
+    first = audit.first
+    return audit.is_sound, {
+        "is_proved": audit.is_sound,
+        "leaves": audit.size,
+        "commits_compared": audit.commits,
+        "commits_waiting": audit.waiting,
+        "first_bad": None if first is None else first.leaf,
+        "first_bad_before": None if first is None else first.until,
+        **audit.facts,
+        "problems": [
+            f"{one.code}: leaf {one.leaf}: {one.text}"
+            if one.until == one.leaf + 1
+            else f"{one.code}: leaves {one.leaf} to {one.until - 1}: {one.text}"
+            for one in audit.findings
+        ],
+    }

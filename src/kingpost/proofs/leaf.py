@@ -1,0 +1,216 @@
+"""What the tree says of a commit: where it lies, when it came, and a seal of each entry.
+
+An entry of the log is one commit, at most 65,535 bytes, all integers big-endian:
+
+    version u8 = 1 | form u8 | first offset u64 | offsets taken u32 | time u64, µs UTC
+    | entries u32 | length of the partition's name u8, name | seals
+
+With form 0 the seals follow one another; with form 1, where they would not fit, there is
+one RFC 6962 root over them. A seal is `kind length u16 | offsets taken u32 | kind | SHA-256`,
+over `nonce | labels length u16, little-endian | kind NUL tenant NUL topic | body`: the entry as
+the journal has it, behind a nonce.
+
+The nonces come from a key that stays with the log (BLAKE2b of an entry's offset / 4, of which
+each offset has a quarter), so nobody who has only the tree can
+guess at short bodies; the proof of one entry discloses its nonce and no other. Offsets
+follow one another from leaf to leaf, so nothing can be left out unseen.
+"""
+
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+from itertools import accumulate
+from typing import NamedTuple
+
+from kingpost.journal import Commit, Entry, WholeFrame
+from kingpost.proofs.errors import BadProof, TreeNewer
+from kingpost.proofs.merkle import root_of
+
+__all__ = [
+    "LEAF_FORMAT",
+    "MAX_ENTRY",
+    "Leaf",
+    "LeafWriter",
+    "parse_leaf",
+    "parse_seals",
+    "seal",
+]
+
+LEAF_FORMAT = 1
+MAX_ENTRY = 65_535
+LISTED, FOLDED = 0, 1
+
+_HEAD = struct.Struct(">BBQIQIB")
+_SEAL = struct.Struct(">HI")
+_ENTRY = struct.Struct("<IIH")
+_LABELS = struct.Struct("<IH")
+_KEPT = 4096
+_COPIED = 64 * 1024
+
+
+class Leaf(NamedTuple):
+    """An entry of the log, read.
+
+    Attributes:
+        width: Entries of the commit.
+        seals: One for each of them; None where they are folded into `folded`.
+    """
+
+    offset: int
+    span: int
+    time_us: int
+    width: int
+    partition: str
+    seals: Sequence[bytes] | None
+    folded: bytes
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset of the leaf after it."""
+        return self.offset + self.span
+
+
+class LeafWriter:
+    """Writes the leaves of one partition.
+
+    Args:
+        salt: The key that nonces are made of, 32 bytes.
+    """
+
+    def __init__(self, partition: str, salt: bytes) -> None:
+        name = partition.encode()
+        self._width, self._partition, self._salt = len(name), name, salt
+        self._heads: dict[bytes, bytes] = {}
+        self._block, self._nonces = -1, b""
+
+    def leaf(self, frame: WholeFrame) -> bytes:
+        """Write the leaf of a commit as it lies in the journal."""
+        _, offset, next_offset, time_us, _, buffer, at, end = frame
+        heads, salt = self._heads, self._salt
+        parts: list[bytes] = []
+        place, number, block, nonces = offset, 0, self._block, self._nonces
+        while at < end:
+            if place >> 2 != block:
+                block = place >> 2
+                nonces = blake2b(block.to_bytes(8), key=salt, digest_size=64).digest()
+            first = (place & 3) << 4
+            size, count, width = _ENTRY.unpack_from(buffer, at)
+            number += 1
+            place += count
+            body_at = at + 10 + width
+            labels = buffer[at + 4 : body_at]
+            sealed_at, at = at + 8, body_at + size
+            parts.append(heads.get(labels) or self._head(labels))
+            nonce = nonces[first : first + 16]
+            if size < _COPIED:
+                parts.append(sha256(nonce + buffer[sealed_at:at]).digest())
+            else:
+                hashed = sha256(nonce)
+                hashed.update(memoryview(buffer)[sealed_at:at])
+                parts.append(hashed.digest())
+        self._block, self._nonces = block, nonces
+        joined = b"".join(parts)
+        form = LISTED
+        if _HEAD.size + self._width + len(joined) > MAX_ENTRY:
+            form, joined = FOLDED, root_of(map(b"".join, zip(parts[::2], parts[1::2], strict=True)))
+        head = _HEAD.pack(
+            LEAF_FORMAT, form, offset, next_offset - offset, time_us, number, self._width
+        )
+        return head + self._partition + joined
+
+    def nonce(self, offset: int) -> bytes:
+        """Return the nonce of the entry that begins at an offset."""
+        block = (offset >> 2).to_bytes(8)
+        first = (offset & 3) << 4
+        return blake2b(block, key=self._salt, digest_size=64).digest()[first : first + 16]
+
+    def seals(self, commit: Commit) -> list[bytes]:
+        """Seal the entries of a commit; the same as `leaf` has."""
+        offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
+        return [
+            seal(entry, self.nonce(offset))
+            for entry, offset in zip(commit.entries, offsets, strict=False)
+        ]
+
+    def leaf_of(self, commit: Commit) -> bytes:
+        """Write the leaf of a commit that was decoded."""
+        seals = self.seals(commit)
+        joined, form = b"".join(seals), LISTED
+        if _HEAD.size + self._width + len(joined) > MAX_ENTRY:
+            form, joined = FOLDED, root_of(seals)
+        span = commit.next_offset - commit.offset
+        head = _HEAD.pack(
+            LEAF_FORMAT, form, commit.offset, span, commit.time_us, len(seals), self._width
+        )
+        return head + self._partition + joined
+
+    def _head(self, labels: bytes) -> bytes:
+        if len(self._heads) >= _KEPT:
+            self._heads.clear()
+        count, _ = _LABELS.unpack_from(labels)
+        kind = labels[_LABELS.size :].partition(b"\0")[0]
+        found = self._heads[labels] = _SEAL.pack(len(kind), count) + kind
+        return found
+
+
+def seal(entry: Entry, nonce: bytes) -> bytes:
+    """Seal one entry with its nonce, as whoever checks a proof does."""
+    kind, tenant, topic, body, count = entry
+    labels = f"{kind}\0{tenant}\0{topic}".encode()
+    hashed = sha256(nonce + len(labels).to_bytes(2, "little") + labels)
+    hashed.update(body)
+    name = kind.encode()
+    return _SEAL.pack(len(name), count) + name + hashed.digest()
+
+
+def parse_leaf(data: bytes) -> Leaf:
+    """Read an entry of the log.
+
+    Raises:
+        BadProof: It is none.
+        TreeNewer: A later version of Kingpost wrote it.
+    """
+    if len(data) < _HEAD.size:
+        raise BadProof("a leaf is too short")
+    version, form, offset, span, time_us, count, width = _HEAD.unpack_from(data)
+    if version != LEAF_FORMAT:
+        raise TreeNewer("a leaf", str(version), str(LEAF_FORMAT))
+    at = _HEAD.size + width
+    rest = data[at:]
+    if form == FOLDED and len(rest) == 32:
+        seals = None
+    elif form == LISTED:
+        seals = parse_seals(rest)
+        if len(seals) != count or sum(taken for _, taken in map(_taken, seals)) != span:
+            raise BadProof("a leaf does not list what it counts")
+    else:
+        raise BadProof("a leaf has another form than it says")
+    try:
+        name = data[_HEAD.size : at].decode()
+    except UnicodeDecodeError as error:
+        raise BadProof("a leaf names no partition") from error
+    return Leaf(offset, span, time_us, count, name, seals, rest if form == FOLDED else b"")
+
+
+def parse_seals(data: bytes) -> list[bytes]:
+    """Cut seals that follow one another apart.
+
+    Raises:
+        BadProof: The last one is cut short.
+    """
+    seals: list[bytes] = []
+    at = 0
+    while at < len(data):
+        if len(data) - at < _SEAL.size:
+            raise BadProof("a seal is cut short")
+        end = at + _SEAL.size + _SEAL.unpack_from(data, at)[0] + 32
+        if end > len(data):
+            raise BadProof("a seal is cut short")
+        seals.append(data[at:end])
+        at = end
+    return seals
+
+
+def _taken(one: bytes) -> tuple[int, int]:
+    width, count = _SEAL.unpack_from(one)
+    return width, count

@@ -1,0 +1,122 @@
+"""`kingpost prove`, `verify`, `checkpoint`, `tree` and `witness`, as people call them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kingpost.core import SystemDisk, id_text
+from kingpost.journal import Journal
+from tests.cli_app import kingpost
+from tests.small_tree import opened, pair, place_in, record_id
+
+
+def appended(directory: Path, *numbers: int) -> Journal:
+    with opened(SystemDisk(), place_in(directory / "data")) as journal:
+        for number in numbers:
+            journal.append(pair(number))
+    return journal
+
+
+def test_a_proof_is_made_checked_and_refused_when_it_was_changed(tmp_path: Path) -> None:
+    appended(tmp_path, *range(10))
+    key = kingpost(tmp_path, "tree", "keys", "--json")["keys"][0]  # pyright: ignore[reportIndexIssue, reportUnknownVariableType]
+    kept = kingpost(tmp_path, "checkpoint", "--out", "kept.txt", "--json")
+    appended(tmp_path, *range(10, 30))
+    identifier = id_text(record_id(7))
+    kingpost(tmp_path, "prove", identifier, "--out", "p.json", "--checkpoint", "kept.txt", "--json")
+
+    trusted = ("--key", str(key), "--checkpoint", "kept.txt", "--json")  # pyright: ignore[reportUnknownArgumentType]
+    found = kingpost(tmp_path, "verify", "p.json", *trusted)
+    changed = (tmp_path / "p.json").read_text().replace('"tenant": "acme"', '"tenant": "evil"')
+    (tmp_path / "changed.json").write_text(changed)
+    refused = kingpost(tmp_path, "verify", "changed.json", *trusted, code=1)
+
+    assert (kept["size"], found["tree_size"], found["index"]) == (10, 30, 7)
+    assert found["is_proved"] is True
+    assert refused["problems"] == ["entry 1 is not the one that was sealed"]
+
+    kingpost(tmp_path, "tree", "rotate", "--json")
+    kingpost(tmp_path, "checkpoint", "--since", "kept.txt", "--out", "c.json", "--json")
+    assert kingpost(tmp_path, "verify", "c.json", *trusted)["old_size"] == 10
+    kingpost(tmp_path, "tree", "export", "public", "--json")
+    assert kingpost(tmp_path, "verify", "public", *trusted)["leaves"] == 30
+    assert kingpost(tmp_path, "verify", "data", *trusted)["commits_compared"] == 30
+
+
+def test_a_changed_journal_is_named_and_signed_no_more(tmp_path: Path) -> None:
+    appended(tmp_path, *range(10))
+    kingpost(tmp_path, "checkpoint", "--out", "kept.txt", "--json")
+    journal = place_in(tmp_path / "data").journal
+    for path in journal.glob("*.log"):
+        path.unlink()
+    appended(tmp_path, 0, 1, 2, 3, 99, *range(5, 10))
+
+    found = kingpost(tmp_path, "verify", "data", "--checkpoint", "kept.txt", "--json", code=1)
+
+    assert (found["first_bad"], found["first_bad_before"]) == (4, 5)
+    appended(tmp_path, 11)
+    assert kingpost(tmp_path, "checkpoint", "--json")["size"] == 11  # its last leaf is as before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("prove", id_text(record_id(77))), 1, "record_not_found"),
+        (("prove", "no-id"), 1, "record_not_found"),
+        (("verify", "nothing.json", "--key", "a+b+c"), 1, "bad_verifier_key"),
+        (("verify", "kept.txt"), 2, "give --key"),
+        (("verify", "kept.txt", "--checkpoint", "kept.txt"), 1, "bad_proof"),
+        (("checkpoint", "--since", "shop.txt"), 1, "system_refused"),
+    ],
+)
+def test_mistakes_are_told(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    appended(tmp_path, *range(3))
+    kingpost(tmp_path, "checkpoint", "--out", "kept.txt", "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "kingpost.cli", "--data-dir", "data", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == code
+    assert told in done.stderr
+
+
+def test_a_witness_in_another_process_signs_every_checkpoint(tmp_path: Path) -> None:
+    appended(tmp_path, *range(3))
+    key = kingpost(tmp_path, "tree", "keys", "--json")["keys"][0]  # pyright: ignore[reportIndexIssue, reportUnknownVariableType]
+    (tmp_path / "log.key").write_text(f"{key}\n")
+    witness = kingpost(tmp_path, "witness", "key", "w.key", "--name", "w.example", "--json")["key"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "kingpost.cli", "witness", "serve", "--key", "w.key", "--log",
+         "log.key", "--state", "seen", "--port", "0", "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with server:
+        assert server.stdout is not None
+        url = json.loads(server.stdout.readline())["url"]
+        asks = f"{witness} {url}"
+        kingpost(tmp_path, "checkpoint", "--json", KINGPOST_TREE_WITNESSES=asks)
+        appended(tmp_path, 3, 4)
+        kingpost(tmp_path, "checkpoint", "--json", KINGPOST_TREE_WITNESSES=asks)
+        kingpost(
+            tmp_path,
+            "prove",
+            id_text(record_id(4)),
+            "--out",
+            "p.json",
+            "--json",
+            KINGPOST_TREE_WITNESSES=asks,
+        )
+        server.terminate()
+
+    trusted = ("--key", "log.key", "--witness", str(witness), "--witnesses", "1", "--json")
+    assert kingpost(tmp_path, "verify", "p.json", *trusted)["is_proved"] is True
