@@ -155,12 +155,11 @@ class LeafWriter:
 
 def seal(entry: Entry, nonce: bytes) -> bytes:
     """Seal one entry with its nonce, as whoever checks a proof does."""
-    kind, tenant, topic, body, count = entry
-    labels = f"{kind}\0{tenant}\0{topic}".encode()
+    labels = f"{entry.kind}\0{entry.tenant}\0{entry.topic}".encode()
     hashed = sha256(nonce + len(labels).to_bytes(2, "little") + labels)
-    hashed.update(body)
-    name = kind.encode()
-    return _SEAL.pack(len(name), count) + name + hashed.digest()
+    hashed.update(entry.body)
+    name = entry.kind.encode()
+    return _SEAL.pack(len(name), entry.count) + name + hashed.digest()
 
 
 def parse_leaf(data: bytes) -> Leaf:

@@ -96,7 +96,15 @@ def test_an_approval_with_any_part_changed_does_not_count(part: str, other: int)
 
 
 @pytest.mark.parametrize(
-    "text", ["ada", "ada=", "=QUJD", "ada=QUJD", "ada=é", f"ada={ADA.public};Ada={BOB.public}"]
+    "text",
+    [
+        "ada",
+        "ada=",
+        "=QUJD",
+        "ada=QUJD",
+        "ada=é",
+        pytest.param(f"ada={ADA.public};Ada={BOB.public}", id="named twice"),
+    ],
 )
 def test_approvers_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(BadApprovers):
