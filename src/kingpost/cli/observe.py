@@ -18,7 +18,13 @@ from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
 from kingpost.cli.release_incidents import ReleaseIncidents
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
-from kingpost.decisions import Application, DataDirectory, load_application, profile_of
+from kingpost.decisions import (
+    Application,
+    DataDirectory,
+    load_application,
+    opened_subjects,
+    profile_of,
+)
 from kingpost.monitoring import (
     AlertSettings,
     FreshnessWatch,
@@ -80,6 +86,7 @@ def open_observer(
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
     notifier = Notifier(alert_settings(settings))
     with ExitStack() as opened:
+        opened.enter_context(opened_subjects(where, application.streams.values()))
         taken = partial(AlreadyObserved, where.root)
         opened.enter_context(alone(where.root / "observer.lock", wait, taken))
         observed, inbox = (

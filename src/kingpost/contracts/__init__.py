@@ -15,6 +15,7 @@ from kingpost.contracts.contract import Contract, EventKey, Field, Kind, Scalar
 from kingpost.contracts.declaration import contract_of
 from kingpost.contracts.errors import (
     BadContract,
+    ContentClosed,
     ContractViolation,
     IncompatibleContract,
     NaiveTime,
@@ -31,8 +32,10 @@ from kingpost.contracts.event import (
     Key,
     KnownTime,
     Length,
+    Personal,
     Range,
     Resolution,
+    Subject,
     Vector,
 )
 from kingpost.contracts.evolution import check_evolution
@@ -43,6 +46,15 @@ from kingpost.contracts.instant import (
     Instant,
     microseconds,
     zone_named,
+)
+from kingpost.contracts.personal import (
+    PersonalContent,
+    PersonalPart,
+    SealedContent,
+    Vault,
+    Withheld,
+    split_body,
+    whole_body,
 )
 
 __all__ = [
@@ -56,6 +68,7 @@ __all__ = [
     "BadRow",
     "Column",
     "ColumnBatch",
+    "ContentClosed",
     "Contract",
     "ContractViolation",
     "Dimension",
@@ -70,13 +83,20 @@ __all__ = [
     "KnownTime",
     "Length",
     "NaiveTime",
+    "Personal",
+    "PersonalContent",
+    "PersonalPart",
     "Range",
     "Resolution",
     "Scalar",
+    "SealedContent",
+    "Subject",
     "Texts",
     "UnknownZone",
     "UnreadableBatch",
+    "Vault",
     "Vector",
+    "Withheld",
     "batch_of",
     "check_columns",
     "check_evolution",
@@ -85,5 +105,7 @@ __all__ = [
     "events_of",
     "join_batches",
     "microseconds",
+    "split_body",
+    "whole_body",
     "zone_named",
 ]

@@ -4,6 +4,7 @@ from kingpost.core import KingpostError, Place
 
 __all__ = [
     "BadContract",
+    "ContentClosed",
     "ContractViolation",
     "IncompatibleContract",
     "NaiveTime",
@@ -52,6 +53,22 @@ class BadContract(KingpostError):
 
     def __str__(self) -> str:
         return f"{self.place}\n  event {self.event}: {self.problem}; {self.mend}"
+
+
+class ContentClosed(KingpostError):
+    """Personal content that a process reads without the keys of its subjects."""
+
+    code = "content_closed"
+
+    def __init__(self, contract: str) -> None:
+        super().__init__(contract)
+        self.contract = contract
+
+    def __str__(self) -> str:
+        return (
+            f"events of {self.contract!r} have personal content, and no keys were opened to read "
+            "or write it; call kingpost.decisions.open_subjects for the data directory first"
+        )
 
 
 class ContractViolation(KingpostError):

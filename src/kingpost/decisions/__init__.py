@@ -109,6 +109,7 @@ from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import latest_offset
+from kingpost.decisions.subjects import Subjects, open_subjects, opened_subjects
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
     TenantHistories,
@@ -199,6 +200,7 @@ __all__ = [
     "SnapshotInProgress",
     "Snapshotted",
     "Spread",
+    "Subjects",
     "TenantHistories",
     "Trained",
     "TrainedWith",
@@ -235,6 +237,8 @@ __all__ = [
     "load_application",
     "matching_rule",
     "model",
+    "open_subjects",
+    "opened_subjects",
     "optimised_source",
     "otherwise_of",
     "placed_rules",

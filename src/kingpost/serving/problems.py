@@ -133,6 +133,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "journal_full": Problem(503, "The journal is full", _WAITS),
     "journal_in_use": Problem(503, "The control log is busy", _RETRY),
     "journal_read_only": Problem(503, "The journal cannot be written", _WAITS),
+    "keys_not_kept": Problem(503, "A subject's key cannot be kept", "retry; nothing was taken"),
+    "content_damaged": Problem(500, "Personal content was altered"),
     "key_store_failed": Problem(503, "Keys cannot be checked", "retry; nobody was let in"),
     "not_ready": Problem(503, "Not ready"),
     "job_store_failed": Problem(503, "The jobs cannot be reached", _RETRY),
