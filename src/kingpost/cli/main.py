@@ -43,6 +43,7 @@ _COMMANDS = {
     "exposure": ("exposure", "Show who has collected how many answers, or forgive."),
     "erase": ("erasures", "Erase a person, or what else events name, from all features."),
     "erasures": ("erasures", "List what was erased."),
+    "export": ("export", "Export records for an auditor: files, a report, digests."),
     "review": ("review", "List, claim and answer what waits for people."),
     "work": ("work", "Run an application's workflows."),
     "jobs": ("jobs", "List, show, cancel and replay jobs."),

@@ -622,7 +622,9 @@ def _key_type(event: type[Event], name: str) -> type[int] | type[str]:
 
 
 def _text_of(value: object) -> str:
-    """Write a time for msgspec."""
+    """Write a time, or what stands for personal content, for msgspec."""
+    if isinstance(value, Withheld):
+        return str(value)
     if isinstance(value, Instant):
         return value.isoformat()
     raise TypeError(f"no text for {type(value)}")

@@ -56,6 +56,7 @@ from kingpost.decisions.errors import (
     ErasureFailed,
     EventConflict,
     EventUnreadable,
+    ExportExists,
     IdempotencyKeyReused,
     NoModel,
     NotApproved,
@@ -70,6 +71,7 @@ from kingpost.decisions.errors import (
 )
 from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
+from kingpost.decisions.export import Exported, ExportSelection, export_records
 from kingpost.decisions.exposing import Exposure, Pattern, Shown, exposed, exposure, shown_of
 from kingpost.decisions.feature_figures import (
     DriftState,
@@ -153,6 +155,9 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationLine",
+    "ExportExists",
+    "ExportSelection",
+    "Exported",
     "Exposure",
     "FeatureStatistics",
     "FeatureVersion",
@@ -221,6 +226,7 @@ __all__ = [
     "decision",
     "drift_states",
     "explain_record",
+    "export_records",
     "exposed",
     "exposure",
     "fallback",

@@ -258,14 +258,14 @@ def _checked(
         found.differs(record, "request", f"at offset {record.event_offset}", "not there")
         return None
     try:
-        stored = contract.stored_digest(asked.body)
+        kept = contract.stored_digest(asked.body)
     except KingpostError as error:
         found.differs(record, "request", "personal content as it was sealed", error)
         return None
-    if stored is None:
+    if kept is None:
         _note_erased(found.comparison, contract)
         return None
-    digest = stored.hex()
+    digest = kept.hex()
     for part, recorded, replayed in (
         ("request", record.request_digest.hex(), digest),
         ("tenant", record.tenant, asked.tenant),

@@ -11,6 +11,7 @@ __all__ = [
     "ErasureFailed",
     "EventConflict",
     "EventUnreadable",
+    "ExportExists",
     "IdempotencyKeyReused",
     "NoModel",
     "NoTrainer",
@@ -324,6 +325,19 @@ class ErasureFailed(KingpostError):
             f"nothing was erased: a snapshot could not be removed ({self.reason}); let the server "
             "write to its data directory, and retry"
         )
+
+
+class ExportExists(KingpostError):
+    """A directory for an export that holds something already."""
+
+    code = "export_exists"
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        self.out = out
+
+    def __str__(self) -> str:
+        return f"{self.out} is not empty, and an export is written once; name another directory"
 
 
 class SnapshotInProgress(KingpostError):

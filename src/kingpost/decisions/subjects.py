@@ -18,7 +18,7 @@ from kingpost.subjects import (
     read_master_key,
 )
 
-__all__ = ["Subjects", "open_subjects", "opened_subjects"]
+__all__ = ["Subjects", "open_subjects", "open_vault", "opened_subjects"]
 
 
 class Subjects:
@@ -88,15 +88,22 @@ def open_subjects(where: DataDirectory, contracts: Iterable[Contract[Event]]) ->
         DatabaseUnreadable, DatabaseNewer: The key store cannot be opened.
     """
     personal = [one for one in contracts if one.subject is not None]
-    if not personal:
-        return None
+    return Subjects(open_vault(where), personal) if personal else None
+
+
+def open_vault(where: DataDirectory) -> SubjectVault:
+    """Open the keys of a data directory, for whoever reads stored bodies by himself.
+
+    Raises:
+        MasterKeyUnusable, DatabaseUnreadable, DatabaseNewer: See `open_subjects`.
+    """
     others = [DataDirectory(root, name) for name, root in where.listed if name != where.partition]
     beside: list[SubjectVault] = []
     try:
         for other in others:
             if other.subject_keys.exists():
                 beside.append(_vault(other, ()))
-        return Subjects(_vault(where, beside), personal)
+        return _vault(where, beside)
     except BaseException:
         for one in beside:
             one.close()
