@@ -16,6 +16,7 @@ from kingpost.contracts.declaration import contract_of
 from kingpost.contracts.errors import (
     BadContract,
     ContentClosed,
+    ContentUnreadable,
     ContractViolation,
     IncompatibleContract,
     NaiveTime,
@@ -69,6 +70,7 @@ __all__ = [
     "Column",
     "ColumnBatch",
     "ContentClosed",
+    "ContentUnreadable",
     "Contract",
     "ContractViolation",
     "Dimension",

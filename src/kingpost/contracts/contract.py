@@ -17,11 +17,12 @@ from typing import Generic, Literal, TypeVar, get_type_hints
 
 import msgspec
 
-from kingpost.contracts.errors import ContentClosed, ContractViolation, NaiveTime
+from kingpost.contracts.errors import ContentClosed, ContentUnreadable, ContractViolation, NaiveTime
 from kingpost.contracts.event import Event, Policy, Vector
 from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 from kingpost.contracts.personal import (
     PersonalContent,
+    PersonalPart,
     SealedContent,
     Vault,
     Withheld,
@@ -204,10 +205,11 @@ class Contract(Generic[E_co]):
 
         Raises:
             ContentClosed: It has personal content, and no vault was given to open it.
+            ContentUnreadable: A later version of Kingpost sealed it.
             KingpostError: Personal content was altered.
         """
         if self.subject is not None:
-            clear, part = split_body(body)
+            clear, part = self._apart(body)
             if part is not None:
                 event = self._clear_decoder.decode(clear)
                 values = self.vault.open(self.name, clear, part)
@@ -250,7 +252,7 @@ class Contract(Generic[E_co]):
         Raises:
             ContentClosed, KingpostError: As in `decode_stored`.
         """
-        if self.subject is None or split_body(body)[1] is None:
+        if self.subject is None or self._apart(body)[1] is None:
             return body
         return self.encode(self.decode_stored(body))
 
@@ -301,7 +303,7 @@ class Contract(Generic[E_co]):
             ContentClosed, KingpostError: As in `decode_stored`.
         """
         if self.subject is not None:
-            clear, part = split_body(body)
+            clear, part = self._apart(body)
             if part is not None:
                 return self.vault.digest(self.name, clear, part)
         return hashlib.sha256(body).digest()
@@ -312,6 +314,12 @@ class Contract(Generic[E_co]):
         return msgspec.json.encode(
             {name: getattr(event, name) for name in names}, enc_hook=_text_of
         )
+
+    def _apart(self, body: bytes) -> tuple[bytes, PersonalPart | None]:
+        try:
+            return split_body(body)
+        except msgspec.MsgspecError as error:
+            raise ContentUnreadable(self.name, str(error)) from None
 
     def _whole(
         self, stored: msgspec.Struct, clear: bytes, personal: Mapping[str, str | None]

@@ -91,8 +91,11 @@ def open_subjects(where: DataDirectory, contracts: Iterable[Contract[Event]]) ->
     return Subjects(open_vault(where), personal) if personal else None
 
 
-def open_vault(where: DataDirectory) -> SubjectVault:
+def open_vault(where: DataDirectory, *, is_strict: bool = False) -> SubjectVault:
     """Open the keys of a data directory, for whoever reads stored bodies by himself.
+
+    Args:
+        is_strict: See `SubjectVault`.
 
     Raises:
         MasterKeyUnusable, DatabaseUnreadable, DatabaseNewer: See `open_subjects`.
@@ -103,7 +106,7 @@ def open_vault(where: DataDirectory) -> SubjectVault:
         for other in others:
             if other.subject_keys.exists():
                 beside.append(_vault(other, ()))
-        return _vault(where, beside)
+        return _vault(where, beside, is_strict=is_strict)
     except BaseException:
         for one in beside:
             one.close()
@@ -116,11 +119,13 @@ def opened_subjects(
 ) -> Generator[None, None, None]:
     """Open the keys while something reads or writes, unless this process has them open.
 
+    Content whose key is missing is refused then, so that nothing is computed without it.
+
     Raises:
         KingpostError: See `open_subjects`.
     """
     closed = [one for one in contracts if one.subject is not None and one.desk.vault is None]
-    subjects = open_subjects(where, closed)
+    subjects = Subjects(open_vault(where, is_strict=True), closed) if closed else None
     try:
         yield
     finally:
@@ -128,7 +133,9 @@ def opened_subjects(
             subjects.close()
 
 
-def _vault(where: DataDirectory, beside: Sequence[SubjectVault]) -> SubjectVault:
+def _vault(
+    where: DataDirectory, beside: Sequence[SubjectVault], *, is_strict: bool = False
+) -> SubjectVault:
     store = SqliteSubjectKeys(where.subject_keys)
     try:
         master = read_master_key(where.master_key, may_make=not store.check)
@@ -136,7 +143,7 @@ def _vault(where: DataDirectory, beside: Sequence[SubjectVault]) -> SubjectVault
             store.begin(master.check)
         if store.check != master.check:
             raise MasterKeyUnusable(where.master_key, "the keys were wrapped with another one")
-        return SubjectVault(store, master, beside=beside)
+        return SubjectVault(store, master, beside=beside, is_strict=is_strict)
     except BaseException:
         store.close()
         raise

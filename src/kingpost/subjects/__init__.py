@@ -1,6 +1,11 @@
 """The keys of data subjects: personal content is sealed under them, and ends with them."""
 
-from kingpost.subjects.errors import ContentDamaged, ContentNewer, KeysNotKept, MasterKeyUnusable
+from kingpost.subjects.errors import (
+    ContentDamaged,
+    KeysNotKept,
+    MasterKeyUnusable,
+    SubjectKeyMissing,
+)
 from kingpost.subjects.master_key import MasterKey, read_master_key
 from kingpost.subjects.store import KeyStore, WrappedKey
 from kingpost.subjects.store_memory import MemorySubjectKeys
@@ -9,13 +14,13 @@ from kingpost.subjects.vault import SubjectName, SubjectVault
 
 __all__ = [
     "ContentDamaged",
-    "ContentNewer",
     "KeyStore",
     "KeysNotKept",
     "MasterKey",
     "MasterKeyUnusable",
     "MemorySubjectKeys",
     "SqliteSubjectKeys",
+    "SubjectKeyMissing",
     "SubjectName",
     "SubjectVault",
     "WrappedKey",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kingpost.core import KingpostError
 
-__all__ = ["ContentDamaged", "ContentNewer", "KeysNotKept", "MasterKeyUnusable"]
+__all__ = ["ContentDamaged", "KeysNotKept", "MasterKeyUnusable", "SubjectKeyMissing"]
 
 
 class ContentDamaged(KingpostError):
@@ -20,22 +20,6 @@ class ContentDamaged(KingpostError):
         return (
             f"the personal content of a stored event of {self.contract!r} does not open under its "
             "subject's key: the journal or the key store was altered; restore both from one backup"
-        )
-
-
-class ContentNewer(KingpostError):
-    """Personal content that a later version of Kingpost sealed."""
-
-    code = "content_newer"
-
-    def __init__(self, contract: str, problem: str) -> None:
-        super().__init__(contract, problem)
-        self.contract, self.problem = contract, problem
-
-    def __str__(self) -> str:
-        return (
-            f"the personal part of a stored event of {self.contract!r} cannot be read "
-            f"({self.problem}); upgrade Kingpost"
         )
 
 
@@ -72,4 +56,20 @@ class MasterKeyUnusable(KingpostError):
             f"{self.path} cannot be used as the master key of personal content ({self.problem}); "
             "put back the file that was made with this data directory: without it the content is "
             "lost, and nothing was changed"
+        )
+
+
+class SubjectKeyMissing(KingpostError):
+    """Personal content whose key is not in the key store, and was not destroyed there."""
+
+    code = "subject_key_missing"
+
+    def __init__(self, contract: str) -> None:
+        super().__init__(contract)
+        self.contract = contract
+
+    def __str__(self) -> str:
+        return (
+            f"the key of a subject of {self.contract!r} is not in the key store, so what depends on "
+            "its content cannot be computed; put back the subject_keys files of the data directory"
         )

@@ -26,7 +26,7 @@ from kingpost.contracts import (
     whole_body,
 )
 from kingpost.storage import StorageBusy, StorageFailed, StorageFull
-from kingpost.subjects.errors import ContentDamaged, KeysNotKept
+from kingpost.subjects.errors import ContentDamaged, KeysNotKept, SubjectKeyMissing
 from kingpost.subjects.master_key import MasterKey
 from kingpost.subjects.store import KeyStore, WrappedKey
 
@@ -60,6 +60,8 @@ class SubjectVault:
         store: Where keys are made; closed with the vault.
         beside: Of the other partitions, whose content is only read.
         keys_cached: How many keys are held in memory.
+        is_strict: Refuse content whose key is not there, and was not destroyed; else it is
+            `Withheld`.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class SubjectVault:
         *,
         beside: Sequence["SubjectVault"] = (),
         keys_cached: int = KEYS_CACHED,
+        is_strict: bool = False,
     ) -> None:
+        self._is_strict = is_strict
         self._store, self._master, self._beside = store, master, tuple(beside)
         self._wrapping = AESGCM(master.wrapping)
         self._keys_cached = keys_cached
@@ -132,6 +136,8 @@ class SubjectVault:
         key = self._find(part.key)
         if isinstance(key, _Key):
             found.update(_object(self._opened(key, contract, clear, part)))
+        elif self._is_strict and key == Withheld.NO_KEY:
+            raise SubjectKeyMissing(contract)
         else:
             found.update(dict.fromkeys(part.fields, key))
         return found

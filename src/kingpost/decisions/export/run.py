@@ -211,7 +211,7 @@ def _lines(rows: Sequence[msgspec.Struct]) -> bytes:
 
 
 def _write_parquet(lines: Path, path: Path) -> None:
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items())
+    columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in COLUMNS.items())
     with duckdb.connect(config={"threads": 1}) as database:
         read = f"read_json($path, format = 'newline_delimited', columns = {{{columns}}})"
         rows = database.sql(f"SELECT * FROM {read}", params={"path": str(lines)})
