@@ -99,7 +99,7 @@ class House:
         self.disk, self.keys = SimulatedDisk(), FullOnce()
 
     @contextmanager
-    def engine(self) -> Generator[Engine, None, None]:
+    def engine(self, snapshots: Path | None = None) -> Generator[Engine, None, None]:
         vault = SubjectVault(self.keys, MasterKey(b"m" * 32))
         engine = Engine.open(
             DATA,
@@ -107,6 +107,7 @@ class House:
             {"judged": ServedDecision(judged, BUNDLE, MODEL, ByAmount(), 0.5)},
             disk=self.disk,
             clock=FakeClock(),
+            snapshots=snapshots,
             subjects=Subjects(vault, APPLICATION.streams.values()),
         )
         try:

@@ -77,6 +77,15 @@ def test_no_file_holds_personal_content_and_what_is_erased_cannot_be_read(tmp_pa
         assert content_of(shop, records[GONE])["name"] == personal_of(GONE)["name"]
         verified = kingpost(tmp_path, "verify", "--json")
         assert (verified["different"], verified["erased"]) == (0, 0)
+        kingpost(tmp_path, "hold", "customer", GONE, "--reason", "claim 7", "--url", shop.url,
+                 "--json", KINGPOST_API_KEY=secret)  # fmt: skip
+        asked = {"entity": "customer", "key": GONE}
+        refused = shop.client.post("/v1/erasures", json=asked)
+        assert (refused.status_code, refused.json()["code"]) == (409, "under_legal_hold")
+        kingpost(tmp_path, "hold", "customer", GONE, "--release", "--url", shop.url, "--json",
+                 KINGPOST_API_KEY=secret)  # fmt: skip
+        held = kingpost(tmp_path, "holds", "--url", shop.url, "--json", KINGPOST_API_KEY=secret)
+        assert len(cast("list[object]", held["holds"])) == 2
         kingpost(tmp_path, "erase", "customer", GONE, "--yes", "--url", shop.url, "--json",
                  KINGPOST_API_KEY=secret)  # fmt: skip
         assert content_of(shop, records[GONE])["name"] == "[erased]"

@@ -139,6 +139,9 @@ def test_what_is_erased_stays_erased_and_what_comes_later_does_not(
     gone = data.draw(st.sampled_from([one.customer for one in history]))
     with vault(store, keys_cached) as (contract, opened):
         before = [(one, contract.seal("acme", one, 10).body) for one in history]
+    with vault(store, keys_cached) as (contract, opened):  # keys are known by what is read alone
+        for one, body in before:
+            assert contract.decode_stored(body).name == one.name
         opened.erase(SubjectName("acme", "customer", gone), 20)
         after = [(one, contract.seal("acme", one, 21).body) for one in history]
         check(contract, before, after, gone)

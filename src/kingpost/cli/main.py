@@ -43,6 +43,8 @@ _COMMANDS = {
     "exposure": ("exposure", "Show who has collected how many answers, or forgive."),
     "erase": ("erasures", "Erase a person, or what else events name, from all features."),
     "erasures": ("erasures", "List what was erased."),
+    "hold": ("erasures", "Let nobody erase a person, or release the hold."),
+    "holds": ("erasures", "List legal holds."),
     "export": ("export", "Export records for an auditor: files, a report, digests."),
     "review": ("review", "List, claim and answer what waits for people."),
     "work": ("work", "Run an application's workflows."),

@@ -67,6 +67,7 @@ from kingpost.decisions.errors import (
     PartitionRenamed,
     ReleaseRefused,
     SnapshotInProgress,
+    UnderLegalHold,
     WrongDecision,
 )
 from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
@@ -211,6 +212,7 @@ __all__ = [
     "TrainedWith",
     "Trainer",
     "TrainingPlan",
+    "UnderLegalHold",
     "Verdict",
     "Verification",
     "VersionCounts",

@@ -34,6 +34,7 @@ from kingpost.decisions.errors import (
     ErasureFailed,
     EventConflict,
     IdempotencyKeyReused,
+    UnderLegalHold,
 )
 from kingpost.decisions.lane import Lane, found_scores, lane_scores
 from kingpost.decisions.lightening import Lightening
@@ -46,7 +47,17 @@ from kingpost.decisions.snapshot import Mark, find_snapshot, remove_snapshots, w
 from kingpost.decisions.subjects import Subjects
 from kingpost.decisions.tenant_state import Answered
 from kingpost.decisions.windows import ProcessWindows, Windows
-from kingpost.features import WITHHELD, Arrival, Erased, Erasure, MemoryRoom, encode_erasure
+from kingpost.features import (
+    WITHHELD,
+    Arrival,
+    Erased,
+    Erasure,
+    Hold,
+    MemoryRoom,
+    encode_erasure,
+    encode_hold,
+    standing_hold,
+)
 from kingpost.features import Change as WindowChange
 from kingpost.journal import (
     GROUP_BYTES,
@@ -446,10 +457,14 @@ class Engine:
             The erasure as recorded, and how many keys of windows were dropped.
 
         Raises:
+            UnderLegalHold: It is held; nothing was erased.
             ErasureFailed: A snapshot cannot be removed; nothing was erased.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
+        held = standing_hold(self.legal_holds(tenant), entity, key)
+        if held is not None:
+            raise UnderLegalHold(entity, held.by, held.reason)
         offset = self._journal.next_offset
         try:
             self._remove_snapshots(offset)
@@ -492,6 +507,40 @@ class Engine:
     def erasures(self, tenant: str) -> Sequence[Erasure]:
         """Return the entities of a tenant that were erased, in their order."""
         return self._memory.erasures.get(tenant, ())
+
+    def hold(
+        self,
+        tenant: str,
+        entity: str,
+        key: str,
+        *,
+        by: str,
+        reason: str,
+        is_released: bool,
+        landed: Landed,
+    ) -> Hold:
+        """Let nobody erase an entity, until a later hold of it says that it is released.
+
+        Args:
+            entity: A field of some stream, as `customer`.
+            key: Its value there, as text.
+            by: Who says so.
+            landed: As in `decide`; always called.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        with self._writing():
+            offset = self._journal.next_offset
+            hold = Hold(offset, entity, key, self._clock.now_us(), by, reason, is_released)
+            entry = encode_hold(tenant, hold)
+            self._memory.note(entry, offset)
+            self._submit([[entry]], landed)
+        return hold
+
+    def legal_holds(self, tenant: str) -> Sequence[Hold]:
+        """Return the legal holds of a tenant and their ends, in their order."""
+        return self._memory.holds.get(tenant, ())
 
     @property
     def other_partitions(self) -> Sequence[str]:

@@ -93,6 +93,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "not_explainable": Problem(409, "The record cannot be explained"),
     "bundle_not_approved": Problem(409, "The bundle was not approved"),
     "nothing_released": Problem(409, "Nothing to promote or to go back to"),
+    "under_legal_hold": Problem(409, "Under a legal hold"),
     "task_claimed": Problem(409, "Somebody else has this task"),
     "task_closed": Problem(409, "This task is closed"),
     "task_not_claimed": Problem(409, "You do not hold this task"),

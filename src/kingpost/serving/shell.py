@@ -29,8 +29,9 @@ from kingpost.decisions import (
     Ingested,
     Lightening,
     Reply,
+    UnderLegalHold,
 )
-from kingpost.features import Erasure
+from kingpost.features import Erasure, Hold
 from kingpost.journal import Entry, Landed, is_passing
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import InternalError
@@ -194,7 +195,7 @@ class Shell:
         """Erase an entity, and return when that is durable; see `Engine.erase`.
 
         Raises:
-            ErasureFailed: Nothing was erased.
+            UnderLegalHold, ErasureFailed: Nothing was erased.
             StorageFull, StorageBusy, StorageFailed: It is recorded and counts, and nothing is
                 opened with the keys of personal content, but they are still on the disk: ask
                 again.
@@ -209,6 +210,29 @@ class Shell:
         # a thread: the file of keys is packed, which takes as long as it is large
         await asyncio.to_thread(self.engine.destroy_keys, tenant, erasure)
         return erasure, forgotten
+
+    async def hold(
+        self, tenant: str, entity: str, key: str, *, by: str, reason: str, is_released: bool
+    ) -> Hold:
+        """Hold an entity, or release it, and return when that is durable; see `Engine.hold`.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        return await self._written(
+            lambda landed: (
+                self.engine.hold(
+                    tenant,
+                    entity,
+                    key,
+                    by=by,
+                    reason=reason,
+                    is_released=is_released,
+                    landed=landed,
+                ),
+                True,
+            )
+        )
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Write entries that change nothing of what is decided, and return when they are durable.
@@ -239,7 +263,7 @@ class Shell:
         self._refuse_after_failure()
         try:
             result, has_written = write(self._landing(group))
-        except (EventUnreadable, ErasureFailed, KeysNotKept):
+        except (EventUnreadable, ErasureFailed, KeysNotKept, UnderLegalHold):
             raise  # before anything was changed
         except Exception as error:
             self._stop(error)

@@ -157,9 +157,7 @@ class SubjectVault:
         named = self._master.subject(*subject)
         with self._lock:
             self._erased[named] = max(offset, self._erased.get(named, -1))
-            held = self._by_subject.pop(named, None)
-            if held is not None:
-                self._by_id.pop(held.id, None)
+            self._by_subject.pop(named, None)
 
     def destroy(self, erasures: Iterable[tuple[SubjectName, int]]) -> int:
         """Destroy the keys of erased subjects, each up to the offset of its erasure.
@@ -208,7 +206,7 @@ class SubjectVault:
             key = self._by_subject.get(subject)
             if key is None:
                 wrapped = self._store.newest(subject)
-                if wrapped is None or wrapped.since <= self._erased.get(subject, -1):
+                if wrapped is None or self._is_erased(subject, wrapped.since):
                     return None
                 key = self._unwrap(wrapped)
                 self._remember(key)
@@ -221,12 +219,13 @@ class SubjectVault:
         with self._lock:
             key = self._by_id.get(identifier)
             if key is not None:
+                if self._is_erased(key.subject, key.since):
+                    return Withheld(Withheld.ERASED)
                 self._by_id.move_to_end(identifier)
                 return key
             wrapped = self._store.get(identifier)
             if wrapped is not None:
-                is_erased = wrapped.since <= self._erased.get(wrapped.subject, -1)
-                if is_erased or not wrapped.wrapped:
+                if self._is_erased(wrapped.subject, wrapped.since) or not wrapped.wrapped:
                     return Withheld(Withheld.ERASED)
                 key = self._unwrap(wrapped)
                 _add(self._by_id, identifier, key, self._keys_cached)
@@ -236,6 +235,9 @@ class SubjectVault:
             if found != Withheld.NO_KEY:
                 return found
         return Withheld(Withheld.NO_KEY)
+
+    def _is_erased(self, subject: bytes, since: int) -> bool:
+        return since <= self._erased.get(subject, -1)
 
     def _make(self, subject: bytes, offset: int) -> tuple[_Key, WrappedKey]:
         identifier, secret = secrets.token_bytes(16), secrets.token_bytes(32)

@@ -1,12 +1,13 @@
 """The engine and personal content: sealed before it is written, and gone with its key."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
 import kingpost as kp
 from kingpost.contracts import ContentClosed, Event, contract_of
-from kingpost.decisions import Change, Engine, EventConflict
+from kingpost.decisions import Change, Engine, EventConflict, UnderLegalHold
 from kingpost.features import WrongFeature
 from kingpost.subjects import KeysNotKept
 from tests.claims_app import (
@@ -129,3 +130,49 @@ def test_windows_labels_and_digests_take_nothing_personal() -> None:
             features=[provider],
             model=kp.model("wrong", trainer=train, label=paid.label("fraud")),  # pyright: ignore[reportArgumentType]
         )
+
+
+def hold(engine: Engine, customer: str, *, is_released: bool = False) -> None:
+    durable(
+        lambda landed: (
+            engine.hold(
+                "acme", "customer", customer, by="law", reason="claim 7", is_released=is_released,
+                landed=landed,
+            ),
+            True,
+        )
+    )  # fmt: skip
+
+
+def test_whom_somebody_holds_is_not_erased_until_it_is_released() -> None:
+    house = House()
+    with house.engine() as engine:
+        [held] = decide(engine, body("1"))
+        hold(engine, "C1")
+        with pytest.raises(UnderLegalHold, match="by law"):
+            erase(engine, "C1")
+        erase(engine, "C2")
+    with house.engine() as engine:  # also after a start
+        with pytest.raises(UnderLegalHold):
+            erase(engine, "C1")
+        assert name_of(engine, held) == "Ann Sealed"
+        hold(engine, "C1", is_released=True)
+        erase(engine, "C1")
+
+        assert name_of(engine, held) == "[erased]"
+        assert [one.is_released for one in engine.legal_holds("acme")] == [False, True]
+        assert engine.legal_holds("other") == ()
+
+
+def test_a_hold_comes_back_from_a_snapshot() -> None:
+    house, snapshots = House(), Path("/snapshots")
+    with house.engine(snapshots) as engine:
+        decide(engine, body("1"))
+        hold(engine, "C1")
+        engine.close()
+        assert engine.write_snapshot()
+
+    with house.engine(snapshots) as engine:
+        assert [one.reason for one in engine.legal_holds("acme")] == ["claim 7"]
+        with pytest.raises(UnderLegalHold):
+            erase(engine, "C1")
