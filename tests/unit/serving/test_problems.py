@@ -19,6 +19,7 @@ from kingpost import (
     registry,
     serving,
     storage,
+    subjects,
     tasks,
     workflows,
 )
@@ -84,6 +85,7 @@ def test_every_code_of_the_table_is_some_errors_code() -> None:
         records,
         registry,
         storage,
+        subjects,
         tasks,
         workflows,
     )
