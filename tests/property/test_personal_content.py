@@ -77,6 +77,8 @@ def test_what_is_encrypted_comes_back_and_the_rest_is_withheld(claim: Claim) -> 
         assert contract.stored_digest(stored.body) == stored.digest
         assert contract.seal("acme", claim, 9).digest == stored.digest
         assert contract.seal("acme", claim, 9).body != stored.body
+    sealed = contract.decode_sealed(stored.body)  # without any key
+    assert (sealed.amount, sealed.name) == (claim.amount, Withheld.SEALED)
     assert found.iban == Withheld.DROPPED
     assert found.email is None if claim.email is None else "hmac-sha256:" in str(found.email)
 

@@ -22,7 +22,6 @@ from kingpost.decisions import (
     Application,
     DataDirectory,
     load_application,
-    opened_subjects,
     profile_of,
 )
 from kingpost.monitoring import (
@@ -86,7 +85,6 @@ def open_observer(
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
     notifier = Notifier(alert_settings(settings))
     with ExitStack() as opened:
-        opened.enter_context(opened_subjects(where, application.streams.values()))
         taken = partial(AlreadyObserved, where.root)
         opened.enter_context(alone(where.root / "observer.lock", wait, taken))
         observed, inbox = (

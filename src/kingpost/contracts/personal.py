@@ -31,11 +31,12 @@ class Withheld(str):
     """The text that stands for personal content that cannot be read, and says why.
 
     `[erased]`: the key of its subject was destroyed. `[no key]`: it is not here.
-    `[dropped]`: it was never stored. `hmac-sha256:…`: only its keyed digest was.
+    `[sealed]`: nobody asked for it. `[dropped]`: it was never stored. `hmac-sha256:…`: only its keyed digest was.
     """
 
     __slots__ = ()
     ERASED: ClassVar[str] = "[erased]"
+    SEALED: ClassVar[str] = "[sealed]"
     NO_KEY: ClassVar[str] = "[no key]"
     DROPPED: ClassVar[str] = "[dropped]"
 

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from kingpost.contracts import Instant, Vault, split_body
+from kingpost.contracts import Instant, Vault, Withheld, split_body
 from kingpost.core import id_text
 from kingpost.features import Erasure
 from kingpost.journal import Entry
@@ -18,7 +18,6 @@ from kingpost.records import DecisionRecord, Review
 
 __all__ = ["COLUMNS", "ErasureRow", "RecordRow", "ReviewRow", "Rows"]
 
-_SEALED = "[sealed]"
 FeatureNames = Callable[[str, bytes], tuple[str, ...] | None]
 
 
@@ -178,7 +177,9 @@ class Rows:
         if self._vault is not None:
             opened = self._vault.open(asked.topic, clear, part).items()
             return clear, {name: None if one is None else str(one) for name, one in opened}
-        return clear, dict.fromkeys((*part.fields, *part.digests, *part.dropped), _SEALED)
+        return clear, dict.fromkeys(
+            (*part.fields, *part.digests, *part.dropped), str(Withheld.SEALED)
+        )
 
 
 def _moment(at_us: int) -> str:
