@@ -22,6 +22,7 @@ from tests.tiny_app import BUNDLE, MODEL, ByAmount, FakeClock, train
 __all__ = [
     "APPLICATION",
     "DATA",
+    "MASTER",
     "Claim",
     "House",
     "body",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-DATA = Path("/journal/data")
+DATA, MASTER = Path("/journal/data"), MasterKey(b"m" * 32)
 
 
 class Claim(kp.Event):
@@ -100,7 +101,7 @@ class House:
 
     @contextmanager
     def engine(self, snapshots: Path | None = None) -> Generator[Engine, None, None]:
-        vault = SubjectVault(self.keys, MasterKey(b"m" * 32))
+        vault = SubjectVault(self.keys, MASTER)
         engine = Engine.open(
             DATA,
             APPLICATION,

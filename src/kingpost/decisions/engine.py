@@ -175,8 +175,8 @@ class Engine:
             for contract in application.streams.values():
                 if contract.subject is not None and subjects is None:
                     raise ContentClosed(contract.name)
-            if subjects is not None:  # what a process was killed before it had destroyed
-                subjects.destroy(memory.erasures)
+            if subjects is not None:
+                subjects.begin(memory.erasures, journal.next_offset)
             return Engine(
                 journal, disk, clock, application, served, memory, windows, snapshots, subjects
             )
@@ -310,8 +310,7 @@ class Engine:
                 raise
             self._windows.follow(journal, self._memory.tenants)
             if self._subjects is not None:
-                self._subjects.revive()
-                self._subjects.destroy(self._memory.erasures)
+                self._subjects.begin(self._memory.erasures, journal.next_offset)
             self._journal = journal
             self._failure = None
 

@@ -55,9 +55,19 @@ class Subjects:
         """Let nobody use the keys of a subject any more; see `SubjectVault.erase`."""
         self._vault.erase(SubjectName(tenant, entity, name), offset)
 
-    def revive(self) -> None:
-        """Take back each `erase` that was not recorded."""
+    def begin(self, erasures: Mapping[str, Sequence[Erasure]], offset: int) -> None:
+        """Take up what the journal says, when it was opened.
+
+        Args:
+            erasures: By tenant; what a process was killed before it had destroyed goes now.
+            offset: Where the journal ends: a later one was in memory alone.
+
+        Raises:
+            StorageFull, StorageBusy, StorageFailed: Not all of it was done.
+        """
         self._vault.revive()
+        self._vault.rewind(offset)
+        self.destroy(erasures)
 
     def destroy(self, erasures: Mapping[str, Sequence[Erasure]]) -> int:
         """Destroy the keys of whom is erased, by tenant; see `SubjectVault.destroy`."""

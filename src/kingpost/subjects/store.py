@@ -50,6 +50,10 @@ class KeyStore(Protocol):
         """Return the latest key of a subject that was not destroyed."""
         ...
 
+    def rewind(self, offset: int) -> None:
+        """Let keys that were made for what lies beyond an offset seal from there on."""
+        ...
+
     def destroy(self, subject: bytes, until: int) -> int:
         """Destroy the keys of a subject made for what lies at an offset or before it.
 

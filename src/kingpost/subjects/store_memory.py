@@ -26,6 +26,10 @@ class MemorySubjectKeys:
     def newest(self, subject: bytes) -> WrappedKey | None:
         return max(self._of(subject), key=lambda key: key.since, default=None)
 
+    def rewind(self, offset: int) -> None:
+        early = [key for key in self._keys.values() if key.since > offset]
+        self._keys.update({key.id: key._replace(since=offset) for key in early})
+
     def destroy(self, subject: bytes, until: int) -> int:
         gone = [key for key in self._of(subject) if key.since <= until]
         self._keys.update({key.id: key._replace(wrapped=b"") for key in gone})

@@ -77,6 +77,12 @@ class SqliteSubjectKeys:
             )
         )
 
+    def rewind(self, offset: int) -> None:
+        with self._turn() as connection, transaction(connection):
+            connection.execute(
+                "UPDATE subject_keys SET since = ? WHERE since > ?", (offset, offset)
+            )
+
     def destroy(self, subject: bytes, until: int) -> int:
         with self._turn() as connection:
             with transaction(connection):

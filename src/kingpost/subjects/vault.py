@@ -186,6 +186,20 @@ class SubjectVault:
                     del self._erased[named]
         return number
 
+    def rewind(self, offset: int) -> None:
+        """Hear that the journal ends at an offset, lower than it once was in memory.
+
+        Keys that were made for what was never written seal what comes at lower offsets now, and
+        an erasure must find them there.
+
+        Raises:
+            StorageFull, StorageBusy, StorageFailed: It is not noted.
+        """
+        with self._lock:
+            self._store.rewind(offset)
+            self._by_subject.clear()
+            self._by_id.clear()
+
     def revive(self) -> None:
         """Take back each `erase` that was not recorded, since the journal failed."""
         with self._lock:

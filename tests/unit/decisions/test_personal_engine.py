@@ -9,10 +9,11 @@ import kingpost as kp
 from kingpost.contracts import ContentClosed, Event, contract_of
 from kingpost.decisions import Change, Engine, EventConflict, UnderLegalHold
 from kingpost.features import WrongFeature
-from kingpost.subjects import KeysNotKept
+from kingpost.subjects import KeysNotKept, SubjectName, SubjectVault
 from tests.claims_app import (
     APPLICATION,
     DATA,
+    MASTER,
     Claim,
     House,
     body,
@@ -69,6 +70,18 @@ def test_an_engine_that_was_killed_before_the_key_was_destroyed_does_so_when_it_
         assert name_of(engine, gone) == "[erased]"
         assert name_of(engine, kept) == "Ann Sealed"
     assert sum(bool(one.wrapped) for one in house.keys._keys.values()) == 1  # pyright: ignore[reportPrivateUsage]: as above
+
+
+def test_a_key_that_was_made_for_what_a_crash_took_back_is_erased_all_the_same() -> None:
+    house = House()
+    subject = SubjectName("acme", "customer", "C1")
+    SubjectVault(house.keys, MASTER).prepare([subject], 10_000)  # of a group that never landed
+    with house.engine() as engine:
+        [reply] = decide(engine, body("1"))
+        erasure = erase(engine, "C1")
+
+        assert name_of(engine, reply) == "[erased]"
+        assert engine.destroy_keys("acme", erasure) == 1
 
 
 def test_what_comes_while_an_erasure_is_written_is_not_erased() -> None:

@@ -48,6 +48,18 @@ def test_a_destroyed_key_is_remembered_without_its_bytes(store: KeyStore) -> Non
     assert store.newest(BOB) == key(3, BOB, 5)
 
 
+def test_keys_made_for_what_was_never_written_seal_from_the_end_of_the_journal_on(
+    store: KeyStore,
+) -> None:
+    store.add([key(1, ANN, 5), key(2, BOB, 90)])
+
+    store.rewind(7)
+
+    assert store.newest(ANN) == key(1, ANN, 5)
+    assert store.newest(BOB) == key(2, BOB, 7)
+    assert store.destroy(BOB, 8) == 1
+
+
 def test_all_keys_up_to_an_offset_go_together(store: KeyStore) -> None:
     store.add([key(1, ANN, 5), key(2, ANN, 9)])
 
