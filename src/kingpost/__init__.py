@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from kingpost.contracts import Key as Key
     from kingpost.contracts import KnownTime as KnownTime
     from kingpost.contracts import Length as Length
+    from kingpost.contracts import Personal as Personal
     from kingpost.contracts import Range as Range
     from kingpost.contracts import Resolution as Resolution
+    from kingpost.contracts import Subject as Subject
     from kingpost.contracts import Vector as Vector
     from kingpost.core import KingpostError as KingpostError
     from kingpost.decisions import budget as budget
@@ -72,7 +74,8 @@ if TYPE_CHECKING:
     from kingpost.workflows import workflow_id as workflow_id
 
 _HOME = {
-    "contracts": "Dimension Event EventTime Instant Key KnownTime Length Range Resolution Vector",
+    "contracts": "Dimension Event EventTime Instant Key KnownTime Length "
+    "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
     "decisions": "budget cache decision exposure fallback gate model refuse review rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
@@ -92,9 +95,11 @@ __all__ = [
     "KingpostError",
     "KnownTime",
     "Length",
+    "Personal",
     "Range",
     "Resolution",
     "Saga",
+    "Subject",
     "Vector",
     "Workflows",
     "apatched",

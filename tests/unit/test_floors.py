@@ -21,7 +21,7 @@ RULES = {
     "faces": "Packages and solutions import a package from its face",
 }
 HOUSE = """
-    core contracts storage access calls stats journal client records registry tasks workflows jobs proofs
+    core contracts storage access calls stats journal client subjects records registry tasks workflows jobs proofs
     features models gateway guard knowledge agents monitoring integrations
     decisions serving edge assess console cli
 """

@@ -18,7 +18,12 @@ from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
 from kingpost.cli.release_incidents import ReleaseIncidents
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
-from kingpost.decisions import Application, DataDirectory, load_application, profile_of
+from kingpost.decisions import (
+    Application,
+    DataDirectory,
+    load_application,
+    profile_of,
+)
 from kingpost.monitoring import (
     AlertSettings,
     FreshnessWatch,

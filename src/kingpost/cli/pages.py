@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 from kingpost.cli.read_once import read_once
 from kingpost.cli.sign_in import open_sign_in
 from kingpost.console import ConsoleSources, KeptRecords, build_console
+from kingpost.contracts import Contract, Event
 from kingpost.core import Clock, Disk, Settings
 from kingpost.decisions import Bundle, DataDirectory, ServedDecision, read_bundle
 from kingpost.serving import ReviewDesk, WorkflowDesk
@@ -45,7 +46,7 @@ def open_pages(
         monitors=desk.sources.monitors,
         tasks=desk.sources.tasks,
         desk=desk,
-        kept=KeptRecords(where.data, disk=disk),
+        kept=KeptRecords(where.data, disk=disk, streams=_requests(served)),
         control=control,
         artefacts=store,
         bundle_of=read_once(bundle_of),
@@ -54,3 +55,8 @@ def open_pages(
         workflows=workflows,
     )
     return build_console(sources, clock, door=open_sign_in(settings, where, clock))
+
+
+def _requests(served: Mapping[str, ServedDecision]) -> Mapping[str, Contract[Event]]:
+    requests = [one.decision.request for one in served.values()]
+    return {contract.name: contract for contract in requests}

@@ -17,7 +17,7 @@ from kingpost.cli.api_client import ApiClient
 from kingpost.cli.place import data_directory
 from kingpost.contracts import Contract, Event, Instant, events_of
 from kingpost.core import Clock, KingpostError, Settings, SystemClock, SystemDisk
-from kingpost.decisions import Application
+from kingpost.decisions import Application, opened_subjects
 from kingpost.integrations import (
     PIPELINE_MIGRATIONS,
     Chunk,
@@ -288,10 +288,13 @@ def runner_of(
             return
         contracts = {one.contract.name: one.contract for one in declared.values()}
         contracts |= application.streams
-        where = data_directory(settings).data
-        with Intake.open(
-            where, contracts.values(), disk=SystemDisk(), clock=SystemClock()
-        ) as intake:
+        where = data_directory(settings)
+        with (
+            opened_subjects(where, contracts.values()),
+            Intake.open(
+                where.data, contracts.values(), disk=SystemDisk(), clock=SystemClock()
+            ) as intake,
+        ):
             yield intake_sink(intake, tenant)
 
     return PipelineRunner(list(declared.values()), runs, tenant, sink, clock=SystemClock())

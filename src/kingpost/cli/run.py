@@ -33,6 +33,7 @@ from kingpost.decisions import (
     Windows,
     latest_offset,
     load_application,
+    open_subjects,
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
@@ -133,6 +134,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
     keys = open_key_ring(settings, open_keys(settings), clock)
     sources = open_review_sources(where, application.decisions)
     watch = open_watch(settings, clock)
+    subjects = open_subjects(where, application.streams.values())
     engine = Engine.open(
         where.data,
         application,
@@ -142,6 +144,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         snapshots=where.snapshots if settings.snapshot_every else None,
         room=memory_room(settings, where.spill, disk=disk),
         windows=open_windows(settings, where, application),
+        subjects=subjects,
     )
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
     app = build_app(

@@ -4,9 +4,12 @@ The engine's own reader belongs to its thread; this one is for the threads of th
 which take turns.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
+from kingpost.contracts import Contract, Event
 from kingpost.core import Disk
 from kingpost.journal import Entry, Lookup, NoSuchOffset
 from kingpost.records import DecisionRecord, RecordLine, decode_record
@@ -19,9 +22,17 @@ class KeptRecords:
 
     Args:
         directory: The partition.
+        streams: The contracts by which personal content is opened.
     """
 
-    def __init__(self, directory: Path, *, disk: Disk) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        disk: Disk,
+        streams: Mapping[str, Contract[Event]] = MappingProxyType({}),
+    ) -> None:
+        self._streams = streams
         self._lookup = Lookup(directory, disk=disk)
         self._turn = Lock()
 
@@ -43,9 +54,13 @@ class KeptRecords:
 
         Raises:
             JournalCorrupt, JournalNewer: Its bytes cannot be read.
+            KingpostError: Personal content in it was altered.
         """
         entry = self._entry(record.event_offset)
-        return None if entry is None or entry.tenant != record.tenant else entry.body
+        if entry is None or entry.tenant != record.tenant:
+            return None
+        contract = self._streams.get(entry.topic)
+        return entry.body if contract is None else contract.open_body(entry.body)
 
     def close(self) -> None:
         """Release the files."""

@@ -17,6 +17,8 @@ from kingpost.contracts.contract import Contract, EventKey, Field, Kind, Scalar
 from kingpost.contracts.declaration import contract_of
 from kingpost.contracts.errors import (
     BadContract,
+    ContentClosed,
+    ContentUnreadable,
     ContractViolation,
     IncompatibleContract,
     NaiveTime,
@@ -33,8 +35,10 @@ from kingpost.contracts.event import (
     Key,
     KnownTime,
     Length,
+    Personal,
     Range,
     Resolution,
+    Subject,
     Vector,
 )
 from kingpost.contracts.evolution import check_evolution
@@ -45,6 +49,15 @@ from kingpost.contracts.instant import (
     Instant,
     microseconds,
     zone_named,
+)
+from kingpost.contracts.personal import (
+    PersonalContent,
+    PersonalPart,
+    SealedContent,
+    Vault,
+    Withheld,
+    split_body,
+    whole_body,
 )
 
 __all__ = [
@@ -59,6 +72,8 @@ __all__ = [
     "BadRow",
     "Column",
     "ColumnBatch",
+    "ContentClosed",
+    "ContentUnreadable",
     "Contract",
     "ContractViolation",
     "Dimension",
@@ -73,13 +88,20 @@ __all__ = [
     "KnownTime",
     "Length",
     "NaiveTime",
+    "Personal",
+    "PersonalContent",
+    "PersonalPart",
     "Range",
     "Resolution",
     "Scalar",
+    "SealedContent",
+    "Subject",
     "Texts",
     "UnknownZone",
     "UnreadableBatch",
+    "Vault",
     "Vector",
+    "Withheld",
     "batch_format",
     "batch_of",
     "check_columns",
@@ -89,5 +111,7 @@ __all__ = [
     "events_of",
     "join_batches",
     "microseconds",
+    "split_body",
+    "whole_body",
     "zone_named",
 ]

@@ -11,14 +11,23 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from functools import cache, cached_property, partial
 from typing import Generic, Literal, TypeVar, get_type_hints
 
 import msgspec
 
-from kingpost.contracts.errors import ContractViolation, NaiveTime
-from kingpost.contracts.event import Event, Vector
+from kingpost.contracts.errors import ContentClosed, ContentUnreadable, ContractViolation, NaiveTime
+from kingpost.contracts.event import Event, Policy, Vector
 from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
+from kingpost.contracts.personal import (
+    PersonalContent,
+    PersonalPart,
+    SealedContent,
+    Vault,
+    Withheld,
+    split_body,
+)
 from kingpost.core import Place
 
 __all__ = [
@@ -66,6 +75,8 @@ class Field:
             fields that are not numeric.
         bounds: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length` as declared; both lengths
             of a vector are its dimension.
+        personal: What is stored of its content; None when it is not about a person.
+        is_subject: Whether it names whom the personal fields are about.
     """
 
     name: str
@@ -77,6 +88,8 @@ class Field:
     default: Scalar
     bounds: Mapping[str, float]
     choices: tuple[str, ...] = ()
+    personal: Policy | None = None
+    is_subject: bool = False
 
     @property
     def scale(self) -> int:
@@ -98,18 +111,36 @@ class Field:
         return round(value * self.scale)
 
 
+class VaultDesk:
+    """Where the process that reads a data directory lays the vault of a contract.
+
+    Attributes:
+        vault: None until then: what is sealed is refused, never taken for something else.
+    """
+
+    __slots__ = ("vault",)
+
+    def __init__(self) -> None:
+        self.vault: Vault | None = None
+
+    def __reduce__(self) -> tuple[type["VaultDesk"], tuple[()]]:
+        return VaultDesk, ()  # keys do not travel with a contract
+
+
 @dataclass(frozen=True)
 class Contract(Generic[E_co]):
     """What an event must look like.
 
     Attributes:
         name: The event type in snake case; the name of its stream and its routes.
+        desk: Where a vault is laid that opens personal content.
     """
 
     name: str
     type: type[E_co]
     fields: tuple[Field, ...]
     place: Place
+    desk: VaultDesk = dataclass_field(default_factory=VaultDesk, compare=False)
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
@@ -134,7 +165,12 @@ class Contract(Generic[E_co]):
     @cached_property
     def description(self) -> bytes:
         """The contract in canonical JSON, as it is stored beside its events."""
-        return msgspec.json.encode({"name": self.name, "fields": self.fields}, order="sorted")
+        fields: list[dict[str, object]] = [msgspec.to_builtins(field) for field in self.fields]
+        for field in fields:  # what is not personal is described as before there was such a thing
+            for name in ("personal", "is_subject"):
+                if not field[name]:
+                    del field[name]
+        return msgspec.json.encode({"name": self.name, "fields": fields}, order="sorted")
 
     @cached_property
     def digest(self) -> str:
@@ -166,8 +202,19 @@ class Contract(Generic[E_co]):
         """Read an event that an earlier version of the contract accepted.
 
         Fields that were removed since are passed over, fields that were added take their
-        default.
+        default. Personal content is opened; what cannot be read is `Withheld`.
+
+        Raises:
+            ContentClosed: It has personal content, and no vault was given to open it.
+            ContentUnreadable: A later version of Kingpost sealed it.
+            KingpostError: Personal content was altered.
         """
+        if self.subject is not None:
+            clear, part = self._apart(body)
+            if part is not None:
+                event = self._clear_decoder.decode(clear)
+                values = self.vault.open(self.name, clear, part)
+                return self._whole(event, clear, values)
         try:
             event = self._decoder.decode(body)  # as it was then: the contract is the same
         except msgspec.ValidationError:
@@ -178,6 +225,149 @@ class Contract(Generic[E_co]):
             )
         self._round_vectors(event)
         return event
+
+    @cached_property
+    def subject(self) -> Field | None:
+        """The field that names whom personal content is about; None when there is none."""
+        return next((field for field in self.fields if field.is_subject), None)
+
+    @cached_property
+    def personal(self) -> tuple[Field, ...]:
+        """The fields whose content is personal."""
+        return tuple(field for field in self.fields if field.personal)
+
+    @property
+    def vault(self) -> Vault:
+        """What seals and opens personal content.
+
+        Raises:
+            ContentClosed: None was given.
+        """
+        if self.desk.vault is None:
+            raise ContentClosed(self.name)
+        return self.desk.vault
+
+    def open_body(self, body: bytes) -> bytes:
+        """Return a stored body with its personal content, as far as it can be read.
+
+        Raises:
+            ContentClosed, KingpostError: As in `decode_stored`.
+        """
+        if self.subject is None or self._apart(body)[1] is None:
+            return body
+        return self.encode(self.decode_stored(body))
+
+    def seal(self, tenant: str, event: Event, offset: int) -> SealedContent:
+        """Return an event with personal content as it is stored.
+
+        Args:
+            offset: No earlier than where the journal will hold it.
+
+        Raises:
+            ContentClosed: No vault was given to seal it.
+            KingpostError: A key cannot be made or read.
+        """
+        subject = self.subject
+        assert subject is not None
+        values = {
+            policy: {
+                field.name: getattr(event, field.name)
+                for field in self.personal
+                if field.personal == policy
+            }
+            for policy in ("encrypt", "digest", "drop")
+        }
+        content = PersonalContent(
+            tenant,
+            self.name,
+            subject.name,
+            str(getattr(event, subject.name)),
+            self.clear_body(event),
+            values["encrypt"],
+            values["digest"],
+            tuple(values["drop"]),
+        )
+        return self.vault.seal(content, offset)
+
+    def withheld(self, event: Event) -> tuple[str, ...]:
+        """Return the personal fields whose content could not be read."""
+        return tuple(
+            field.name
+            for field in self.personal
+            if isinstance(getattr(event, field.name), Withheld)
+        )
+
+    def decode_sealed(self, body: bytes) -> E_co:
+        """Read an event as `decode_stored` does, its personal content left sealed.
+
+        Raises:
+            ContentUnreadable: A later version of Kingpost sealed it.
+        """
+        if self.subject is not None:
+            clear, part = self._apart(body)
+            if part is not None:
+                names = (*part.fields, *part.digests, *part.dropped)
+                sealed = dict.fromkeys(names, Withheld(Withheld.SEALED))
+                return self._whole(self._clear_decoder.decode(clear), clear, sealed)
+        return self.decode_stored(body)
+
+    def stored_digest(self, body: bytes) -> bytes | None:
+        """Return the digest of a request by what is stored of it; None when its key is gone.
+
+        Raises:
+            ContentClosed, KingpostError: As in `decode_stored`.
+        """
+        if self.subject is not None:
+            clear, part = self._apart(body)
+            if part is not None:
+                return self.vault.digest(self.name, clear, part)
+        return hashlib.sha256(body).digest()
+
+    def clear_body(self, event: Event) -> bytes:
+        """Write one event as JSON without its personal fields."""
+        names = (field.name for field in self.fields if not field.personal)
+        return msgspec.json.encode(
+            {name: getattr(event, name) for name in names}, enc_hook=_text_of
+        )
+
+    def _apart(self, body: bytes) -> tuple[bytes, PersonalPart | None]:
+        try:
+            return split_body(body)
+        except msgspec.MsgspecError as error:
+            raise ContentUnreadable(self.name, str(error)) from None
+
+    def _whole(
+        self, stored: msgspec.Struct, clear: bytes, personal: Mapping[str, str | None]
+    ) -> E_co:
+        """Put the fields of a stored event together."""
+        before: dict[str, object] = {}  # what was in the clear before it was declared personal
+        if any(field.name not in personal for field in self.personal):
+            before = msgspec.json.decode(clear, type=dict[str, object])
+        values: dict[str, object] = {}
+        for field in self.fields:
+            if not field.personal:
+                values[field.name] = getattr(stored, field.name)
+            elif field.name in personal:
+                values[field.name] = personal[field.name]
+            else:
+                values[field.name] = before.get(field.name, field.default)
+        event = self.type(**values)
+        self._round_vectors(event)
+        return event
+
+    @cached_property
+    def _clear_decoder(self) -> msgspec.json.Decoder[msgspec.Struct]:
+        """Read the fields that are not personal, and pass over those removed since."""
+        hints = get_type_hints(self.type, include_extras=True)
+        fields = [
+            (field.name, hints[field.name])
+            if field.required
+            else (field.name, hints[field.name], field.default)
+            for field in self.fields
+            if not field.personal
+        ]
+        kind = msgspec.defstruct(f"{self.type.__name__}Clear", fields, kw_only=True)
+        return msgspec.json.Decoder(kind, dec_hook=moment_from)
 
     def convert(
         self, row: Mapping[str, object], *, text: bool = False, zone: str | None = None
@@ -455,7 +645,9 @@ def _key_type(event: type[Event], name: str) -> type[int] | type[str]:
 
 
 def _text_of(value: object) -> str:
-    """Write a time for msgspec."""
+    """Write a time, or what stands for personal content, for msgspec."""
+    if isinstance(value, Withheld):
+        return str(value)
     if isinstance(value, Instant):
         return value.isoformat()
     raise TypeError(f"no text for {type(value)}")
@@ -521,6 +713,8 @@ def _schema_of(field: Field) -> dict[str, object]:
             schema["maximum"] = _reach(field)
     if field.digits and field.kind == "number":
         schema["x-resolution"] = f"{10**-field.digits:.{field.digits}f}"
+    if field.personal:
+        schema["x-personal"] = field.personal
     if not field.required:
         schema["default"] = field.default
     return schema

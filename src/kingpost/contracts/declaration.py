@@ -14,7 +14,16 @@ import msgspec
 
 from kingpost.contracts.contract import Contract, Field, FieldRole, Kind, moment_from
 from kingpost.contracts.errors import BadContract
-from kingpost.contracts.event import Dimension, Event, Resolution, Role, Vector
+from kingpost.contracts.event import (
+    Dimension,
+    Event,
+    Personal,
+    Policy,
+    Resolution,
+    Role,
+    SubjectMark,
+    Vector,
+)
 from kingpost.contracts.instant import Instant
 
 __all__ = ["contract_of"]
@@ -52,9 +61,31 @@ def contract_of(event: type[E]) -> Contract[E]:
             raise BadContract(
                 event.__name__, f"needs exactly {word}, has {found}", mend, event.declared_at
             )
+    _check_subject(event, fields)
     contract = Contract(_snake(event.__name__), event, fields, event.declared_at)
     event._kingpost_contract = contract  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]: a cache on the class it describes
     return contract
+
+
+def _check_subject(event: type[Event], fields: tuple[Field, ...]) -> None:
+    """See that personal fields are of one subject, and that a subject has some."""
+    subjects = [field.name for field in fields if field.is_subject]
+    personal = [field.name for field in fields if field.personal]
+    if personal and len(subjects) != 1:
+        found = ", ".join(subjects) or "none"
+        raise BadContract(
+            event.__name__,
+            f"has personal fields ({', '.join(personal)}) and needs exactly one kp.Subject, has {found}",
+            "say whom they are about: `customer: kp.Subject[str]`",
+            event.declared_at,
+        )
+    if subjects and not personal:
+        raise BadContract(
+            event.__name__,
+            f"names a subject ({', '.join(subjects)}) and has no personal field",
+            "mark one, as `Annotated[str, kp.Personal()]`, or leave kp.Subject away",
+            event.declared_at,
+        )
 
 
 def _snake(name: str) -> str:
@@ -127,6 +158,10 @@ def _field_of(
         raise wrong(f"is {kind} and has a resolution", "only a float takes kp.Resolution")
     if kind in ("integer", "boolean"):
         digits = 0
+    policy = _policy(kind, role, choices, marks, wrong)
+    is_subject = any(isinstance(mark, SubjectMark) for mark in marks)
+    if is_subject and (kind not in ("text", "integer") or optional or policy):
+        raise wrong("is the subject", "a subject is a str or an int, never None and not personal")
     default = declared.default
     if kind == "vector" and default not in (None, msgspec.NODEFAULT):
         raise wrong("is a vector and has a default", "its default is None, or it has none")
@@ -144,7 +179,35 @@ def _field_of(
         default=None if default is msgspec.NODEFAULT else default,
         bounds=_bounds(marks) | _dimension(kind, marks, wrong),
         choices=choices,
+        personal=policy,
+        is_subject=is_subject,
     )
+
+
+def _policy(
+    kind: Kind,
+    role: FieldRole,
+    choices: tuple[str, ...],
+    marks: tuple[object, ...],
+    wrong: Callable[[str, str], BadContract],
+) -> Policy | None:
+    """Return what is stored of a personal field; None for another."""
+    found = [mark for mark in marks if isinstance(mark, Personal) or mark is Personal]
+    if not found:
+        return None
+    mark = found[0]
+    if len(found) != 1 or not isinstance(mark, Personal):
+        raise wrong("is not marked once with kp.Personal()", "write `kp.Personal()`, once")
+    if mark.policy not in typing.get_args(Policy):
+        raise wrong(f"has the personal policy {mark.policy!r}", "use 'encrypt', 'digest' or 'drop'")
+    if role != "value":
+        raise wrong(f"is the {role} and personal", "the journal needs it in the clear: use an id")
+    if kind != "text" or choices:
+        raise wrong(
+            f"is {'a choice' if choices else kind} and personal",
+            "only a str can be personal; what a model takes is recorded with its answer",
+        )
+    return mark.policy
 
 
 def _unwrap(hint: object) -> tuple[object, tuple[object, ...]]:

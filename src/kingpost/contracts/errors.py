@@ -4,6 +4,8 @@ from kingpost.core import KingpostError, Place
 
 __all__ = [
     "BadContract",
+    "ContentClosed",
+    "ContentUnreadable",
     "ContractViolation",
     "IncompatibleContract",
     "NaiveTime",
@@ -52,6 +54,38 @@ class BadContract(KingpostError):
 
     def __str__(self) -> str:
         return f"{self.place}\n  event {self.event}: {self.problem}; {self.mend}"
+
+
+class ContentClosed(KingpostError):
+    """Personal content that a process reads without the keys of its subjects."""
+
+    code = "content_closed"
+
+    def __init__(self, contract: str) -> None:
+        super().__init__(contract)
+        self.contract = contract
+
+    def __str__(self) -> str:
+        return (
+            f"events of {self.contract!r} have personal content, and no keys were opened to read "
+            "or write it; call kingpost.decisions.open_subjects for the data directory first"
+        )
+
+
+class ContentUnreadable(KingpostError):
+    """The personal part of a stored event has a form that this version does not know."""
+
+    code = "content_unreadable"
+
+    def __init__(self, contract: str, problem: str) -> None:
+        super().__init__(contract, problem)
+        self.contract, self.problem = contract, problem
+
+    def __str__(self) -> str:
+        return (
+            f"the personal part of a stored event of {self.contract!r} cannot be read "
+            f"({self.problem}); upgrade Kingpost"
+        )
 
 
 class ContractViolation(KingpostError):

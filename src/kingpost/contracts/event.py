@@ -28,8 +28,10 @@ __all__ = [
     "Key",
     "KnownTime",
     "Length",
+    "Personal",
     "Range",
     "Resolution",
+    "Subject",
     "Vector",
 ]
 
@@ -51,6 +53,30 @@ EventTime = Annotated[Instant, Role("event_time")]
 
 KnownTime = Annotated[Instant, Role("known_time")]
 """When we learned it, for events that become known later, such as labels."""
+
+
+class SubjectMark:
+    """Marks the field that names whom an event is about."""
+
+    __slots__ = ()
+
+
+Subject = Annotated[Value, SubjectMark()]
+"""Whom the personal fields of an event are about; who is erased is named by it."""
+
+Policy = Literal["encrypt", "digest", "drop"]
+
+
+@dataclass(frozen=True)
+class Personal:
+    """Content about a person: `Annotated[str, kp.Personal()]`.
+
+    Attributes:
+        policy: What is stored of it: `"encrypt"`, under the key of the event's `Subject`;
+            `"digest"`, a keyed digest only; `"drop"`, nothing.
+    """
+
+    policy: Policy = "encrypt"
 
 
 def Range(

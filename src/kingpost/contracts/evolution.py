@@ -59,6 +59,11 @@ def _check_field(contract: str, earlier: Field, field: Field) -> None:
     def refuse(problem: str, mend: str) -> IncompatibleContract:
         return IncompatibleContract(contract, field.name, problem, mend)
 
+    if earlier.personal and not field.personal:
+        raise refuse(
+            "was personal and is not any more: it is sealed in the events already stored",
+            "keep kp.Personal, or take the field away",
+        )
     if field.role != earlier.role:
         raise refuse(f"was the {earlier.role} and is now a {field.role}", "keep its role")
     widened = earlier.kind == "integer" and field.kind == "number"

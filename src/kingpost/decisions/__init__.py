@@ -77,6 +77,7 @@ from kingpost.decisions.errors import (
     ErasureFailed,
     EventConflict,
     EventUnreadable,
+    ExportExists,
     IdempotencyKeyReused,
     NoModel,
     NotApproved,
@@ -88,10 +89,12 @@ from kingpost.decisions.errors import (
     RecordNotFound,
     ReleaseRefused,
     SnapshotInProgress,
+    UnderLegalHold,
     WrongDecision,
 )
 from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
+from kingpost.decisions.export import Exported, ExportSelection, export_records
 from kingpost.decisions.exposing import Exposure, Pattern, Shown, exposed, exposure, shown_of
 from kingpost.decisions.feature_figures import (
     DriftState,
@@ -131,6 +134,7 @@ from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import check_snapshot, latest_offset
+from kingpost.decisions.subjects import Subjects, open_subjects, opened_subjects
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
     TenantHistories,
@@ -186,6 +190,9 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationLine",
+    "ExportExists",
+    "ExportSelection",
+    "Exported",
     "Exposure",
     "FeatureStatistics",
     "FeatureVersion",
@@ -236,11 +243,13 @@ __all__ = [
     "Snapshotted",
     "SourceDamaged",
     "Spread",
+    "Subjects",
     "TenantHistories",
     "Trained",
     "TrainedWith",
     "Trainer",
     "TrainingPlan",
+    "UnderLegalHold",
     "Verdict",
     "Verification",
     "VersionCounts",
@@ -259,6 +268,7 @@ __all__ = [
     "decision",
     "drift_states",
     "explain_record",
+    "export_records",
     "exposed",
     "exposure",
     "fallback",
@@ -275,6 +285,8 @@ __all__ = [
     "load_application",
     "matching_rule",
     "model",
+    "open_subjects",
+    "opened_subjects",
     "optimised_source",
     "otherwise_of",
     "placed_rules",

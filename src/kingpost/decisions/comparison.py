@@ -9,7 +9,6 @@ Many records are recomputed at once, by the column; one record is many records o
 """
 
 import contextlib
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,6 +90,7 @@ class Comparison:
         reads: Feature values compared.
         reads_different: How many of them differ.
         shown: The first differences.
+        erased_fields: Fields of the request whose content was erased with its subject's key.
     """
 
     records: int = 0
@@ -100,6 +100,7 @@ class Comparison:
     reads: int = 0
     reads_different: int = 0
     shown: list[Difference] = field(default_factory=list[Difference])
+    erased_fields: list[str] = field(default_factory=list[str])
 
 
 def read_past(
@@ -256,7 +257,15 @@ def _checked(
     if asked is None:
         found.differs(record, "request", f"at offset {record.event_offset}", "not there")
         return None
-    digest = hashlib.sha256(asked.body).hexdigest()
+    try:
+        kept = contract.stored_digest(asked.body)
+    except KingpostError as error:
+        found.differs(record, "request", "personal content as it was sealed", error)
+        return None
+    if kept is None:
+        _note_erased(found.comparison, contract)
+        return None
+    digest = kept.hex()
     for part, recorded, replayed in (
         ("request", record.request_digest.hex(), digest),
         ("tenant", record.tenant, asked.tenant),
@@ -267,7 +276,10 @@ def _checked(
             found.differs(record, part, recorded, replayed)
             return None
     try:
-        event = contract.decode(asked.body)
+        if contract.subject is None:
+            event = contract.decode(asked.body)
+        else:
+            event = contract.decode_stored(asked.body)
         position = _position(record, partition)
         read_at = record.event_offset if position is None else position.offset(partition)
     except ContractViolation as violation:
@@ -281,6 +293,13 @@ def _checked(
         found.differs(record, "event_key", record.event_key, key)
     is_own = position is None or position.partitions == (partition,)
     return _Again(record, event, read_at, None if is_own else position)
+
+
+def _note_erased(comparison: Comparison, contract: Contract[Event]) -> None:
+    comparison.erased += 1
+    for one in contract.personal:
+        if one.personal == "encrypt" and one.name not in comparison.erased_fields:
+            comparison.erased_fields.append(one.name)
 
 
 def _position(record: DecisionRecord, partition: str) -> Position | None:

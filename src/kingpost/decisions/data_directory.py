@@ -15,6 +15,8 @@ tasks.sqlite      what waits for people, and who has it
 jobs.sqlite       jobs that wait, run or have ended, and what webhooks are to be told of them
 pipelines.sqlite  when sources were read, and what came of it
 workflows.sqlite  workflows, what their steps returned, and what they wait for
+subject_keys.sqlite  the keys that personal content is sealed under, wrapped by the
+subject_keys.master  master key
 features.spill    windows that memory has no room for; made anew at every start
 """
 
@@ -151,6 +153,16 @@ class DataDirectory:
     def jobs(self) -> Path:
         """The database of jobs."""
         return self.root / "jobs.sqlite"
+
+    @property
+    def subject_keys(self) -> Path:
+        """The database of the keys of data subjects."""
+        return self.root / "subject_keys.sqlite"
+
+    @property
+    def master_key(self) -> Path:
+        """The file of the key that these are wrapped with; it may be a link to a secret."""
+        return self.root / "subject_keys.master"
 
     @property
     def pipelines(self) -> Path:

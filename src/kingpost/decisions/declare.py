@@ -411,6 +411,12 @@ def _placed(
             f"name one of {', '.join(request.by_name)}",
             place,
         )
+    if exposure.entity and request.by_name[exposure.entity].personal:
+        raise WrongDecision(
+            f"exposure names the entity {exposure.entity!r}, which is personal",
+            "name the subject: what is counted by it is kept in the clear",
+            place,
+        )
     views = (slot.view for slot in features.windows)
     grouped = (
         view.keys[0] for view in views if len(view.keys) == 1 and view.stream.name == request.name

@@ -29,6 +29,7 @@ class Draft(msgspec.Struct):
         keys: What a retry of it is recognised by.
         offset: Where its request will lie; its record is the next one.
         position: What its features are as of.
+        body: Its request as it is stored.
         lane_row: Its place among the rows of its model; -1 while it has no features.
         reason: Why it has none.
     """
@@ -43,6 +44,7 @@ class Draft(msgspec.Struct):
     is_event: bool
     position: str
     event_time_us: int
+    body: bytes
     lane_row: int = -1
     unavailable: Unavailable = _AVAILABLE
     reason: str = ""
@@ -116,6 +118,6 @@ def commit_of(draft: Draft, record: DecisionRecord) -> Sequence[Entry]:
     ask = draft.ask
     kind = "event" if draft.is_event else "request"
     return (
-        Entry(kind, ask.tenant, draft.served.decision.request.name, ask.body),
+        Entry(kind, ask.tenant, draft.served.decision.request.name, draft.body),
         Entry("record", ask.tenant, ask.decision, encode_record(record)),
     )

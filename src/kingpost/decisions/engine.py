@@ -22,7 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kingpost.contracts import Event, EventKey, batch_of
+from kingpost.contracts import ContentClosed, Contract, Event, EventKey, batch_of
 from kingpost.core import Clock, Disk, KingpostError, TimeOrderedIds, parse_id
 from kingpost.decisions.application import Application
 from kingpost.decisions.ask import Ask, Change, Ingested, Reply
@@ -34,6 +34,7 @@ from kingpost.decisions.errors import (
     ErasureFailed,
     EventConflict,
     IdempotencyKeyReused,
+    UnderLegalHold,
 )
 from kingpost.decisions.lane import Lane, found_scores, lane_scores
 from kingpost.decisions.lightening import Lightening
@@ -43,9 +44,20 @@ from kingpost.decisions.recovery import read_back
 from kingpost.decisions.routing import Route, Routed, routed_scores, tenants_of
 from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.snapshot import Mark, find_snapshot, remove_snapshots, write_snapshot
+from kingpost.decisions.subjects import Subjects
 from kingpost.decisions.tenant_state import Answered
 from kingpost.decisions.windows import ProcessWindows, Windows
-from kingpost.features import WITHHELD, Arrival, Erased, Erasure, MemoryRoom, encode_erasure
+from kingpost.features import (
+    WITHHELD,
+    Arrival,
+    Erased,
+    Erasure,
+    Hold,
+    MemoryRoom,
+    encode_erasure,
+    encode_hold,
+    standing_hold,
+)
 from kingpost.features import Change as WindowChange
 from kingpost.journal import (
     GROUP_BYTES,
@@ -87,8 +99,10 @@ class Engine:
         windows: Windows,
         snapshots: Path | None = None,
         open_journal: Callable[..., Journal] = Journal.open,
+        subjects: Subjects | None = None,
     ) -> None:
         self.application = application
+        self._subjects = subjects
         self.served = served
         self.routes: dict[str, Route] = {}
         self.score_caches = score_caches(
@@ -126,6 +140,7 @@ class Engine:
         room: MemoryRoom | None = None,
         windows: Windows | None = None,
         open_journal: Callable[..., Journal] = Journal.open,
+        subjects: Subjects | None = None,
     ) -> "Engine":
         """Open a data partition for writing and rebuild from it what serving needs.
 
@@ -136,8 +151,11 @@ class Engine:
             room: Where windows go that memory has no room for; None keeps all of them.
             windows: Where they are; None keeps them in this process. Closed with the engine.
             open_journal: Called as `Journal.open` is; a simulation brings one of its own.
+            subjects: The keys of personal content, where a stream has some. Closed with the
+                engine.
 
         Raises:
+            ContentClosed: A stream has personal content, and no keys were given.
             ColumnsNewer: A later version of Kingpost wrote the newest snapshot.
             IncompatibleContract: Stored events do not fit the contracts declared now.
             JournalInUse, JournalCorrupt, JournalFull, JournalReadOnly, JournalFailed: See
@@ -158,8 +176,22 @@ class Engine:
                 clock=clock,
             )
             windows.follow(journal, memory.tenants)
+            for contract in application.streams.values():
+                if contract.subject is not None and subjects is None:
+                    raise ContentClosed(contract.name)
+            if subjects is not None:
+                subjects.begin(memory.erasures, journal.next_offset)
             return Engine(
-                journal, disk, clock, application, served, memory, windows, snapshots, open_journal
+                journal,
+                disk,
+                clock,
+                application,
+                served,
+                memory,
+                windows,
+                snapshots,
+                open_journal,
+                subjects,
             )
         except BaseException:
             journal.close()
@@ -172,6 +204,8 @@ class Engine:
             self._journal.close()
             self._lookup.close()
             self._windows.close()
+            if self._subjects is not None:
+                self._subjects.close()
 
     def enter(self, loop: "asyncio.AbstractEventLoop") -> bool:
         """Let the journal write in the thread of a loop; False when the system cannot.
@@ -288,6 +322,8 @@ class Engine:
                 journal.close()
                 raise
             self._windows.follow(journal, self._memory.tenants)
+            if self._subjects is not None:
+                self._subjects.begin(self._memory.erasures, journal.next_offset)
             self._journal = journal
             self._failure = None
 
@@ -307,6 +343,10 @@ class Engine:
             JournalFull, JournalFailed, JournalClosed: Nothing can be written.
             EngineStopped: Something failed half-way, now or before.
         """
+        if self._subjects is not None:
+            self._refuse_when_failed()
+            asked = ((ask.tenant, self._request_of(ask), ask.event) for ask in asks)
+            self._subjects.prepare(asked, self._journal.next_offset)
         with self._writing():
             return self._decide(asks, landed)
 
@@ -333,6 +373,11 @@ class Engine:
         Raises:
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
+        if self._subjects is not None:
+            self._refuse_when_failed()
+            contract = self.application.streams[stream]
+            taken = ((tenant, contract, event) for event, _ in events)
+            self._subjects.prepare(taken, self._journal.next_offset)
         with self._writing():
             return self._ingest(tenant, stream, events, landed, beside)
 
@@ -395,8 +440,12 @@ class Engine:
         old = self._past.read(contract, at)
         if event == old:
             return Change.UNCHANGED, False
+        if self._subjects is not None:
+            self._subjects.prepare([(tenant, contract, event)], self._journal.next_offset)
         with self._writing():
             offset = self._journal.next_offset
+            if contract.subject is not None:
+                body = contract.seal(tenant, event, offset).body
             state.keys[stream].correct(key, offset)
             self._windows.correct(tenant, state, self._going(tenant, stream, old, at), event)
             self._submit([[Entry("correction", tenant, stream, body)]], landed)
@@ -420,10 +469,14 @@ class Engine:
             The erasure as recorded, and how many keys of windows were dropped.
 
         Raises:
+            UnderLegalHold: It is held; nothing was erased.
             ErasureFailed: A snapshot cannot be removed; nothing was erased.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
         """
         self._refuse_when_failed()
+        held = standing_hold(self.legal_holds(tenant), entity, key)
+        if held is not None:
+            raise UnderLegalHold(entity, held.by, held.reason)
         offset = self._journal.next_offset
         try:
             self._remove_snapshots(offset)
@@ -444,12 +497,62 @@ class Engine:
             state = self._memory.tenant(tenant)
             forgotten = self._windows.forget(tenant, state, offset, entity, key)
             self._memory.note(entry, offset)
+            if self._subjects is not None:
+                self._subjects.erase(tenant, entity, key, offset)
             self._submit([[entry]], recorded)
         return erasure, forgotten
+
+    def destroy_keys(self, tenant: str, erasure: Erasure) -> int:
+        """Destroy the keys under which personal content of an erased entity is sealed.
+
+        For any thread, once the erasure is durable; from `erase` on nothing is opened with them.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StorageFull, StorageBusy, StorageFailed: They are still there; call it again. The
+                next start does, too.
+        """
+        return 0 if self._subjects is None else self._subjects.destroy({tenant: [erasure]})
 
     def erasures(self, tenant: str) -> Sequence[Erasure]:
         """Return the entities of a tenant that were erased, in their order."""
         return self._memory.erasures.get(tenant, ())
+
+    def hold(
+        self,
+        tenant: str,
+        entity: str,
+        key: str,
+        *,
+        by: str,
+        reason: str,
+        is_released: bool,
+        landed: Landed,
+    ) -> Hold:
+        """Let nobody erase an entity, until a later hold of it says that it is released.
+
+        Args:
+            entity: A field of some stream, as `customer`.
+            key: Its value there, as text.
+            by: Who says so.
+            landed: As in `decide`; always called.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        with self._writing():
+            offset = self._journal.next_offset
+            hold = Hold(offset, entity, key, self._clock.now_us(), by, reason, is_released)
+            entry = encode_hold(tenant, hold)
+            self._memory.note(entry, offset)
+            self._submit([[entry]], landed)
+        return hold
+
+    def legal_holds(self, tenant: str) -> Sequence[Hold]:
+        """Return the legal holds of a tenant and their ends, in their order."""
+        return self._memory.holds.get(tenant, ())
 
     @property
     def other_partitions(self) -> Sequence[str]:
@@ -482,9 +585,18 @@ class Engine:
         return StoredRecord(offset, decode_record(entry.body))
 
     def request_of(self, record: DecisionRecord) -> bytes | None:
-        """Read the body that asked for a record; None when it is not there."""
+        """Read the body that asked for a record; None when it is not there.
+
+        Personal content is opened; what is erased says so.
+
+        Raises:
+            KingpostError: Personal content was altered.
+        """
         entry = self._entry_at(record.event_offset)
-        return None if entry is None or entry.tenant != record.tenant else entry.body
+        if entry is None or entry.tenant != record.tenant:
+            return None
+        contract = self.application.streams.get(entry.topic)
+        return entry.body if contract is None else contract.open_body(entry.body)
 
     def holds(self, tenant: str, stream: str, entity: str, value: object) -> bool | None:
         """Say whether a tenant has events of an entity in windows over a stream.
@@ -508,7 +620,10 @@ class Engine:
         before = state.answered.find(Answered.of_event(decision, key))
         if before is None or not before.offset:
             return False
-        return before.digest == hashlib.sha256(body).digest()
+        contract = self.served[decision].decision.request
+        if contract.subject is None:
+            return before.digest == hashlib.sha256(body).digest()
+        return before.digest == contract.seal(tenant, event, self.next_offset).digest
 
     def events_held(self) -> Mapping[str, int]:
         """Count the events that count, by stream."""
@@ -533,6 +648,9 @@ class Engine:
         """Return the change by which an event goes out at the next offset."""
         erased = Erased(self.erasures(tenant)).fields(event, came_at)
         return WindowChange(stream, event, self._journal.next_offset, came_at, erased)
+
+    def _request_of(self, ask: Ask) -> Contract[Event]:
+        return self.served[ask.decision].decision.request
 
     def _remove_snapshots(self, offset: int) -> None:
         if self._snapshots is not None:
@@ -649,7 +767,11 @@ class Engine:
         contract = served.decision.request
         state = self._memory.tenant(ask.tenant)
         answered = state.answered
-        digest = hashlib.sha256(ask.body).digest()
+        if contract.subject is None:
+            body, digest = ask.body, hashlib.sha256(ask.body).digest()
+        else:
+            sealed = contract.seal(ask.tenant, ask.event, offset)
+            body, digest = sealed.body, sealed.digest
         key = self._key_of[contract.name](ask.event)
         event_key = str(key)
         keys = (Answered.of_event(ask.decision, event_key),)
@@ -682,6 +804,7 @@ class Engine:
             is_event,
             f"{self._journal.partition}:{offset}",
             self._event_time_of[contract.name](ask.event),
+            body,
         )
 
     def _records(self, drafts: Sequence[Draft], scored: Scored) -> list[DecisionRecord]:
@@ -718,7 +841,12 @@ class Engine:
             fresh.append((event, body))
             offset += 1
         entries: list[Entry] = []
-        if len(fresh) == 1:
+        if contract.subject is not None:
+            first = self._journal.next_offset
+            for event, _ in fresh:  # each under the key of its own subject
+                sealed = contract.seal(tenant, event, first)
+                entries.append(Entry("event", tenant, stream, sealed.body))
+        elif len(fresh) == 1:
             entries.append(Entry("event", tenant, stream, fresh[0][1]))
         elif fresh:
             batch = batch_of(contract, [event for event, _ in fresh])

@@ -11,6 +11,7 @@ __all__ = [
     "ErasureFailed",
     "EventConflict",
     "EventUnreadable",
+    "ExportExists",
     "IdempotencyKeyReused",
     "NoModel",
     "NoTrainer",
@@ -24,6 +25,7 @@ __all__ = [
     "ReleaseRefused",
     "ReplayFailed",
     "SnapshotInProgress",
+    "UnderLegalHold",
     "UnknownDecision",
     "WrongDecision",
 ]
@@ -324,6 +326,35 @@ class ErasureFailed(KingpostError):
             f"nothing was erased: a snapshot could not be removed ({self.reason}); let the server "
             "write to its data directory, and retry"
         )
+
+
+class UnderLegalHold(KingpostError):
+    """An erasure of an entity that somebody holds: nothing was erased."""
+
+    code = "under_legal_hold"
+
+    def __init__(self, entity: str, by: str, reason: str) -> None:
+        super().__init__(entity, by, reason)
+        self.entity, self.by, self.reason = entity, by, reason
+
+    def __str__(self) -> str:
+        return (
+            f"nothing was erased: this {self.entity} is under a legal hold by {self.by} "
+            f"({self.reason or 'no reason given'}); release it first, `kingpost hold --release`"
+        )
+
+
+class ExportExists(KingpostError):
+    """A directory for an export that holds something already."""
+
+    code = "export_exists"
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        self.out = out
+
+    def __str__(self) -> str:
+        return f"{self.out} is not empty, and an export is written once; name another directory"
 
 
 class SnapshotInProgress(KingpostError):

@@ -32,9 +32,11 @@ from kingpost.features import (
     Erasure,
     Histories,
     History,
+    Hold,
     MemoryRoom,
     Versions,
     decode_erasure,
+    decode_hold,
 )
 from kingpost.journal import Commit, Entry
 from kingpost.records import Outcome, RecordIndex, decode_record
@@ -59,6 +61,7 @@ class Memory:
         contracts: Per stream, declared now or not, every description that its events were
             written under, the last one last.
         erasures: Per tenant, the entities that were erased, in the order of their offsets.
+        holds: Per tenant, legal holds and their ends, in the order of their offsets.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Memory:
         self.tenants: dict[str, TenantState] = {}
         self.contracts: dict[str, list[bytes]] = {}
         self.erasures: dict[str, list[Erasure]] = {}
+        self.holds: dict[str, list[Hold]] = {}
 
     @property
     def last_erasure(self) -> int:
@@ -95,7 +99,7 @@ class Memory:
         )
 
     def note(self, entry: Entry, offset: int) -> None:
-        """Take an entry that is no event: a record, a contract or an erasure.
+        """Take an entry that is no event: a record, a contract, an erasure or a hold.
 
         What an erasure does to windows is left to the caller.
 
@@ -116,6 +120,8 @@ class Memory:
         elif entry.kind == "erasure":
             erased = self.erasures.setdefault(entry.tenant, [])
             erased.append(decode_erasure(entry, offset))
+        elif entry.kind == "hold":
+            self.holds.setdefault(entry.tenant, []).append(decode_hold(entry, offset))
 
     def note_contract(self, stream: str, description: bytes) -> None:
         """Take a description that events from here on are written under.

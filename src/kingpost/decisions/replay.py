@@ -60,6 +60,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
             there was no answer to compare.
         is_erased: Whom it is about was erased since, so it cannot be run again; it is not
             equal then.
+        erased_fields: Personal fields of the request whose content was erased with its key.
         differences: What differs, part by part.
         environment: What differs between the environment of the bundle and this one.
     """
@@ -68,6 +69,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     is_equal: bool
     is_failed: bool
     is_erased: bool
+    erased_fields: tuple[str, ...]
     differences: tuple[Difference, ...]
     environment: tuple[EnvironmentDifference, ...]
     decision: str
@@ -146,6 +148,7 @@ def replay_record(
         is_equal=not (comparison.different or comparison.erased),
         is_failed=bool(comparison.failed),
         is_erased=bool(comparison.erased),
+        erased_fields=tuple(comparison.erased_fields),
         differences=tuple(comparison.shown),
         environment=_environment(where, bundle),
         decision=record.decision,

@@ -20,6 +20,7 @@ from kingpost.decisions.errors import UnknownDecision
 from kingpost.decisions.reference import profile_of_bundle
 from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
 from kingpost.decisions.scorers import ready_model
+from kingpost.decisions.subjects import opened_subjects
 
 __all__ = ["run"]
 
@@ -43,16 +44,17 @@ def run(job: Job) -> Comparison:
     check_bundle(bundle, application, decision, store)
     profile = profile_of_bundle(control, store, bundle)
     scorer = ready_model(decision, store.get(bundle.model), profile).scorer
-    past = read_past(
-        where.data,
-        decision,
-        bytes.fromhex(job.bundle),
-        disk=disk,
-        only=None if job.only is None else bytes.fromhex(job.only),
-        stop=job.stop,
-        partitions=where.partitions,
-    )
-    return compare(decision, bundle, scorer, past, partition=where.data.name)
+    with opened_subjects(where, decision.streams):
+        past = read_past(
+            where.data,
+            decision,
+            bytes.fromhex(job.bundle),
+            disk=disk,
+            only=None if job.only is None else bytes.fromhex(job.only),
+            stop=job.stop,
+            partitions=where.partitions,
+        )
+        return compare(decision, bundle, scorer, past, partition=where.data.name)
 
 
 def _main(work: Path) -> None:

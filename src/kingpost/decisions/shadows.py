@@ -117,6 +117,7 @@ def _draft(draft: Draft, route: Route, row: int) -> Draft:
         draft.is_event,
         draft.position,
         draft.event_time_us,
+        draft.body,
         row,
     )
 

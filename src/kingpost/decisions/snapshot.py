@@ -28,7 +28,7 @@ from kingpost.core import Disk, KingpostError
 from kingpost.decisions.errors import SnapshotInProgress
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.tenant_state import Answered
-from kingpost.features import Erasure, KeyKind, KeyTable, Versions
+from kingpost.features import Erasure, Hold, KeyKind, KeyTable, Versions
 from kingpost.journal import Commit, Lookup, Place
 from kingpost.records import RecordIndex
 from kingpost.storage import ColumnFile, ColumnsDamaged, Part, read_columns, write_columns
@@ -122,6 +122,10 @@ class Snapshot:
             elif part.name == "erasures":
                 memory.erasures.update(
                     msgspec.msgpack.decode(part.columns["erasures"], type=dict[str, list[Erasure]])
+                )
+            elif part.name == "holds":
+                memory.holds.update(
+                    msgspec.msgpack.decode(part.columns["holds"], type=dict[str, list[Hold]])
                 )
             elif part.name == "contracts":
                 for stream, description in msgspec.msgpack.decode(
@@ -246,6 +250,8 @@ def _parts(memory: Memory) -> Iterator[Part]:
     yield Part("records", {}, {"ids": ids, "offsets": offsets})
     erasures = memoryview(msgspec.msgpack.encode(memory.erasures))
     yield Part("erasures", {}, {"erasures": erasures})
+    if memory.holds:
+        yield Part("holds", {}, {"holds": memoryview(msgspec.msgpack.encode(memory.holds))})
     described = [(name, one) for name, every in memory.contracts.items() for one in every]
     yield Part("contracts", {}, {"descriptions": memoryview(msgspec.msgpack.encode(described))})
     for tenant, state in memory.tenants.items():

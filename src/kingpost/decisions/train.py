@@ -20,6 +20,7 @@ from kingpost.decisions.environment import present_environment
 from kingpost.decisions.joined import JoinedHistories
 from kingpost.decisions.registering import add_bundle, made_with
 from kingpost.decisions.sources import code_digest
+from kingpost.decisions.subjects import opened_subjects
 from kingpost.decisions.training import Learned, TrainingPlan, learn
 from kingpost.features import Erasure, Histories, History
 from kingpost.journal import Position, Scan
@@ -94,14 +95,15 @@ def read_all_histories(
         PartitionNotHere: The journal of one cannot be read here.
         KingpostError: See `read_histories`.
     """
-    if not where.listed:
-        return read_histories(where.data, contracts, disk=disk)
-    where.check_readable(disk=disk)
-    parts: dict[str, Histories] = {}
-    offsets: dict[str, int] = {}
-    for name, directory in where.partitions.items():
-        parts[name], position = read_histories(directory, contracts, disk=disk)
-        offsets[name] = position.offset(name)
+    with opened_subjects(where, contracts):
+        if not where.listed:
+            return read_histories(where.data, contracts, disk=disk)
+        where.check_readable(disk=disk)
+        parts: dict[str, Histories] = {}
+        offsets: dict[str, int] = {}
+        for name, directory in where.partitions.items():
+            parts[name], position = read_histories(directory, contracts, disk=disk)
+            offsets[name] = position.offset(name)
     return JoinedHistories(parts, contracts), Position.of(offsets)
 
 

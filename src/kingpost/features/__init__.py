@@ -77,6 +77,7 @@ from kingpost.features.feature_set import FeatureSet, Unavailable
 from kingpost.features.filters import Filter
 from kingpost.features.hindsights import hindsight
 from kingpost.features.history import NEVER, Histories, History
+from kingpost.features.holds import Hold, decode_hold, encode_hold, standing_hold
 from kingpost.features.kernel import KERNEL
 from kingpost.features.kernel_columns import KernelColumn
 from kingpost.features.kernel_plan import Division, KernelPlan, Source, Take, WindowPlan
@@ -133,6 +134,7 @@ __all__ = [
     "Forgetting",
     "Histories",
     "History",
+    "Hold",
     "KernelColumn",
     "KernelPlan",
     "KeyKind",
@@ -190,10 +192,12 @@ __all__ = [
     "decayed_count",
     "decayed_sum",
     "decode_erasure",
+    "decode_hold",
     "described",
     "different_bits",
     "distinct",
     "encode_erasure",
+    "encode_hold",
     "entity_field",
     "feature",
     "feature_matrix",
@@ -209,6 +213,7 @@ __all__ = [
     "quantile",
     "ratio",
     "rows_as_of",
+    "standing_hold",
     "std",
     "stream",
     "sum",

@@ -58,13 +58,21 @@ def named_field(contract: Contract[Event], name: str, place: Place) -> Field:
     """Return a field by its name.
 
     Raises:
-        WrongFeature: The contract has none of that name; the nearest one is suggested.
+        WrongFeature: The contract has none of that name, the nearest one is suggested; or
+            it is personal.
     """
     found = contract.by_name.get(name)
     if found is None:
         near = difflib.get_close_matches(name, contract.by_name, n=1)
         mend = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(contract.by_name)}"
         raise WrongFeature(f"{contract.type.__name__} has no field {name!r}", mend, place)
+    if found.personal:
+        raise WrongFeature(
+            f"field {name!r} of {contract.type.__name__} is personal, and what features and labels "
+            "hold lies in snapshots, records and training sets",
+            "use another field; an encrypted one of the request may be taken by a @kp.feature",
+            place,
+        )
     return found
 
 

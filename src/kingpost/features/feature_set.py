@@ -379,6 +379,14 @@ class FeatureSet:
                  if isinstance(one, RowFeature)}  # fmt: skip
         for name in row.parameters:
             if name in self.request.by_name:
+                policy = self.request.by_name[name].personal
+                if policy not in (None, "encrypt"):
+                    raise WrongFeature(
+                        f"feature {row.name!r} takes {name!r}, of which "
+                        f"{'nothing' if policy == 'drop' else 'only a digest'} is stored",
+                        "encrypt it, `kp.Personal()`: else no decision could be made again",
+                        row.place,
+                    )
                 sources.append((attrgetter(name), 0))
             elif name in self.names and name not in later:
                 sources.append((None, self.names.index(name)))

@@ -60,6 +60,7 @@ from kingpost.integrations.quarantine import (
     quarantined,
     refused_line,
     refused_row,
+    without_content,
 )
 from kingpost.integrations.reading import Chunk, Reading
 from kingpost.integrations.tables import read_parquet, read_query
@@ -125,4 +126,5 @@ __all__ = [
     "refused_row",
     "replay_quarantine",
     "retract_file",
+    "without_content",
 ]

@@ -40,6 +40,7 @@ from kingpost.integrations.quarantine import (
     quarantined,
     replayed_entry,
     stored_digest,
+    without_content,
 )
 from kingpost.journal import Entry, Journal, Scan
 
@@ -226,8 +227,8 @@ class Intake:
             part = batch
             if batch.rows > ROWS_PER_ENTRY:
                 part = batch.take(np.arange(start, min(start + ROWS_PER_ENTRY, batch.rows)))
-            for entry in _entries(tenant, stream, part):
-                at = self._append_under(contract, [entry])
+            for entries in self._stored(tenant, contract, part):
+                at = self._append_under(contract, entries)
                 offset = at if offset is None else offset
             self.keys.add(tenant, stream, keys[start : start + ROWS_PER_ENTRY])
         return Accepted(taken, duplicates, offset)
@@ -243,7 +244,7 @@ class Intake:
         """
         self._check_stream(contract)
         index, stream = self.keys, contract.name
-        pending: dict[EventKey, bytes] = {}
+        pending: dict[EventKey, Event] = {}
         unknown = retracted = 0
         first_unknown: EventKey | None = None
         for key, event in zip(keys_of(batch, contract), events_of(contract, batch), strict=True):
@@ -253,15 +254,16 @@ class Intake:
                 first_unknown = key if first_unknown is None else first_unknown
                 unknown += 1
             else:
-                pending[key] = contract.encode(event)
+                pending[key] = event
         written = {
-            key: body
-            for key, body in pending.items()
-            if not index.is_corrected(tenant, stream, key, _digest(body))
+            key: event
+            for key, event in pending.items()
+            if not index.is_corrected(tenant, stream, key, _digest(contract, event))
         }
-        self._append_changes(contract, tenant, "correction", list(written.values()))
-        for key, body in written.items():
-            index.correct(tenant, stream, key, _digest(body))
+        bodies = [self._body(tenant, contract, event) for event in written.values()]
+        self._append_changes(contract, tenant, "correction", bodies)
+        for key, event in written.items():
+            index.correct(tenant, stream, key, _digest(contract, event))
         unchanged = batch.rows - unknown - retracted - len(written)
         return Corrected(len(written), unchanged, unknown, retracted, first_unknown)
 
@@ -282,6 +284,22 @@ class Intake:
         index.retract(tenant, stream, fresh)
         held = sum(not index.holds(tenant, stream, key) for key in fresh)
         return Retracted(len(fresh) - held, held, len(keys) - len(fresh))
+
+    def _stored(
+        self, tenant: str, contract: Contract[Event], batch: ColumnBatch
+    ) -> Iterator[Sequence[Entry]]:
+        """Yield the entries of a batch, a commit each; personal content event by event."""
+        if contract.subject is None:
+            for entry in _entries(tenant, contract.name, batch):
+                yield [entry]
+            return
+        bodies = (self._body(tenant, contract, one) for one in events_of(contract, batch))
+        yield from _groups(Entry("event", tenant, contract.name, body) for body in bodies)
+
+    def _body(self, tenant: str, contract: Contract[Event], event: Event) -> bytes:
+        if contract.subject is None:
+            return contract.encode(event)
+        return contract.seal(tenant, event, self._journal.next_offset).body
 
     def _append_changes(
         self, contract: Contract[Event], tenant: str, kind: str, bodies: Sequence[bytes]
@@ -313,6 +331,9 @@ class Intake:
         Raises:
             JournalFull, JournalFailed: The disk refused; open the intake again.
         """
+        contract = self._contracts.get(stream)
+        if contract is not None and contract.subject is not None:
+            rows = [without_content(row) for row in rows]
         held = self._refused.setdefault((tenant, stream), set())
         new: dict[bytes, RefusedRow] = {}
         for row in rows:
@@ -341,8 +362,8 @@ def keys_of(batch: ColumnBatch, contract: Contract[Event]) -> list[EventKey]:
     return cast("list[EventKey]", batch.values(contract.key.name))
 
 
-def _digest(body: bytes) -> bytes:
-    return blake2b(body, digest_size=16).digest()
+def _digest(contract: Contract[Event], event: Event) -> bytes:
+    return blake2b(contract.encode(event), digest_size=16).digest()
 
 
 def _entries(tenant: str, stream: str, batch: ColumnBatch) -> Iterator[Entry]:
@@ -395,9 +416,9 @@ class _Recovery:
             case "event":
                 self.keys.add(tenant, stream, (self._key_of[stream](entry.body),))
             case "correction":
-                body = contract.encode(contract.decode_stored(entry.body))
+                event = contract.decode_stored(entry.body)
                 key = self._key_of[stream](entry.body)
-                self.keys.correct(tenant, stream, key, _digest(body))
+                self.keys.correct(tenant, stream, key, _digest(contract, event))
             case "retraction":
                 self.keys.retract(tenant, stream, (contract.key_from(entry.body),))
             case "contract":

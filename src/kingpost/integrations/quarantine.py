@@ -43,6 +43,7 @@ __all__ = [
     "refused_row",
     "replayed_entry",
     "stored_digest",
+    "without_content",
 ]
 
 RAW_CHARACTERS = 16_384
@@ -177,6 +178,11 @@ def _storable(value: object) -> object:
 
 def _shown(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def without_content(row: RefusedRow) -> RefusedRow:
+    """Return a row of a stream with personal content: that it came, and what was wrong."""
+    return row._replace(form="shown", raw=f"row {row.row}: personal content is not kept")
 
 
 def digest_of(row: RefusedRow) -> bytes:

@@ -53,6 +53,8 @@ class NewJob:
         priority: 0 to 9; a lower number goes first.
         key: The idempotency key of the submission; empty for none.
         webhook: The name of the receiver that is told of its end; empty for none.
+        request: What tells one request from another where equal ones have other bodies, since
+            they are sealed; empty where the body does.
     """
 
     id: str
@@ -65,12 +67,13 @@ class NewJob:
     priority: int = 5
     key: str = ""
     webhook: str = ""
+    request: bytes = field(default=b"", repr=False)
 
     @property
     def digest(self) -> str:
         """What two submissions under one key must have in common."""
         facts = (self.decision, self.session, str(self.priority), self.webhook)
-        return sha256("\n".join(facts).encode() + b"\n" + self.body).hexdigest()
+        return sha256("\n".join(facts).encode() + b"\n" + (self.request or self.body)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from kingpost.serving.events_route import EventsRoute
 from kingpost.serving.exposures import Exposures
 from kingpost.serving.feature_routes import FeatureRoutes
 from kingpost.serving.health import Health
+from kingpost.serving.hold_routes import HoldRoutes
 from kingpost.serving.http import BodyReader, HttpAnswer
 from kingpost.serving.job_desk import JobDesk
 from kingpost.serving.job_routes import JobRoutes
@@ -129,7 +130,9 @@ def control_plane(
         headers: dict[bytes, bytes] = dict(request.scope["headers"])
         return _response(await events.correct(principal, stream, key, headers, request.receive))
 
-    ErasureRoutes(shell, let_in, bodies).add_to(api)
+    erasures = ErasureRoutes(shell, let_in, bodies)
+    erasures.add_to(api)
+    HoldRoutes(shell, let_in, bodies, erasures.check).add_to(api)
     review = ReviewRoutes(engine, desk, let_in, bodies, clock, exposures)
     review.add_to(api)
     sources = None if desk is None else desk.sources

@@ -108,7 +108,7 @@ class ErasureRoutes:
         check_media_type(headers, b"application/json")
         body = await self._bodies.read(headers, request.receive, MAX_BODY_BYTES)
         asked = read_body(body, EraseDocument)
-        self._check(asked.entity)
+        self.check(asked.entity)
         erasure, forgotten = await self._shell.erase(
             principal.tenant, asked.entity, asked.key, by=principal.id, reason=asked.reason
         )
@@ -126,7 +126,12 @@ class ErasureRoutes:
         principal.require("erase")
         return principal
 
-    def _check(self, entity: str) -> None:
+    def check(self, entity: str) -> None:
+        """Refuse an entity that no stream has.
+
+        Raises:
+            EntityNotFound: It names the fields that can be one.
+        """
         streams = self._shell.engine.application.streams.values()
         if not any(entity_field(contract, entity) for contract in streams):
             fields = {

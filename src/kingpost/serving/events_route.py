@@ -17,7 +17,7 @@ import msgspec
 from kingpost.access import KeyRing, Principal
 from kingpost.contracts import Contract, ContractViolation, Event, EventKey
 from kingpost.decisions import Change
-from kingpost.integrations import quarantine_entry, refused_line
+from kingpost.integrations import quarantine_entry, refused_line, without_content
 from kingpost.journal import Entry
 from kingpost.serving.errors import EventNotFound, EventRetracted, RouteNotFound, StreamNotFound
 from kingpost.serving.event_bodies import (
@@ -189,6 +189,8 @@ class EventsRoute:
                 self._refused.clear()
             self._refused.add(digest)
             refused = refused_line(row.line, row.body, violation)
+            if self._streams[stream].subject is not None:
+                refused = without_content(refused)
             entries.append(quarantine_entry(tenant, stream, source, refused))
         return entries
 

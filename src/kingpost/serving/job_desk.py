@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 
 from kingpost.access import Principal
 from kingpost.calls import Relay
+from kingpost.contracts import Contract, Event
 from kingpost.core import Clock, KingpostError, TimeOrderedIds, id_text
 from kingpost.decisions import STORE_REASONS, Ask, Exposure
 from kingpost.features import FeaturesForgotten
@@ -182,6 +183,11 @@ class JobDesk:
             guard.admit(principal, event)
         if self._waiting >= self._setup.most_waiting:
             raise JobsFull(self._setup.most_waiting, _RETRY_AFTER_S)
+        digest = b""
+        contract = served.decision.request
+        if contract.subject is not None:
+            sealed = contract.seal(principal.tenant, event, self._shell.engine.next_offset)
+            body, digest = sealed.body, sealed.digest
         new = NewJob(
             id_text(self._ids.next()),
             principal.tenant,
@@ -193,6 +199,7 @@ class JobDesk:
             options.priority,
             options.key,
             options.webhook,
+            digest,
         )
         now_us = self._clock.now_us()
         submitted = await self.ask(lambda store: store.submit(new, now_us=now_us))
@@ -256,11 +263,14 @@ class JobDesk:
         if served is None:
             return Decided("refused", reason=DecisionNotFound.code)
         try:
+            event = _event_of(served.decision.request, job.body)
+            if event is None:
+                return Decided("refused", reason="erased")
             ask = Ask(
                 job.decision,
                 job.tenant,
                 job.principal,
-                served.decision.request.decode(job.body),
+                event,
                 job.body,
                 job.trace_id,
                 job.session or None,
@@ -308,6 +318,14 @@ class _Here:
     def decide(self, jobs: Sequence[Job]) -> Sequence[Decided]:
         deciding = asyncio.run_coroutine_threadsafe(self._desk.decide_all(jobs), self._loop)
         return deciding.result()
+
+
+def _event_of(contract: Contract[Event], body: bytes) -> Event | None:
+    """Read the request of a job; None when its subject was erased since."""
+    if contract.subject is None:
+        return contract.decode(body)
+    event = contract.decode_stored(body)
+    return None if contract.stored_digest(body) is None else event
 
 
 def _decided(settled: Settled, exposure: Exposure | None) -> Decided:

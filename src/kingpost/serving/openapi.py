@@ -18,6 +18,7 @@ from kingpost.serving.decisions_list import DecisionsDocument
 from kingpost.serving.erasure_routes import EraseDocument
 from kingpost.serving.events_route import ChangeDocument, EventsDocument
 from kingpost.serving.health import HealthDocument
+from kingpost.serving.hold_routes import HoldAskedDocument
 from kingpost.serving.job_documents import SubmitQuery
 from kingpost.serving.oip import inference_documents, inference_paths
 from kingpost.serving.openapi_erasures import ERASURE_OPERATIONS
@@ -85,6 +86,7 @@ def describe_api(
         *(one.answer for one in RELEASE_OPERATIONS),
         *(one.body for one in RELEASE_OPERATIONS if one.body is not None),
         EraseDocument,
+        HoldAskedDocument,
         *WORKFLOW_DOCUMENTS,
         *inference_documents(),
         *JOB_DOCUMENTS,

@@ -29,13 +29,15 @@ from kingpost.decisions import (
     Ingested,
     Lightening,
     Reply,
+    UnderLegalHold,
 )
-from kingpost.features import Erasure
+from kingpost.features import Erasure, Hold
 from kingpost.journal import Entry, Landed, is_passing
 from kingpost.records import DecisionRecord
 from kingpost.serving.errors import InternalError
 from kingpost.serving.metrics import Metrics
 from kingpost.serving.recovery import Pause, recovered
+from kingpost.subjects import KeysNotKept
 
 __all__ = ["Settle", "Settled", "Shell"]
 
@@ -193,12 +195,41 @@ class Shell:
         """Erase an entity, and return when that is durable; see `Engine.erase`.
 
         Raises:
-            ErasureFailed: Nothing was erased.
+            UnderLegalHold, ErasureFailed: Nothing was erased.
+            StorageFull, StorageBusy, StorageFailed: It is recorded and counts, and nothing is
+                opened with the keys of personal content, but they are still on the disk: ask
+                again.
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
+        """
+        erasure, forgotten = await self._written(
+            lambda landed: (
+                self.engine.erase(tenant, entity, key, by=by, reason=reason, landed=landed),
+                True,
+            )
+        )
+        # a thread: the file of keys is packed, which takes as long as it is large
+        await asyncio.to_thread(self.engine.destroy_keys, tenant, erasure)
+        return erasure, forgotten
+
+    async def hold(
+        self, tenant: str, entity: str, key: str, *, by: str, reason: str, is_released: bool
+    ) -> Hold:
+        """Hold an entity, or release it, and return when that is durable; see `Engine.hold`.
+
+        Raises:
             JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
         """
         return await self._written(
             lambda landed: (
-                self.engine.erase(tenant, entity, key, by=by, reason=reason, landed=landed),
+                self.engine.hold(
+                    tenant,
+                    entity,
+                    key,
+                    by=by,
+                    reason=reason,
+                    is_released=is_released,
+                    landed=landed,
+                ),
                 True,
             )
         )
@@ -232,7 +263,7 @@ class Shell:
         self._refuse_after_failure()
         try:
             result, has_written = write(self._landing(group))
-        except (EventUnreadable, ErasureFailed):
+        except (EventUnreadable, ErasureFailed, KeysNotKept, UnderLegalHold):
             raise  # before anything was changed
         except Exception as error:
             self._stop(error)
@@ -258,7 +289,8 @@ class Shell:
                 [ask for ask, _ in batch], self._landing(group)
             )
         except Exception as error:  # noqa: BLE001  the boundary of a batch
-            self._stop(error)
+            if not isinstance(error, KeysNotKept):  # which is raised before anything is changed
+                self._stop(error)
             refusal = error if isinstance(error, KingpostError) else InternalError()
             for _, settle in batch:
                 settle(refusal)

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from kingpost.console import KeptRecords
 from kingpost.records import RecordQuery
+from tests import claims_app
+from tests.claims_app import House, body, decide, erase
 from tests.review_house import DATA, ReviewHouse, run_review
 from tests.tiny_app import payment
 
@@ -44,6 +46,23 @@ def test_nothing_is_read_of_another_tenant_or_from_another_place() -> None:
         assert kept.record(replace(first, offset=10_000)) is None
 
     run_review(scene)
+
+
+def test_personal_content_of_a_request_is_opened_until_it_is_erased() -> None:
+    house = House()
+    with house.engine() as engine:
+        [reply] = decide(engine, body("1"))
+        assert reply.record is not None
+        kept = KeptRecords(claims_app.DATA, disk=house.disk, streams=claims_app.APPLICATION.streams)
+        before = kept.request(reply.record)
+        erase(engine, "C1")
+        after = kept.request(reply.record)
+        kept.close()
+
+    assert before is not None
+    assert after is not None
+    assert b'"name":"Ann Sealed"' in before
+    assert b'"name":"[erased]"' in after
 
 
 def test_what_is_written_later_is_found_too() -> None:

@@ -289,3 +289,15 @@ def test_a_file_is_put_back_only_where_it_belongs_and_nobody_writes(
     restore_backed_up(tmp_path / "backup", "access.sqlite", {"data": root}, disk=DISK)
     with closing(sqlite3.connect(root / "access.sqlite")) as connection:
         assert connection.execute("SELECT name FROM keys").fetchall() == [("ann",)]
+
+
+def test_keys_of_personal_content_are_in_no_backup(root: Path, tmp_path: Path) -> None:
+    execute(root / "subject_keys.sqlite", "CREATE TABLE keys (wrapped BLOB)")
+    (root / "subject_keys.master").write_bytes(b"k" * 32)
+
+    done = backed_up(root, tmp_path / "backup")
+
+    assert not [file.path for file in done.manifest.files if "subject_keys" in file.path]
+    held = [path for path in (tmp_path / "backup").rglob("*") if path.is_file()]
+    assert held
+    assert not any(b"k" * 32 in path.read_bytes() for path in held)

@@ -19,6 +19,7 @@ from kingpost import (
     registry,
     serving,
     storage,
+    subjects,
     tasks,
     workflows,
 )
@@ -42,7 +43,13 @@ from kingpost.serving.errors import (
 from kingpost.serving.problems import problem_answer
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
-NOT_OVER_HTTP = {"TlsUnusable", "PortInUse", "BadAddress", "ObserverStoreFailed"}
+NOT_OVER_HTTP = {
+    "TlsUnusable",
+    "PortInUse",
+    "BadAddress",
+    "ObserverStoreFailed",
+    "HttpWorkersNotReady",
+}
 TRACE = "0" * 31 + "1"
 RAISED = [
     BadHeader("Idempotency-Key", "visible"),
@@ -84,6 +91,7 @@ def test_every_code_of_the_table_is_some_errors_code() -> None:
         records,
         registry,
         storage,
+        subjects,
         tasks,
         workflows,
     )

@@ -14,6 +14,7 @@ from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     RESTORED_SETTINGS,
     BackupManifest,
+    DataDirectory,
     back_up,
     check_backup,
     restore_backed_up,
@@ -66,6 +67,11 @@ def backup(place: SettingsPlace, destination: Path, as_json: bool) -> None:
         as_json=as_json,
     )
     _say_elsewhere(done.manifest)
+    if (keys := DataDirectory(settings.data_dir).subject_keys).exists():
+        said = (
+            f"{keys.name} is not in this backup; back it up apart, for as long as an erasure takes"
+        )
+        click.echo(said, err=True)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`kingpost erase` and `kingpost erasures`: at a running server."""
+"""`kingpost erase`, `erasures`, `hold` and `holds`: at a running server."""
 
 import os
 from typing import cast
@@ -9,7 +9,7 @@ from kingpost.cli.api_client import API_KEY, ApiClient
 from kingpost.cli.output import print_result, printable
 from kingpost.core import Settings
 
-__all__ = ["erase", "erasures"]
+__all__ = ["erase", "erasures", "hold", "holds"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _URL = click.option(
@@ -84,6 +84,54 @@ def erasures(settings: Settings, url: str | None, as_json: bool) -> None:
         click.echo(printable("  ".join(shown)))
     if not every:
         click.echo("nothing was erased")
+
+
+@click.command()
+@click.argument("entity")
+@click.argument("key")
+@click.option("--reason", default="", help="Why, for whoever reads the record of it.")
+@click.option("--release", is_flag=True, help="End the hold.")
+@_URLS
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each server.")
+@click.pass_obj
+def hold(
+    settings: Settings,
+    entity: str,
+    key: str,
+    reason: str,
+    release: bool,
+    urls: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Let nobody erase the ENTITY (a field of events, as customer) that has the value KEY.
+
+    An erasure is refused until the hold is released. Give the --url of every server that has
+    events of it. The API key is read from KINGPOST_API_KEY; it needs the scope erase.
+    """
+    asked = {"entity": entity, "key": key, "reason": reason, "is_released": release}
+    for url in urls or (None,):
+        with _client(settings, url) as client:
+            print_result(client.post("/v1/holds", asked), as_json=as_json)
+
+
+@click.command()
+@_URL
+@_JSON
+@click.pass_obj
+def holds(settings: Settings, url: str | None, as_json: bool) -> None:
+    """List legal holds and their ends, the latest first."""
+    with _client(settings, url) as client:
+        found = client.get("/v1/holds")
+    if as_json:
+        print_result(found, as_json=True)
+        return
+    every = cast("list[dict[str, object]]", found["holds"])
+    for one in every:
+        state = "released" if one["is_released"] else "held"
+        shown = (str(one[name] or "-") for name in ("at", "entity", "key", "by", "reason"))
+        click.echo(printable("  ".join((state, *shown))))
+    if not every:
+        click.echo("nothing was held")
 
 
 def _client(settings: Settings, url: str | None) -> ApiClient:

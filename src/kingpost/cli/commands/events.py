@@ -12,7 +12,7 @@ from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.cli.read_as import mapping_of
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import load_application
+from kingpost.decisions import load_application, opened_subjects
 from kingpost.integrations import (
     CorrectionReport,
     IngestReport,
@@ -80,10 +80,11 @@ def ingest(
     application = load_application(app)
     contract = chosen_stream(application, stream)
     reading = Reading(mapping_of(mapped), zone, ignore_extra)
-    of = tenant or settings.tenant
+    of, where = tenant or settings.tenant, data_directory(settings)
     with (
+        opened_subjects(where, application.streams.values()),
         Intake.open(
-            data_directory(settings).data,
+            where.data,
             application.streams.values(),
             disk=SystemDisk(),
             clock=SystemClock(),
@@ -194,10 +195,11 @@ def replay_rows(
 ) -> None:
     """Try the rows of APP's STREAM in quarantine against the contract as it is now."""
     application = load_application(app)
-    contract = chosen_stream(application, stream)
+    contract, where = chosen_stream(application, stream), data_directory(settings)
     with (
+        opened_subjects(where, application.streams.values()),
         Intake.open(
-            data_directory(settings).data,
+            where.data,
             application.streams.values(),
             disk=SystemDisk(),
             clock=SystemClock(),

@@ -14,7 +14,13 @@ from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
 from kingpost.cli.run import memory_room
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import Decision, consents_of, load_application, take_snapshot
+from kingpost.decisions import (
+    Decision,
+    consents_of,
+    load_application,
+    opened_subjects,
+    take_snapshot,
+)
 from kingpost.features import Consent
 
 __all__ = ["snapshot"]
@@ -51,16 +57,17 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
     if settings.online_store:  # windows there are no part of a snapshot
         decisions, consents = {}, consents_of(decisions)
     try:
-        done = take_snapshot(
-            where.data,
-            application,
-            decisions,
-            where.snapshots,
-            disk=disk,
-            room=room,
-            consents=consents,
-            clock=SystemClock(),
-        )
+        with opened_subjects(where, application.streams.values()):
+            done = take_snapshot(
+                where.data,
+                application,
+                decisions,
+                where.snapshots,
+                disk=disk,
+                room=room,
+                consents=consents,
+                clock=SystemClock(),
+            )
     finally:
         if room is not None:
             room.close()

@@ -14,6 +14,7 @@ import numpy as np
 from kingpost.core import Disk
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
+from kingpost.decisions.subjects import opened_subjects
 from kingpost.decisions.train import read_all_histories, read_histories
 from kingpost.features import History, Requests, feature_matrix
 
@@ -65,7 +66,8 @@ def read_past_requests(
     if stop is None:
         held, position = read_all_histories(where, decision.streams, disk=disk)
     else:
-        held, position = read_histories(where.data, decision.streams, disk=disk, stop=stop)
+        with opened_subjects(where, decision.streams):
+            held, position = read_histories(where.data, decision.streams, disk=disk, stop=stop)
     histories = held.of(tenant)
     asked = histories[decision.request.name]
     return PastRequests(

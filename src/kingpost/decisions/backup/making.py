@@ -31,6 +31,8 @@ __all__ = ["BackupDone", "back_up"]
 
 _PAGES_AT_ONCE = 2000
 _DERIVED = ("observed.sqlite",)
+_APART = ("subject_keys.sqlite", "subject_keys.master")
+"""What would read later what is erased now: it is backed up apart, and not for as long."""
 _DERIVED_FOLDERS = ("snapshots",)
 _PASSING = (".tmp", ".spill", "-wal", "-shm", "-journal")
 _BUSY_S = 30.0
@@ -255,7 +257,9 @@ def _files_of(name: str, root: Path) -> Iterator[tuple[str, Path, FileKind]]:
 def _kind_of(path: PurePosixPath) -> FileKind | None:
     """Say what a file is by its place; None for what no backup holds."""
     top, name = path.parts[0], path.name
-    if name == "lock" or name.endswith(_PASSING) or top in _DERIVED_FOLDERS or name in _DERIVED:
+    if name == "lock" or name.endswith(_PASSING) or top in _DERIVED_FOLDERS:
+        return None
+    if name in _DERIVED or name in _APART:
         return None
     if top == "journal":
         return "segment" if path.suffix == ".log" and len(path.parts) == 3 else None

@@ -14,7 +14,7 @@ import numpy as np
 
 from kingpost.contracts import ColumnBatch, Contract, Event, batch_of, join_batches
 from kingpost.decisions.batch.plan import BatchPlan, InputFile
-from kingpost.integrations import RefusedRow, UnreadableSource, read_file
+from kingpost.integrations import RefusedRow, UnreadableSource, read_file, without_content
 
 __all__ = ["Refused", "Unit", "input_files", "units_of"]
 
@@ -116,7 +116,7 @@ def units_of(plan: BatchPlan, contract: Contract[Event]) -> Iterator[tuple[Unit,
     refused: list[Refused] = []
     for file in plan.inputs:
         for chunk in read_file(Path(file.name), contract, plan.reading):
-            refused += [_refused(file.name, one) for one in chunk.refused]
+            refused += [_refused(file.name, one, contract) for one in chunk.refused]
             held.append(chunk.batch)
             share = (behind + chunk.share * file.size_bytes) / whole
             while len(refused) >= size or sum(one.rows for one in held) >= size:
@@ -138,7 +138,9 @@ def _unit(part: int, batch: ColumnBatch, refused: Sequence[Refused]) -> Unit:
     return Unit(part, batch.rows, batch.encode(), tuple(refused))
 
 
-def _refused(file: str, one: RefusedRow) -> Refused:
+def _refused(file: str, one: RefusedRow, contract: Contract[Event]) -> Refused:
     why = one.violation
+    if contract.subject is not None:
+        one = without_content(one)
     raw = one.raw[:_RAW_CHARACTERS]
     return Refused(file, one.row, why.code, why.field, why.expected, why.found, raw)

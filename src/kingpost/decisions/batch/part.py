@@ -67,8 +67,8 @@ def write_part(
 
 def _write_scored(served: ServedDecision, rows: ColumnBatch, scored: Scored, path: Path) -> None:
     contract = served.decision.request
-    columns = {one.name: _column(rows, one) for one in contract.fields}
-    types = {one.name: _type(one) for one in contract.fields}
+    columns = {one.name: _column(rows, one) for one in contract.fields if not one.personal}
+    types = {one.name: _type(one) for one in contract.fields if not one.personal}
     answers: dict[str, tuple[Sequence[object], str]] = {
         "score": (scored.scores, "DOUBLE"),
         "confidence": ([one.confidence for one in scored.verdicts], "DOUBLE"),

@@ -8,6 +8,7 @@ from kingpost.contracts import EventKey
 from kingpost.core import Disk
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
+from kingpost.decisions.subjects import opened_subjects
 from kingpost.decisions.train import read_histories
 from kingpost.features import History
 
@@ -50,7 +51,8 @@ def read_batch_past(
     """
     request = decision.request
     streams = {one.name: one for one in (request, *decision.features.streams)}
-    held, position = read_histories(where.data, streams.values(), disk=disk, stop=stop)
+    with opened_subjects(where, streams.values()):
+        held, position = read_histories(where.data, streams.values(), disk=disk, stop=stop)
     past = BatchPast(
         held.of(tenant), held.withheld(tenant, request.name), position.offset(where.partition)
     )

@@ -1,0 +1,224 @@
+"""Writing an export: records as JSON lines and Parquet, a report, a manifest of digests.
+
+The rule: an export reads the journal and changes nothing; the manifest is written last, so a
+directory without one is not whole.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from kingpost.contracts import Instant, Vault, split_body
+from kingpost.core import Clock, Disk, KingpostError
+from kingpost.decisions.bundle import read_bundle
+from kingpost.decisions.comparison import entry_at
+from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.errors import ExportExists
+from kingpost.decisions.export.report import Tally, report
+from kingpost.decisions.export.rows import COLUMNS, ErasureRow, RecordRow, ReviewRow, Rows
+from kingpost.decisions.export.selection import ExportSelection
+from kingpost.decisions.subjects import open_vault
+from kingpost.decisions.whole_files import WholeFiles
+from kingpost.features import decode_erasure
+from kingpost.journal import Commit, Entry, scan
+from kingpost.records import decode_record, decode_review
+from kingpost.registry import Approval, ControlLog
+
+__all__ = ["EXPORT_FORMAT", "Exported", "export_records"]
+
+EXPORT_FORMAT = 1
+_log = logging.getLogger(__name__)
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What was exported.
+
+    Attributes:
+        stop: The journal was read up to this offset.
+    """
+
+    out: str
+    records: int
+    reviews: int
+    erasures: int
+    stop: int
+
+
+class _File(msgspec.Struct, frozen=True):
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What an export is: fields are only added.
+
+    Attributes:
+        proofs: The names of the files that prove the records; none where none were made.
+    """
+
+    format: int
+    made_at: str
+    partition: str
+    stop: int
+    selection: dict[str, object]
+    personal: str
+    records: int
+    files: list[_File]
+    proofs: list[str]
+
+
+def export_records(
+    where: DataDirectory,
+    selection: ExportSelection,
+    out: Path,
+    *,
+    disk: Disk,
+    clock: Clock,
+    is_clear: bool = False,
+    on_progress: Callable[[int], None] = lambda records: None,
+) -> Exported:
+    """Write the records of a data directory that are selected, with what belongs to them.
+
+    Args:
+        out: Made for it; nothing may be in it.
+        is_clear: Open personal content. An erasure does not reach such an export.
+        on_progress: Told how many records there are so far.
+
+    Raises:
+        ExportExists: There is something in `out`.
+        JournalCorrupt, JournalNewer, NewerRecord: The journal cannot be read.
+        ContentDamaged, MasterKeyUnusable: Personal content cannot be opened.
+    """
+    disk.make_directory(out)
+    if disk.list(out):
+        raise ExportExists(out)
+    control = where.control_log(disk=disk, clock=clock)
+    with _opened(where, is_clear=is_clear) as vault:
+        found = _Found(Rows(where.partition, _feature_names(control), vault), selection)
+        files = WholeFiles(out, disk=disk)
+        files.place("records.jsonl", lambda path: found.write(where, path, disk, on_progress))
+    files.place("records.parquet", lambda path: _write_parquet(out / "records.jsonl", path))
+    files.place_bytes("reviews.jsonl", _lines(found.reviews))
+    files.place_bytes("erasures.jsonl", _lines(found.erasures))
+    facts = selection.facts()
+    approvals = _approvals(control, found.tally)
+    text = report(found.tally, facts, found.reviews, found.erasures, approvals, is_clear=is_clear)
+    files.place_bytes("report.md", text.encode())
+    manifest = _Manifest(
+        EXPORT_FORMAT,
+        Instant(clock.now_us()).isoformat(),
+        where.partition,
+        found.stop,
+        facts,
+        "clear" if is_clear else "sealed",
+        found.tally.records,
+        [_file(out / name) for name in sorted(files.names())],
+        [],
+    )
+    files.place_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+    return Exported(
+        str(out), found.tally.records, len(found.reviews), len(found.erasures), found.stop
+    )
+
+
+class _Found:
+    """What is found on the way through the journal."""
+
+    def __init__(self, rows: Rows, selection: ExportSelection) -> None:
+        self._rows, self._selection = rows, selection
+        self._ids: set[bytes] = set()
+        self.tally = Tally()
+        self.reviews: list[ReviewRow] = []
+        self.erasures: list[ErasureRow] = []
+        self.stop = 0
+
+    def write(
+        self, where: DataDirectory, path: Path, disk: Disk, on_progress: Callable[[int], None]
+    ) -> None:
+        """Write a line per record, and note the rest."""
+        encode = msgspec.json.Encoder().encode
+        with path.open("wb") as file:
+            for commit in scan(where.data, disk=disk):
+                for row in self._take(commit):
+                    file.write(encode(row) + b"\n")
+                    self.tally.add(row)
+                self.stop = commit.next_offset
+                on_progress(self.tally.records)
+
+    def _take(self, commit: Commit) -> Generator[RecordRow, None, None]:
+        offset, wanted = commit.offset, self._selection
+        for entry in commit.entries:
+            if entry.kind == "record":
+                record = decode_record(entry.body)
+                asked = entry_at(commit, record.event_offset)
+                if wanted.takes(record) and self._is_of_subject(asked):
+                    self._ids.add(record.id)
+                    yield self._rows.record(record, offset, asked)
+            elif entry.kind == "review":
+                review = decode_review(entry.body)
+                if review.record in self._ids:
+                    self.reviews.append(self._rows.review(review))
+            elif entry.kind == "erasure" and wanted.tenant in (None, entry.tenant):
+                erasure = decode_erasure(entry, offset)
+                if wanted.subject in (None, (erasure.entity, erasure.key)):
+                    self.erasures.append(self._rows.erasure(entry.tenant, erasure))
+            offset += entry.count
+
+    def _is_of_subject(self, asked: Entry | None) -> bool:
+        if self._selection.subject is None:
+            return True
+        return asked is not None and self._selection.takes_request(split_body(asked.body)[0])
+
+
+@contextmanager
+def _opened(where: DataDirectory, *, is_clear: bool) -> Generator[Vault | None, None, None]:
+    if not (is_clear and where.subject_keys.exists()):
+        yield None
+        return
+    vault = open_vault(where)
+    try:
+        yield vault
+    finally:
+        vault.close()
+
+
+def _feature_names(control: ControlLog) -> Callable[[str, bytes], tuple[str, ...] | None]:
+    @cache
+    def names_of(decision: str, bundle: bytes) -> tuple[str, ...] | None:
+        try:
+            return read_bundle(control.bundle(decision, bundle.hex())).feature_names
+        except KingpostError:  # the record is exported all the same, its features by number
+            _log.warning("bundle_unreadable", extra={"bundle": bundle.hex()})
+            return None
+
+    return names_of
+
+
+def _approvals(control: ControlLog, tally: Tally) -> list[Approval]:
+    decisions = sorted({decision for decision, _ in tally.bundles})
+    return [one for decision in decisions for one in control.approvals(decision)]
+
+
+def _lines(rows: Sequence[msgspec.Struct]) -> bytes:
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+
+
+def _write_parquet(lines: Path, path: Path) -> None:
+    columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in COLUMNS.items())
+    with duckdb.connect(config={"threads": 1}) as database:
+        read = f"read_json($path, format = 'newline_delimited', columns = {{{columns}}})"
+        rows = database.sql(f"SELECT * FROM {read}", params={"path": str(lines)})
+        rows.write_parquet(str(path), compression="zstd")
+
+
+def _file(path: Path) -> _File:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _File(path.name, digest, path.stat().st_size)

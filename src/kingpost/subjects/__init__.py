@@ -1,0 +1,28 @@
+"""The keys of data subjects: personal content is sealed under them, and ends with them."""
+
+from kingpost.subjects.errors import (
+    ContentDamaged,
+    KeysNotKept,
+    MasterKeyUnusable,
+    SubjectKeyMissing,
+)
+from kingpost.subjects.master_key import MasterKey, read_master_key
+from kingpost.subjects.store import KeyStore, WrappedKey
+from kingpost.subjects.store_memory import MemorySubjectKeys
+from kingpost.subjects.store_sqlite import SqliteSubjectKeys
+from kingpost.subjects.vault import SubjectName, SubjectVault
+
+__all__ = [
+    "ContentDamaged",
+    "KeyStore",
+    "KeysNotKept",
+    "MasterKey",
+    "MasterKeyUnusable",
+    "MemorySubjectKeys",
+    "SqliteSubjectKeys",
+    "SubjectKeyMissing",
+    "SubjectName",
+    "SubjectVault",
+    "WrappedKey",
+    "read_master_key",
+]

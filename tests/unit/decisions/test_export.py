@@ -1,0 +1,162 @@
+"""An export: what is selected, what stands in its files, and that they are what the manifest says."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from kingpost.contracts import contract_of
+from kingpost.core import SystemDisk
+from kingpost.decisions import (
+    Ask,
+    DataDirectory,
+    Engine,
+    Exported,
+    ExportExists,
+    ExportSelection,
+    ServedDecision,
+    export_records,
+    open_subjects,
+)
+from kingpost.journal import Entry
+from kingpost.records import Review, encode_review
+from tests.claims_app import APPLICATION, Claim, body, durable, erase, judged
+from tests.tiny_app import BUNDLE, MODEL, ByAmount, FakeClock
+
+START_US = FakeClock().us
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> DataDirectory:
+    """Decide for two customers, a minute apart; review the first, and erase it."""
+    where, clock = DataDirectory(tmp_path / "data"), FakeClock()
+    engine = Engine.open(
+        where.data,
+        APPLICATION,
+        {"judged": ServedDecision(judged, BUNDLE, MODEL, ByAmount(), 0.5)},
+        disk=SystemDisk(),
+        clock=clock,
+        subjects=open_subjects(where, APPLICATION.streams.values()),
+    )
+    for number, customer in enumerate(("C1", "C2", "C1")):
+        asked = body(str(number), customer=customer)
+        ask = Ask("judged", "acme", "key", contract_of(Claim).decode(asked), asked, "0" * 32, None,
+                  None, 0)  # fmt: skip
+        [reply] = durable(lambda landed, ask=ask: engine.decide([ask], landed))
+        clock.advance(60)
+        if number == 0:
+            assert reply.record is not None
+            review = Review(format=1, record=reply.record.id, decision="judged", verdict="approved",
+                            positive=False, reason="a | b", by="ann", at_us=1, task="")  # fmt: skip
+            entry = Entry("review", "acme", "judged", encode_review(review))
+            durable(lambda landed, entry=entry: (engine.append([entry], landed), True))
+    erasure = erase(engine, "C1")
+    engine.destroy_keys("acme", erasure)
+    engine.close()
+    return where
+
+
+def export(where: DataDirectory, selection: ExportSelection, *, is_clear: bool = False) -> Exported:
+    out = where.root / f"out{len(list(where.root.iterdir()))}"
+    return export_records(
+        where, selection, out, disk=SystemDisk(), clock=FakeClock(), is_clear=is_clear
+    )
+
+
+def rows(done: Exported) -> list[dict[str, object]]:
+    lines = (Path(done.out) / "records.jsonl").read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=dict[str, object]) for line in lines]
+
+
+def test_each_record_comes_with_its_request_and_personal_content_stays_sealed(
+    where: DataDirectory,
+) -> None:
+    done = export(where, ExportSelection())
+
+    assert (done.records, done.reviews, done.erasures) == (3, 1, 1)
+    found = rows(done)
+    assert [one["event_key"] for one in found] == ["0", "1", "2"]
+    for one in found:
+        assert one["personal"] == {"name": "[sealed]", "email": "[sealed]"}
+        assert set(msgspec.convert(one["event"], dict[str, object])) == {
+            "id",
+            "at",
+            "customer",
+            "amount",
+        }
+        assert one["features"] == {
+            "0": 20.0,
+            "1": 2.0 if one["event_key"] == "2" else 1.0,
+            "2": 10.0,
+        }
+    with duckdb.connect() as database:
+        same = database.sql(
+            f"SELECT event_key, outcome, features ->> '0', epoch_us(\"at\") FROM "
+            f"'{done.out}/records.parquet' ORDER BY event_key"
+        ).fetchall()
+    assert same == [
+        (str(at), one["outcome"], "20.0", START_US + at * 60_000_000)
+        for at, one in enumerate(found)
+    ]
+
+
+def test_content_in_the_clear_is_asked_for_and_what_is_erased_says_so(
+    where: DataDirectory,
+) -> None:
+    names = [one["personal"] for one in rows(export(where, ExportSelection(), is_clear=True))]
+
+    assert [msgspec.convert(one, dict[str, str])["name"] for one in names] == [
+        "[erased]", "Ann Sealed", "[erased]",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("selection", "keys"),
+    [
+        (ExportSelection(since_us=START_US + 1), ["1", "2"]),
+        (ExportSelection(until_us=START_US + 60_000_000), ["0"]),
+        (ExportSelection(subject=("customer", "C2")), ["1"]),
+        (ExportSelection(subject=("name", "Ann Sealed")), []),
+        (ExportSelection(version=BUNDLE.hex()[:8]), ["0", "1", "2"]),
+        (ExportSelection(version="00"), []),
+        (ExportSelection(decision="other"), []),
+        (ExportSelection(tenant="other"), []),
+        (ExportSelection(tenant="acme", decision="judged"), ["0", "1", "2"]),
+    ],
+)
+def test_records_are_selected(
+    where: DataDirectory, selection: ExportSelection, keys: list[str]
+) -> None:
+    done = export(where, selection)
+
+    assert [one["event_key"] for one in rows(done)] == keys
+    assert done.reviews == ("0" in keys)
+
+
+def test_the_manifest_has_the_digest_of_every_other_file(where: DataDirectory) -> None:
+    done = export(where, ExportSelection())
+    out = Path(done.out)
+
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {one["name"]: one["sha256"] for one in manifest["files"]} == {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in out.iterdir()
+        if file.name != "manifest.json"
+    }
+    assert (manifest["records"], manifest["stop"], manifest["personal"]) == (3, done.stop, "sealed")
+    report = (out / "report.md").read_text()
+    assert "3 records" in report
+    assert r"a \| b" in report
+    assert "| customer | C1 |" in report
+
+
+def test_an_export_is_written_once(where: DataDirectory) -> None:
+    out = where.root / "out"
+    out.mkdir()
+    (out / "other.txt").touch()
+
+    with pytest.raises(ExportExists, match="not empty"):
+        export_records(where, ExportSelection(), out, disk=SystemDisk(), clock=FakeClock())
