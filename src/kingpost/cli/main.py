@@ -51,6 +51,8 @@ _COMMANDS = {
     "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),
     "inferences": ("inferences", "List and show what models were asked directly."),
+    "seal": ("seal", "Seal finished segments of the journal as Parquet."),
+    "sql": ("sql", "Ask everything on record in SQL."),
     "verify": ("records", "Recompute every record and count what differs."),
     "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),
     "config": ("config", "Show the settings, or check them."),

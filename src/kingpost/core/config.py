@@ -93,6 +93,8 @@ class Settings:
             terminal and else JSON.
         snapshot_every: After so many more events and records `kingpost run` takes a
             snapshot, so that the next start is quick. 0 takes none.
+        seal: `on` has the observer beside a server seal finished segments of the journal as
+            Parquet; `off` leaves that to `kingpost seal`.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
             links in alerts and the address to return to after signing in begin with it.
         alert_webhook: URL that is told of incidents; a secret too, since chat services
@@ -160,6 +162,7 @@ class Settings:
     access_log: float = 0.0
     log_format: str = "text"
     snapshot_every: int = 500_000
+    seal: str = "on"
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
     alert_webhook_secret: str = field(default="", repr=False)
@@ -338,6 +341,8 @@ def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
         raise BadSetting(source, key, str(error)) from error
     if key == "tls_clients" and value not in ("required", "optional"):
         raise BadSetting(source, key, f"expected required or optional, found {shown}")
+    if key == "seal" and value not in ("on", "off"):
+        raise BadSetting(source, key, f"expected on or off, found {shown}")
     if key in _URLS and value and not _is_url(value):
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):

@@ -13,6 +13,7 @@ from kingpost.journal.errors import (
     JournalNewer,
     JournalReadOnly,
     NoSuchOffset,
+    SegmentArchived,
     UnknownPartition,
     is_passing,
 )
@@ -21,16 +22,29 @@ from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
 from kingpost.journal.scans import Scan, last_commit, scan
+from kingpost.journal.segment_files import (
+    CheckedSegment,
+    FinishedSegment,
+    archived_segment,
+    check_segment,
+    finished_segments,
+    note_archived,
+    restore_segment,
+)
+from kingpost.journal.segments import ArchivedSegment
 
 __all__ = [
     "GROUP_BYTES",
     "MAX_COMMIT",
+    "ArchivedSegment",
     "BadCommit",
     "BadPartitionName",
     "BadPosition",
+    "CheckedSegment",
     "Commit",
     "DifferentPartitions",
     "Entry",
+    "FinishedSegment",
     "Journal",
     "JournalClosed",
     "JournalCorrupt",
@@ -45,9 +59,15 @@ __all__ = [
     "Place",
     "Position",
     "Scan",
+    "SegmentArchived",
     "UnknownPartition",
+    "archived_segment",
+    "check_segment",
+    "finished_segments",
     "is_passing",
     "last_commit",
+    "note_archived",
     "read_commit_at",
+    "restore_segment",
     "scan",
 ]

@@ -9,6 +9,8 @@ from kingpost.cli.beside import told_to_stop
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
+from kingpost.cli.sealing import keep_sealed
 from kingpost.contracts import Instant
 from kingpost.core import Settings
 from kingpost.serving import Observed, Observer
@@ -42,7 +44,8 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
             if once:
                 _catch_up(observer, stop)
             else:
-                observer.run(stop)
+                with keep_sealed(settings, data_directory(settings)):
+                    observer.run(stop)
             result = _shown(observer.observed)
     except AlreadyObserved:
         if stop.is_set():
