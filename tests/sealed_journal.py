@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kingpost.core import SystemDisk
+from kingpost.core import Clock, SystemDisk
 from kingpost.decisions import DataDirectory
 from kingpost.journal import Entry, Journal
 from kingpost.records import (
@@ -38,11 +38,14 @@ def names_of(decision: str, bundle: bytes) -> Sequence[str]:
 class SealedJournal:
     """Writes a data directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clock: Clock | None = None) -> None:
         self.where, self.disk = DataDirectory(root), SystemDisk()
         self._number = 0
         self._journal = Journal.open(
-            self.where.data, disk=self.disk, clock=StoppedClock(), segment_bytes=SEGMENT_BYTES
+            self.where.data,
+            disk=self.disk,
+            clock=clock or StoppedClock(),
+            segment_bytes=SEGMENT_BYTES,
         )
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ _COMMANDS = {
     "replay": ("records", "Run a recorded decision again and compare the bits."),
     "inferences": ("inferences", "List and show what models were asked directly."),
     "seal": ("seal", "Seal finished segments of the journal as Parquet."),
+    "archive": ("archive", "Put sealed segments into an object store, or bring them back."),
     "sql": ("sql", "Ask everything on record in SQL."),
     "verify": ("records", "Recompute every record and count what differs."),
     "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),

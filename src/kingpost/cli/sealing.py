@@ -1,4 +1,4 @@
-"""Sealing beside a server: a thread of the observer that seals what is finished.
+"""Sealing beside a server: a thread of the observer that seals what is finished, and archives it.
 
 The rule: it owes nobody anything. What it cannot do now it logs once, and tries again later;
 decisions and the observer go on meanwhile.
@@ -10,14 +10,25 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from kingpost.core import KingpostError, Settings, SystemDisk
-from kingpost.decisions import DataDirectory
-from kingpost.decisions.sealed import seal
+from kingpost.decisions import DataDirectory, ObjectStore, archive_sealed, seal_segments
 
-__all__ = ["SealingThread", "keep_sealed"]
+__all__ = ["NoArchive", "SealingThread", "archive_store", "keep_sealed"]
 
 _PAUSE_S = 30.0
 _JOIN_S = 10.0
 _log = logging.getLogger(__name__)
+
+
+class NoArchive(KingpostError):
+    """The settings name no object store."""
+
+    code = "no_archive"
+
+    def __str__(self) -> str:
+        return (
+            'no object store is set; set archive_store = "s3://bucket/prefix" in kingpost.toml, '
+            "or KINGPOST_ARCHIVE_STORE"
+        )
 
 
 class SealingThread:
@@ -60,18 +71,35 @@ class SealingThread:
 
 @contextmanager
 def keep_sealed(settings: Settings, where: DataDirectory) -> Generator[None, None, None]:
-    """Seal a partition in the background, if the settings have it so."""
+    """Seal a partition in the background, and archive it, as the settings have it."""
     if settings.seal == "off":
         yield
         return
-    thread = SealingThread(lambda is_stopped: _seal(where, is_stopped))
+    thread = SealingThread(lambda is_stopped: _seal(settings, where, is_stopped))
     try:
         yield
     finally:
         thread.close()
 
 
-def _seal(where: DataDirectory, is_stopped: Callable[[], bool]) -> None:
-    done = seal(where, disk=SystemDisk(), is_stopped=is_stopped)
+def archive_store(settings: Settings) -> ObjectStore:
+    """Open the object store that the settings name.
+
+    Raises:
+        NoArchive: They name none.
+        ExtraMissing, ArchiveRefused: See `ObjectStore`.
+    """
+    if not settings.archive_store:
+        raise NoArchive
+    return ObjectStore(settings.archive_store, settings.archive_endpoint)
+
+
+def _seal(settings: Settings, where: DataDirectory, is_stopped: Callable[[], bool]) -> None:
+    disk = SystemDisk()
+    done = seal_segments(where, disk=disk, is_stopped=is_stopped)
     if done.segments:
         _log.info("sealed", extra={"segments": done.segments, "records": done.records})
+    if settings.archive_store and not is_stopped():
+        put = archive_sealed(where, archive_store(settings), disk=disk, is_stopped=is_stopped)
+        if put.segments:
+            _log.info("archived", extra={"segments": put.segments, "store": put.store})

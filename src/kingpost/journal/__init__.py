@@ -28,6 +28,7 @@ from kingpost.journal.segment_files import (
     archived_segment,
     check_segment,
     finished_segments,
+    last_time_us,
     note_archived,
     restore_segment,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "finished_segments",
     "is_passing",
     "last_commit",
+    "last_time_us",
     "note_archived",
     "read_commit_at",
     "restore_segment",

@@ -30,6 +30,7 @@ __all__ = [
     "archived_segment",
     "check_segment",
     "finished_segments",
+    "last_time_us",
     "note_archived",
     "restore_segment",
 ]
@@ -85,6 +86,22 @@ def check_segment(segment: FinishedSegment, *, disk: Disk) -> CheckedSegment:
         for at in range(0, walk.byte, CHUNK):
             state.update(file.read_at(at, min(CHUNK, walk.byte - at)))
         return CheckedSegment(walk.byte, state.hexdigest())
+    finally:
+        file.close()
+
+
+def last_time_us(segment: FinishedSegment, *, disk: Disk) -> int:
+    """Say when the last commit of a finished segment was appended, microseconds UTC.
+
+    Raises:
+        JournalCorrupt, JournalNewer, SegmentArchived: As in `check_segment`.
+    """
+    file, header = open_segment(disk, segment.path.parent, segment.first_offset)
+    try:
+        time_us = header.time_us
+        for frame in SegmentWalk(file, header, segment.path).frames():
+            time_us = frame.time_us
+        return time_us
     finally:
         file.close()
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kingpost.cli.main import command_line
 from kingpost.cli.sealing import SealingThread
 from kingpost.core import KingpostError
-from kingpost.decisions.sealed import BadQuery, SealInUse
+from kingpost.decisions import BadQuery, SealInUse
 from kingpost.registry import UnknownBundle
 from tests.sealed_journal import SealedJournal
 

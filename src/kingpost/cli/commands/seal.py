@@ -6,7 +6,7 @@ import msgspec
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.core import Settings, SystemDisk
-from kingpost.decisions.sealed import seal as seal_segments
+from kingpost.decisions import seal_segments
 
 __all__ = ["seal"]
 

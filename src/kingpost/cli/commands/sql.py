@@ -12,7 +12,7 @@ from kingpost.cli.output import print_result, printable
 from kingpost.cli.place import data_directory
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemDisk, duration_us
-from kingpost.decisions.sealed import open_sealed
+from kingpost.decisions import open_sealed
 
 __all__ = ["sql"]
 

@@ -5,8 +5,12 @@ from pathlib import Path
 from kingpost.core import KingpostError
 
 __all__ = [
+    "ArchiveDiffers",
+    "ArchiveRefused",
+    "ArchiveUnreachable",
     "BadQuery",
     "NewerManifest",
+    "NotArchived",
     "QueryTooLarge",
     "QueryTookTooLong",
     "SealFailed",
@@ -136,4 +140,73 @@ class QueryTooLarge(KingpostError):
         return (
             f"the query needs more than {self.memory_mb} MiB; seal first (`kingpost seal`), ask "
             "for less, or give it more with --memory"
+        )
+
+
+class ArchiveUnreachable(KingpostError):
+    """The object store did not answer, several times.
+
+    Safe to retry: what was put stays, and the next run goes on after it.
+    """
+
+    code = "archive_unreachable"
+    retry_safe = True
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(store, reason)
+        self.store, self.reason = store, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store} cannot be reached ({self.reason}); check the network, the setting "
+            "archive_endpoint and that the bucket exists, then try again: it goes on where it was"
+        )
+
+
+class ArchiveRefused(KingpostError):
+    """The object store said no."""
+
+    code = "archive_refused"
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(store, reason)
+        self.store, self.reason = store, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store} refused ({self.reason}); it needs to be s3://bucket/prefix, with "
+            "credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that may put and get there"
+        )
+
+
+class ArchiveDiffers(KingpostError):
+    """An object is missing, or is not what was sealed here."""
+
+    code = "archive_differs"
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(store, key)
+        self.store, self.key = store, key
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store}/{self.key} is not what was sealed here; nothing was changed. Another "
+            "installation may archive to the same place: give each a prefix of its own. Or it "
+            "was altered: restore it there, or archive to a new prefix"
+        )
+
+
+class NotArchived(KingpostError):
+    """A segment that cannot be fetched from this store."""
+
+    code = "not_archived"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.reason}; see `kingpost archive --json`, and the setting "
+            "archive_store"
         )

@@ -20,7 +20,7 @@ from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.sealed.errors import BadQuery, QueryTookTooLong, QueryTooLarge
 from kingpost.decisions.sealed.kinds import KINDS, FeatureNames, Kind
 from kingpost.decisions.sealed.manifest import Manifest, SealedFiles
-from kingpost.decisions.sealed.seal import names_of_features
+from kingpost.decisions.sealed.sealing import names_of_features
 from kingpost.decisions.sealed.tables import add_rows, columns_of, make_table, quoted, rows_of
 from kingpost.journal import scan
 

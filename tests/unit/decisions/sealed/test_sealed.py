@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kingpost.decisions.sealed import (
+from kingpost.decisions import (
     BadQuery,
     NewerManifest,
     QueryTookTooLong,
@@ -15,7 +15,7 @@ from kingpost.decisions.sealed import (
     SealedFiles,
     SealInUse,
     open_sealed,
-    seal,
+    seal_segments,
 )
 from kingpost.journal import JournalCorrupt, finished_segments
 from kingpost.records import Role
@@ -32,7 +32,7 @@ def house(tmp_path: Path) -> Generator[SealedJournal, None, None]:
 
 
 def _sealed(house: SealedJournal, most: int | None = None) -> int:
-    return seal(house.where, disk=house.disk, names_of=names_of, most=most).segments
+    return seal_segments(house.where, disk=house.disk, names_of=names_of, most=most).segments
 
 
 def _ask(house: SealedJournal, sql: str, timeout_s: float = 60, memory_mb: int = 512) -> object:

@@ -37,7 +37,7 @@ from kingpost.journal import (
     scan,
 )
 
-__all__ = ["LOCK", "ROWS_PER_GROUP", "Sealed", "names_of_features", "seal"]
+__all__ = ["LOCK", "ROWS_PER_GROUP", "Sealed", "names_of_features", "seal_segments"]
 
 LOCK = "seal.lock"
 ROWS_PER_GROUP = 20_480
@@ -78,7 +78,7 @@ def names_of_features(where: DataDirectory, *, disk: Disk) -> FeatureNames:
     return names_of
 
 
-def seal(
+def seal_segments(
     where: DataDirectory,
     *,
     disk: Disk,
