@@ -48,6 +48,7 @@ _COMMANDS = {
     "jobs": ("jobs", "List, show, cancel and replay jobs."),
     "job-worker": ("jobs", "Work on jobs, at a running server."),
     "workflows": ("workflows", "List, show, start, cancel, resume and fork workflows."),
+    "records": ("records_search", "Search and show records at a running server."),
     "explain": ("explain", "Say what each feature added to a record's score."),
     "replay": ("records", "Run a recorded decision again and compare the bits."),
     "inferences": ("inferences", "List and show what models were asked directly."),
