@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from msgspec.structs import replace
 
 from benchmarks._figures import figure_at, say
 from kingpost.core import SystemClock, SystemDisk
@@ -24,7 +25,7 @@ from kingpost.records import (
     encode_record,
 )
 
-__all__ = ["run_retrieval"]
+__all__ = ["run_retrieval", "write_records"]
 
 RECORDS = 10_000_000
 FEW = 200_000
@@ -39,7 +40,7 @@ def run_retrieval(full: bool) -> bool:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as temporary:
         directory = Path(temporary) / "data"
         say(f"writing {records:,} records")
-        index = _written(directory, records)
+        index = write_records(directory, records)
         took = _read(directory, index, records)
     took.sort()
     figures = {
@@ -51,7 +52,7 @@ def run_retrieval(full: bool) -> bool:
     return all(milliseconds < BAR_MS for milliseconds in figures.values())
 
 
-def _written(directory: Path, records: int) -> RecordIndex:
+def write_records(directory: Path, records: int) -> RecordIndex:
     """Write commits of an event and its record; return the index as the server has it."""
     index, offset = RecordIndex(), 0
     with Journal.open(directory, disk=SystemDisk(), clock=SystemClock()) as journal:
@@ -66,20 +67,31 @@ def _written(directory: Path, records: int) -> RecordIndex:
 
 
 def _commits(records: int) -> Iterator[list[tuple[bytes, Sequence[Entry]]]]:
-    body = _body()
+    record = _record()
     event = Entry("event", "acme", "transactions", b"x" * 200)
-    place = body.index(b"i" * 16)
-    before, after = body[:place], body[place + 16 :]
+    chance = np.random.default_rng(7)
     for start in range(0, records, _AT_ONCE):
-        identifiers = [at.to_bytes(16) for at in range(start, min(start + _AT_ONCE, records))]
-        yield [
-            (one, [event, Entry("record", "acme", "fraud", before + one + after)])
-            for one in identifiers
-        ]
+        features = chance.random((_AT_ONCE, 10))
+        some: list[tuple[bytes, Sequence[Entry]]] = []
+        for number in range(start, min(start + _AT_ONCE, records)):
+            made = replace(
+                record,
+                id=number.to_bytes(8) + chance.bytes(8),
+                at_us=record.at_us + number * 1_000,
+                event_time_us=record.event_time_us + number * 1_000,
+                trace_id=chance.bytes(16).hex(),
+                event_key=f"transaction-{number}",
+                event_offset=2 * number,
+                position=f"data:{2 * number}",
+                features=features[number - start].tobytes(),
+                principal=f"key-{number % 7}",
+            )
+            some.append((made.id, [event, Entry("record", "acme", "fraud", encode_record(made))]))
+        yield some
 
 
-def _body() -> bytes:
-    record = DecisionRecord(
+def _record() -> DecisionRecord:
+    return DecisionRecord(
         format=RECORD_FORMAT,
         id=b"i" * 16,
         at_us=1_790_000_000_000_000,
@@ -104,7 +116,6 @@ def _body() -> bytes:
         stages=Stages(100, 200, 300, 10),
         event_time_us=1_790_000_000_000_000,
     )
-    return encode_record(record)
 
 
 def _read(directory: Path, index: RecordIndex, records: int) -> list[float]:
@@ -114,7 +125,7 @@ def _read(directory: Path, index: RecordIndex, records: int) -> list[float]:
     lookup = Lookup(directory, disk=SystemDisk())
     took: list[float] = []
     for number in chosen:
-        identifier = number.to_bytes(16)
+        identifier = index[number]
         start = perf_counter()
         offset = index.offset_of(identifier)
         assert offset is not None

@@ -8,12 +8,14 @@ The disk alone is measured in the same run: the same bytes, the same durable wri
 import asyncio
 import json
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks._journal_retrieval import run_retrieval
 from kingpost.core import KingpostError, SystemClock, SystemDisk
 from kingpost.journal import Entry, Journal, Lookup, scan
 from kingpost.journal.frames import decode_entries, encode
@@ -167,6 +169,8 @@ def main() -> None:
     for name, figure in figures.items():
         print(f"{name:20} {figure}")
     print(json.dumps(figures))
+    if not run_retrieval(full="--full" in sys.argv):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

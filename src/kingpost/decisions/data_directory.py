@@ -5,6 +5,7 @@ journal/data      events, requests and decision records; another name where seve
 journal/control   models, bundles, approvals and releases
 releases/         what each process has seen of the releases
 snapshots/        what the server holds in memory; may be deleted, and is made anew
+sealed/           records, inferences and reviews of finished segments as Parquet
 artefacts/        models, cards and sources, by digest
 access.sqlite     API keys and sessions
 calls.sqlite      messages to other systems that wait, dead letters, what has come in
