@@ -184,9 +184,10 @@ class SegmentArchived(KingpostError):
         self.path, self.store, self.key = path, store, key
 
     def __str__(self) -> str:
+        offset = self.path.stem.lstrip("0") or "0"
         return (
             f"{self.path} was archived to {self.store}/{self.key} and removed here; bring it "
-            f"back with `kingpost archive --fetch {int(self.path.stem)}`, then try again"
+            f"back with `kingpost archive --fetch {offset}`, then try again"
         )
 
 
