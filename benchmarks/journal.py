@@ -1,4 +1,4 @@
-"""The journal and its proofs: calls, audit path, proofs, tampering, faults. `make bench B=journal`.
+"""The journal and its proofs: calls, audit path, proofs, tampering, faults, retrieval. `make bench B=journal`.
 
 Each part runs alone with ARGS="--only audit", or several as "--only audit,proof"; what each
 measures stands in its module. FULL=1 proves among ten million records instead of one million
@@ -17,6 +17,7 @@ from benchmarks._figures import say
 from benchmarks._journal_audit import run_audit
 from benchmarks._journal_calls import run_calls
 from benchmarks._journal_proof import run_proof
+from benchmarks._journal_retrieval import run_retrieval
 from benchmarks._journal_simulator import run_simulator
 from benchmarks._journal_tampering import run_tampering
 
@@ -32,6 +33,7 @@ def main() -> int:
         "proof": lambda scratch: run_proof(scratch, full=chosen.full),
         "calls": run_calls,
         "simulator": lambda _: run_simulator(),
+        "retrieval": lambda _: run_retrieval(full=chosen.full),
     }
     wanted = chosen.only.split(",") if chosen.only else list(parts)
     unknown = [name for name in wanted if name not in parts]

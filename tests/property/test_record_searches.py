@@ -28,6 +28,7 @@ TEXTS = st.sampled_from(["a", "b", "c"])
 TIMES = st.integers(0, 8)
 NUMBERS = st.integers(0, 15)
 
+PRINCIPALS = st.sampled_from(["", "key-1", "key-2"])
 made = st.builds(
     RecordLine,
     id=st.just(b""),
@@ -35,7 +36,8 @@ made = st.builds(
     tenant=TENANTS,
     decision=DECISIONS,
     bundle=st.sampled_from([b"b" * 32, b"c" * 32]),
-    model=st.just(b"m" * 32),
+    model=st.sampled_from([b"m" * 32, b"n" * 32]),
+    principal=PRINCIPALS,
     event_key=TEXTS,
     session=st.none() | TEXTS,
     trace_id=TEXTS,
@@ -68,6 +70,8 @@ queries = st.builds(
     text=st.just("") | TEXTS | NUMBERS.map(lambda number: str(UUID(int=number))),
     outcome=st.none() | st.sampled_from(list(Outcome)),
     review=st.sampled_from([None, "none", "approved", "overridden"]),
+    model=st.sampled_from([b"", b"", b"b" * 32, b"m" * 32, b"n" * 32, b"x" * 32]),
+    principal=st.just("") | PRINCIPALS | st.just("nobody"),
     mistaken=st.booleans(),
     since_us=st.none() | TIMES,
     until_us=st.none() | TIMES,

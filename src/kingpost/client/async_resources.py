@@ -36,6 +36,8 @@ class AsyncRecords:
         text: str = "",
         outcome: str = "",
         review: str = "",
+        model: str = "",
+        principal: str = "",
         mistaken: bool = False,
         since: str = "",
         until: str = "",
@@ -45,11 +47,13 @@ class AsyncRecords:
         Args:
             text: A record's id, event key, session or trace id, whole.
             review: `approved`, `overridden` or `none`.
+            model: SHA-256 of a bundle or a model in hex: only what it has answered.
+            principal: Only what this API key or user has asked.
             mistaken: Only those whose label contradicts the answer that stands.
             since: Only events from this time on, as `2026-11-21T09:00:00Z`.
         """
         asked = query(
-            decision=decision, text=text, outcome=outcome, review=review, mistaken=mistaken,
+            decision=decision, text=text, outcome=outcome, review=review, mistaken=mistaken, model=model, principal=principal,
             since=since, until=until, limit=PAGE,
         )  # fmt: skip
         following: str | None = ""

@@ -185,6 +185,8 @@ class RecordLine(msgspec.Struct, frozen=True):
     label: Label | None
     review: str | None
     bundle: str
+    model: str = ""
+    principal: str = ""
 
 
 class Contribution(msgspec.Struct, frozen=True):

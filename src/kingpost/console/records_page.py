@@ -1,9 +1,10 @@
-"""Searching the records: by decision, key, outcome, review, mistake and time.
+"""Searching the records: by decision, key, outcome, model, principal, review, mistake and time.
 
 The rule: a page begins where the one before ended, by place and not by number, so that the
 thousandth page costs what the first does.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,18 @@ _PAGE = 50
 _LONGEST_TEXT = 255
 _LARGEST = 1 << 62
 _Review = Literal["approved", "overridden", "none"]
-_FIELDS = ("decision", "text", "outcome", "review", "mistaken", "since", "until")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_FIELDS = (
+    "decision",
+    "text",
+    "outcome",
+    "review",
+    "model",
+    "principal",
+    "mistaken",
+    "since",
+    "until",
+)
 
 
 class _Found(NamedTuple):
@@ -100,17 +112,22 @@ def _query(visit: Visit, asked: Mapping[str, str]) -> RecordQuery:
     outcome, review = asked["outcome"], asked["review"]
     if outcome and outcome not in [one.value for one in Outcome]:
         raise BadField("Outcome", "choose one of the list")
-    if len(asked["text"]) > _LONGEST_TEXT:
-        raise BadField("Key or id", f"{_LONGEST_TEXT} characters at most")
+    for name, shown in (("text", "Key or id"), ("principal", "Asked by")):
+        if len(asked[name]) > _LONGEST_TEXT:
+            raise BadField(shown, f"{_LONGEST_TEXT} characters at most")
     since_us, until_us = _moment("From", asked["since"]), _moment("Until", asked["until"])
     if until_us is not None and len(asked["until"]) == len("2018-09-12"):
         until_us += int(timedelta(days=1).total_seconds() * 1e6)
+    if asked["model"] and not _DIGEST.fullmatch(asked["model"]):
+        raise BadField("Bundle or model", "write its digest, 64 hex digits")
     return RecordQuery(
         tenant=visit.tenant,
         decision=asked["decision"],
         text=asked["text"],
         outcome=Outcome(outcome) if outcome else None,
         review=_review(review),
+        model=bytes.fromhex(asked["model"]),
+        principal=asked["principal"],
         mistaken=asked["mistaken"] == "yes",
         since_us=since_us,
         until_us=until_us,

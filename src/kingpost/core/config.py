@@ -97,6 +97,13 @@ class Settings:
             terminal and else JSON.
         snapshot_every: After so many more events and records `kingpost run` takes a
             snapshot, so that the next start is quick. 0 takes none.
+        seal: `on` has the observer beside a server seal finished segments of the journal as
+            Parquet; `off` leaves that to `kingpost seal`.
+        archive_store: Where sealed segments are put besides, as `s3://bucket/prefix`, a prefix for
+            each installation; credentials come from `AWS_ACCESS_KEY_ID` and its like. Nowhere
+            when empty.
+        archive_endpoint: Where that store is reached, as `https://minio.internal:9000`; Amazon's
+            when empty.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
             links in alerts and the address to return to after signing in begin with it.
         alert_webhook: URL that is told of incidents; a secret too, since chat services
@@ -172,6 +179,9 @@ class Settings:
     access_log: float = 0.0
     log_format: str = "text"
     snapshot_every: int = 500_000
+    seal: str = "on"
+    archive_store: str = ""
+    archive_endpoint: str = ""
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
     alert_webhook_secret: str = field(default="", repr=False)
@@ -269,8 +279,9 @@ _LOG_FORMATS = ("auto", "text", "json")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SHARE = re.compile(r"[01](?:\.[0-9]{1,18})?", re.ASCII)
-_URLS = ("public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
+_URLS = ("archive_endpoint", "public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
 _NEEDS = (
+    ("archive_endpoint", ("archive_store",)),
     ("job_webhooks", ("job_webhook_secret",)),
     ("alert_smtp", ("alert_from", "alert_to")),
     ("oidc_issuer", ("oidc_client_id",)),
@@ -367,6 +378,10 @@ def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
         raise BadSetting(source, key, f"expected refused or allowed, found {shown}")
     if key == "tls_clients" and value not in ("required", "optional"):
         raise BadSetting(source, key, f"expected required or optional, found {shown}")
+    if key == "seal" and value not in ("on", "off"):
+        raise BadSetting(source, key, f"expected on or off, found {shown}")
+    if key == "archive_store" and value and not _is_url(value, ("s3",)):
+        raise BadSetting(source, key, f"expected s3://bucket/prefix, found {shown}")
     if key in _URLS and value and not _is_url(value):
         raise BadSetting(source, key, f"expected a URL, as https://host/path, found {shown}")
     if key == "alert_smtp" and value and not _is_host_and_port(value):

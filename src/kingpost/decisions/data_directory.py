@@ -7,6 +7,7 @@ tree-keys/data    the key that signs them and the salt of the leaves; for nobody
 journal/control   models, bundles, approvals and releases
 releases/         what each process has seen of the releases
 snapshots/        what the server holds in memory; may be deleted, and is made anew
+sealed/           records, inferences and reviews of finished segments as Parquet
 artefacts/        models, cards and sources, by digest
 access.sqlite     API keys and sessions
 calls.sqlite      messages to other systems that wait, dead letters, what has come in

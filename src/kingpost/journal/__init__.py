@@ -13,6 +13,7 @@ from kingpost.journal.errors import (
     JournalNewer,
     JournalReadOnly,
     NoSuchOffset,
+    SegmentArchived,
     UnknownPartition,
     is_passing,
 )
@@ -21,8 +22,18 @@ from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
 from kingpost.journal.scans import Scan, last_commit, scan
+from kingpost.journal.segment_files import (
+    CheckedSegment,
+    FinishedSegment,
+    archived_segment,
+    check_segment,
+    finished_segments,
+    last_time_us,
+    note_archived,
+    restore_segment,
+)
 from kingpost.journal.segments import HEADER_SIZE as SEGMENT_HEADER_SIZE
-from kingpost.journal.segments import segment_identity
+from kingpost.journal.segments import ArchivedSegment, segment_identity
 from kingpost.journal.surveys import SurveyedSegment, survey, survey_segment
 from kingpost.journal.walk import WholeFrame
 
@@ -30,12 +41,15 @@ __all__ = [
     "GROUP_BYTES",
     "MAX_COMMIT",
     "SEGMENT_HEADER_SIZE",
+    "ArchivedSegment",
     "BadCommit",
     "BadPartitionName",
     "BadPosition",
+    "CheckedSegment",
     "Commit",
     "DifferentPartitions",
     "Entry",
+    "FinishedSegment",
     "Journal",
     "JournalClosed",
     "JournalCorrupt",
@@ -50,12 +64,19 @@ __all__ = [
     "Place",
     "Position",
     "Scan",
+    "SegmentArchived",
     "SurveyedSegment",
     "UnknownPartition",
     "WholeFrame",
+    "archived_segment",
+    "check_segment",
+    "finished_segments",
     "is_passing",
     "last_commit",
+    "last_time_us",
+    "note_archived",
     "read_commit_at",
+    "restore_segment",
     "scan",
     "segment_identity",
     "survey",

@@ -17,6 +17,7 @@ __all__ = [
     "JournalNewer",
     "JournalReadOnly",
     "NoSuchOffset",
+    "SegmentArchived",
     "UnknownPartition",
     "is_passing",
 ]
@@ -170,6 +171,23 @@ class BadPartitionName(KingpostError):
         return (
             f"{self.name!r} cannot name a partition; use 1 to 64 lower-case letters, digits, "
             "'_' and '-', beginning with a letter or a digit"
+        )
+
+
+class SegmentArchived(KingpostError):
+    """What is to be read lies in an object store, and not on this disk."""
+
+    code = "segment_archived"
+
+    def __init__(self, path: Path, store: str, key: str) -> None:
+        super().__init__(path, store, key)
+        self.path, self.store, self.key = path, store, key
+
+    def __str__(self) -> str:
+        offset = self.path.stem.lstrip("0") or "0"
+        return (
+            f"{self.path} was archived to {self.store}/{self.key} and removed here; bring it "
+            f"back with `kingpost archive --fetch {offset}`, then try again"
         )
 
 

@@ -6,6 +6,9 @@ are as a rule filled with zeros before they are used: a sync then changes no met
 which makes it a third cheaper. A file appears under its name only when its header is
 durable, so a segment without a good header was damaged. The header keeps its shape in
 every later version.
+
+A segment that was moved to an object store leaves a note under its first offset,
+`00000000000000000000.archived`: the partition still knows of it, and says where it is.
 """
 
 import re
@@ -14,13 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
+import msgspec
+
 from kingpost.core import Disk, DiskFile
-from kingpost.journal.errors import JournalCorrupt, JournalNewer
+from kingpost.journal.errors import JournalCorrupt, JournalNewer, SegmentArchived
 from kingpost.journal.frames import FORMAT_VERSION
 
 __all__ = [
     "HEADER_SIZE",
+    "ArchivedSegment",
     "SegmentHeader",
+    "archived_path",
     "first_offsets",
     "open_segment",
     "publish_segment",
@@ -34,7 +41,8 @@ HEADER_SIZE = 4096
 _MAGIC = b"KPJOURNL"
 _HEADER = struct.Struct("<8sHxxIQQ64s")
 _CHECK = struct.Struct("<I")
-_NAME = re.compile(r"[0-9]{20}\.log")
+_NAME = re.compile(r"[0-9]{20}\.(log|archived)")
+_ARCHIVED_FORMAT = 1
 _ZEROS = bytes(1024 * 1024)
 
 
@@ -52,6 +60,51 @@ class SegmentHeader:
     salt: int
 
 
+class ArchivedSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a segment lies that is not here any more.
+
+    Attributes:
+        store: The object store, as `s3://bucket/prefix`.
+        key: The object in it, below the prefix.
+    """
+
+    format: int = _ARCHIVED_FORMAT
+    store: str
+    key: str
+    size_bytes: int
+    sha256: str
+
+    @staticmethod
+    def read(disk: Disk, path: Path) -> "ArchivedSegment | None":
+        """Read the note that a segment has left; None when it has left none.
+
+        Raises:
+            JournalCorrupt: The note cannot be read.
+            JournalNewer: A later version of Kingpost wrote it.
+        """
+        note = archived_path(path)
+        try:
+            file = disk.open(note, write=False)
+        except FileNotFoundError:
+            return None
+        try:
+            found = msgspec.json.decode(file.read_at(0, file.size()), type=ArchivedSegment)
+        except msgspec.MsgspecError as error:
+            raise JournalCorrupt(
+                note, 0, f"it is no note of an archived segment ({error})"
+            ) from error
+        finally:
+            file.close()
+        if found.format > _ARCHIVED_FORMAT:
+            raise JournalNewer(note, found.format, _ARCHIVED_FORMAT)
+        return found
+
+
+def archived_path(segment: Path) -> Path:
+    """Return where a segment's note lies when the segment was moved away."""
+    return segment.with_suffix(".archived")
+
+
 def segment_path(directory: Path, first_offset: int) -> Path:
     """Return the path of the segment that begins at an offset."""
     return directory / f"{first_offset:020d}.log"
@@ -63,7 +116,8 @@ def first_offsets(disk: Disk, directory: Path) -> list[int]:
     Raises:
         JournalCorrupt: The first segment is missing.
     """
-    firsts = [int(name[:20]) for name in disk.list(directory) if _NAME.fullmatch(name)]
+    found = {int(name[:20]) for name in disk.list(directory) if _NAME.fullmatch(name)}
+    firsts = sorted(found)
     if firsts and firsts[0]:
         raise JournalCorrupt(
             segment_path(directory, 0), 0, f"the commits before offset {firsts[0]} are missing"
@@ -79,9 +133,16 @@ def open_segment(
     Raises:
         JournalCorrupt: The header is damaged, or belongs to another segment.
         JournalNewer: A later version of Kingpost wrote it.
+        SegmentArchived: It lies in an object store, and not here.
     """
     path = segment_path(directory, first_offset)
-    file = disk.open(path, write=write)
+    try:
+        file = disk.open(path, write=write)
+    except FileNotFoundError:
+        archived = ArchivedSegment.read(disk, path)
+        if archived is None:
+            raise
+        raise SegmentArchived(path, archived.store, archived.key) from None
     try:
         header = _parse(file.read_at(0, _HEADER.size + _CHECK.size), path)
         if (header.partition, header.first_offset) != (directory.name, first_offset):

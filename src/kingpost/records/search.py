@@ -38,6 +38,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decision: str
     bundle: bytes
     model: bytes
+    principal: str = ""
     event_key: str
     session: str | None
     trace_id: str
@@ -79,6 +80,8 @@ class RecordQuery:
     Attributes:
         text: Only those whose id, event key, session or trace id is exactly this.
         review: Only those that a person judged so, or, `"none"`, that nobody judged.
+        model: Only those that this bundle, or this model, has answered: a SHA-256 digest.
+        principal: Only those that this API key or user has asked.
         mistaken: Only those whose standing answer the label contradicts.
         since_us, until_us: Only those that happened from a moment on and before another.
         before: `place` of the last line of the page before.
@@ -90,6 +93,8 @@ class RecordQuery:
     text: str = ""
     outcome: Outcome | None = None
     review: ReviewVerdict | Literal["none"] | None = None
+    model: bytes = b""
+    principal: str = ""
     mistaken: bool = False
     since_us: int | None = None
     until_us: int | None = None

@@ -5,19 +5,43 @@ So each filter has an index that is in the order of the answer; where the order 
 several places of it, each of them gives at most a page.
 """
 
+from collections.abc import Sequence
+
 from kingpost.records.review import ReviewVerdict
 from kingpost.records.search import RecordQuery
 from kingpost.records.tables import CODE_OF, MISTAKEN, OUTCOMES, REVIEWS
 
-__all__ = ["SCOPE", "Value", "alone", "event_range", "filters", "listing", "values_of"]
+__all__ = ["RUNS", "SCOPE", "Value", "alone", "event_range", "filters", "listing", "values_of"]
 
 SCOPE = "(SELECT id FROM record_scopes WHERE tenant = :tenant AND decision = :decision)"
+RUNS = "SELECT id FROM record_runs WHERE bundle = :model OR model = :model"
+_MOST_RUNS = 100
+"""Of a model that more bundles had, the records are picked from all those of the decision."""
+
 Value = str | int | bytes | None
 
 
-def listing(query: RecordQuery) -> tuple[str, dict[str, Value]]:
-    """Write the statement that lists offsets from an index, at most `limit` from each place."""
+def listing(query: RecordQuery, runs: Sequence[int] = ()) -> tuple[str, dict[str, Value]]:
+    """Write the statement that lists offsets from an index, at most `limit` from each place.
+
+    Args:
+        runs: Those of the query's model, when it asks for one.
+    """
     order = "ORDER BY event_time_us DESC, offset DESC LIMIT :limit"
+    if query.principal:
+        select = (
+            "SELECT offset FROM record_lines lines INDEXED BY record_askers "
+            f"WHERE scope = {SCOPE} AND {event_range(query)} AND {filters(query)} {order}"
+        )
+        return select, values_of(query)
+    if query.model and 0 < len(runs) <= _MOST_RUNS:
+        select = " UNION ALL ".join(
+            "SELECT offset FROM (SELECT offset FROM record_lines lines INDEXED BY record_models "
+            f"WHERE scope = {SCOPE} AND run = {run} AND {event_range(query)} "
+            f"AND {filters(query)} {order})"
+            for run in runs
+        )
+        return select, values_of(query)
     if query.mistaken or (query.outcome is None and query.review is None):
         index = "record_mistakes" if query.mistaken else "record_times"
         select = (
@@ -67,6 +91,12 @@ def filters(query: RecordQuery) -> str:
         terms.append(f"lines.outcome = {CODE_OF[query.outcome]}")
     if query.review is not None:
         terms.append(f"lines.review = {REVIEWS.index(_state(query))}")
+    if query.model:
+        terms.append(f"lines.run IN ({RUNS})")
+    if query.principal:
+        terms.append(
+            "lines.principal = (SELECT id FROM record_principals WHERE principal = :principal)"
+        )
     if query.mistaken:
         terms.append(MISTAKEN)
     return " AND ".join(terms)
@@ -83,6 +113,8 @@ def values_of(query: RecordQuery) -> dict[str, Value]:
         "tenant": query.tenant,
         "decision": query.decision,
         "text": query.text,
+        "model": query.model,
+        "principal": query.principal,
         "since_us": query.since_us,
         "until_us": query.until_us,
         "before_us": before_us,

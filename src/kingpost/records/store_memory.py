@@ -89,6 +89,8 @@ def _is_asked_for(line: RecordLine, query: RecordQuery) -> bool:
         and (not query.text or query.text in texts)
         and query.outcome in (None, line.outcome)
         and query.review in (None, line.review or "none")
+        and (not query.model or query.model in (line.bundle, line.model))
+        and query.principal in ("", line.principal)
         and (not query.mistaken or line.is_mistaken)
         and (query.since_us is None or line.event_time_us >= query.since_us)
         and (query.until_us is None or line.event_time_us < query.until_us)

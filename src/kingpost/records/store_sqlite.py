@@ -23,7 +23,16 @@ from kingpost.core import parse_id
 from kingpost.records.errors import RecordSearchFailed
 from kingpost.records.review import Review
 from kingpost.records.search import JoinedLabel, KnownLabel, RecordLine, RecordQuery
-from kingpost.records.selection import SCOPE, Value, alone, event_range, filters, listing, values_of
+from kingpost.records.selection import (
+    RUNS,
+    SCOPE,
+    Value,
+    alone,
+    event_range,
+    filters,
+    listing,
+    values_of,
+)
 from kingpost.records.tables import (
     CODE_OF,
     JOINS,
@@ -53,8 +62,8 @@ _PIECES = """
 """
 _ADD = (
     "INSERT OR IGNORE INTO record_lines (offset, id, scope, run, event_key, session, trace_id, "
-    "event_time_us, at_us, outcome, positive, score, confidence) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "event_time_us, at_us, outcome, positive, score, confidence, principal) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _Row = tuple[str | int | float | bytes | None, ...]
 
@@ -99,6 +108,7 @@ class SqliteRecords:
             scopes: dict[tuple[str, str], int] = {}
             prefixes: dict[int, list[bytes]] = {}
             runs: dict[tuple[bytes, bytes], int] = {}
+            askers: dict[str, int] = {}
             rows: dict[int, list[_Row]] = {}
             texts: list[tuple[int, int, int, int]] = []
             for line in lines:
@@ -110,6 +120,9 @@ class SqliteRecords:
                     rows[scope] = []
                 ran = (line.bundle, line.model)
                 run = runs.get(ran) or runs.setdefault(ran, self._run(*ran))
+                asker = askers.get(line.principal)
+                if asker is None:
+                    asker = askers[line.principal] = self._asker(line.principal)
                 offset, time_us = line.offset, line.event_time_us
                 rows[scope].append(
                     (
@@ -126,6 +139,7 @@ class SqliteRecords:
                         line.positive,
                         line.score,
                         line.confidence,
+                        asker,
                     )
                 )
                 piece = offset >> _PIECE_BITS
@@ -203,7 +217,7 @@ class SqliteRecords:
     def find(self, query: RecordQuery) -> Sequence[RecordLine]:
         with _translated():
             if not query.text:
-                return self._lines(*listing(query))
+                return self._lines(*listing(query, self._runs(query)))
             identifier = parse_id(query.text)
             if identifier is not None and (line := self._get(query.tenant, identifier)):
                 # an id is nobody's key; the filters count all the same
@@ -242,6 +256,20 @@ class SqliteRecords:
 
     def _scope(self, tenant: str, decision: str) -> int:
         return self._number("record_scopes", ("tenant", "decision"), (tenant, decision), ", 0, 0")
+
+    def _runs(self, query: RecordQuery) -> list[int]:
+        if not query.model:
+            return []
+        rows = self._connection.execute(RUNS, {"model": query.model}).fetchall()
+        return [row[0] for row in rows]
+
+    def _asker(self, principal: str) -> int:
+        find = "SELECT id FROM record_principals WHERE principal = ?"
+        row = self._connection.execute(find, [principal]).fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO record_principals VALUES (NULL, ?)", [principal])
+            row = self._connection.execute(find, [principal]).fetchone()
+        return row[0]
 
     def _run(self, bundle: bytes, model: bytes) -> int:
         return self._number("record_runs", ("bundle", "model"), (bundle, model))

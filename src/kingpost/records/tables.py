@@ -77,6 +77,11 @@ RECORD_MIGRATIONS: Sequence[str] = (
         PRIMARY KEY (piece, hash, event_time_us, offset)
     ) STRICT, WITHOUT ROWID
     """,
+    "CREATE TABLE record_principals (id INTEGER PRIMARY KEY, principal TEXT UNIQUE) STRICT",
+    "INSERT INTO record_principals VALUES (0, '')",
+    "ALTER TABLE record_lines ADD COLUMN principal INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX record_askers ON record_lines (scope, principal, event_time_us)",
+    "CREATE INDEX record_models ON record_lines (scope, run, event_time_us)",
 )
 """One statement each; format n is what the first n of them made."""
 
@@ -90,10 +95,16 @@ WHOLE_LINE = ", ".join(
     if name in ("tenant", "decision")
     else f"runs.{name}"
     if name in ("bundle", "model")
+    else f"principals.{name}"
+    if name == "principal"
     else f"lines.{name}"
     for name in _NAMES
 )
-JOINS = "JOIN record_scopes scopes ON scopes.id = lines.scope JOIN record_runs runs ON runs.id = lines.run"
+JOINS = (
+    "JOIN record_scopes scopes ON scopes.id = lines.scope "
+    "JOIN record_runs runs ON runs.id = lines.run "
+    "JOIN record_principals principals ON principals.id = lines.principal"
+)
 
 
 def line_of(row: Sequence[object]) -> RecordLine:

@@ -181,6 +181,7 @@ def line_of(record: DecisionRecord, offset: int) -> RecordLine:
         decision=record.decision,
         bundle=record.bundle,
         model=record.model,
+        principal=record.principal,
         event_key=record.event_key,
         session=record.session,
         trace_id=record.trace_id,

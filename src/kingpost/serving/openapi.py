@@ -314,7 +314,7 @@ def _record() -> Json:
     described = _get(
         "Read a decision record of your tenant",
         "RecordDocument",
-        codes=(*_ALWAYS, "record_not_found", "record_search_failed"),
+        codes=(*_ALWAYS, "record_not_found", "record_search_failed", "segment_archived"),
         tag="records",
     )
     described["parameters"] = [

@@ -99,6 +99,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "task_not_claimed": Problem(409, "You do not hold this task"),
     "workflow_not_running": Problem(409, "Not possible in the state of this workflow"),
     "wrong_task_kind": Problem(409, "A task of another kind"),
+    "segment_archived": Problem(410, "The record was archived", "ask the operator to fetch it"),
     "body_too_large": Problem(413, "Body too large"),
     "too_many_events": Problem(413, "Too many events"),
     "too_many_rows": Problem(413, "Too many rows"),

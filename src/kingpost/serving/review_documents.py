@@ -70,6 +70,8 @@ class RecordsQuery(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
         text: A record's id, event key, session or trace id, whole.
+        model: SHA-256 of a bundle or a model, 64 hex digits: only what it has answered.
+        principal: Only what this API key or user has asked.
         mistaken: Only those whose label contradicts the answer that stands.
         since: Only events from this time on.
         until: Only events before this time.
@@ -80,6 +82,8 @@ class RecordsQuery(msgspec.Struct, forbid_unknown_fields=True):
     text: _Text = ""
     outcome: Literal["decided", "fallback", "review", "refused", "failed"] | UnsetType = UNSET
     review: Literal["approved", "overridden", "none"] | UnsetType = UNSET
+    model: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    principal: _Text = ""
     mistaken: bool = False
     since: _Moment | UnsetType = UNSET
     until: _Moment | UnsetType = UNSET
@@ -199,6 +203,8 @@ class LineDocument(msgspec.Struct):
     label: LabelDocument | None
     review: str | None
     bundle: str
+    model: str
+    principal: str
 
 
 class LinesDocument(msgspec.Struct):
@@ -297,6 +303,8 @@ def line_document(line: RecordLine, score: float | None, confidence: float | Non
         label=label_document(line),
         review=line.review,
         bundle=line.bundle.hex(),
+        model=line.model.hex(),
+        principal=line.principal,
     )
 
 

@@ -198,6 +198,8 @@ class ReviewRoutes:
             text=asked.text,
             outcome=Outcome(asked.outcome) if asked.outcome else None,
             review=asked.review or None,
+            model=bytes.fromhex(asked.model),
+            principal=asked.principal,
             mistaken=asked.mistaken,
             since_us=moment_us("since", asked.since) if asked.since else None,
             until_us=moment_us("until", asked.until) if asked.until else None,

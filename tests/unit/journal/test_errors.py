@@ -23,6 +23,7 @@ ERRORS: list[KingpostError] = [
     journal.JournalNewer(PATH, 2, 1),
     journal.JournalReadOnly(PATH, "Read-only file system"),
     journal.NoSuchOffset(PATH, 7, 3),
+    journal.SegmentArchived(PATH, "s3://records/a", "segments/data/0.log"),
     journal.UnknownPartition("a", "b:1"),
 ]
 

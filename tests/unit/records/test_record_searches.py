@@ -202,6 +202,25 @@ def test_filters_narrow_a_search(search: RecordSearch) -> None:
     assert numbers(search.find(query(since_us=3 * MINUTE_US, until_us=5 * MINUTE_US))) == [4, 3]
 
 
+def test_a_model_a_bundle_and_a_principal_are_found(search: RecordSearch) -> None:
+    bundles, models = (b"b" * 32, b"c" * 32, b"d" * 32), (b"m" * 32, b"m" * 32, b"n" * 32)
+    search.add(
+        [
+            line(at, bundle=bundles[at % 3], model=models[at % 3], principal=f"key-{at % 2}")
+            for at in range(12)
+        ]
+    )
+
+    assert numbers(search.find(query(model=b"m" * 32))) == [10, 9, 7, 6, 4, 3, 1, 0]
+    assert numbers(search.find(query(model=b"m" * 32, limit=3))) == [10, 9, 7]
+    assert numbers(search.find(query(model=b"c" * 32))) == [10, 7, 4, 1]
+    assert numbers(search.find(query(model=b"x" * 32))) == []
+    assert numbers(search.find(query(principal="key-1", limit=2))) == [11, 9]
+    assert numbers(search.find(query(principal="key-1", model=b"n" * 32))) == [11, 5]
+    assert numbers(search.find(query("p4", principal="key-1"))) == []
+    assert search.find(query(principal="key-1", limit=1))[0].principal == "key-1"
+
+
 def test_a_label_joins_the_records_before_it(search: RecordSearch) -> None:
     search.add([line(1), line(2), line(5, event_key="p1")])
 

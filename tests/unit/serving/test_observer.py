@@ -21,9 +21,10 @@ from kingpost.monitoring import (
     Watch,
     incident_id,
 )
-from kingpost.records import NewerRecord, Outcome, RecordQuery
+from kingpost.records import RECORD_MIGRATIONS, NewerRecord, Outcome, RecordQuery, SqliteRecords
 from kingpost.serving import OPERATIONS
 from kingpost.serving.extraction import SuspicionDocument
+from kingpost.storage import migrate, open_database
 from kingpost.tasks import SqliteTasks, Task, TaskQuery, TaskStoreFailed
 from tests.observed_journal import START_US, ObservedJournal, everything, no_profile
 
@@ -425,6 +426,34 @@ def test_a_database_that_was_deleted_is_made_anew(house: ObservedJournal) -> Non
     house.observe()
 
     assert everything(house.where.observed, house.where.tasks) == before
+
+
+def test_what_was_observed_before_records_knew_who_asked_is_observed_anew(
+    house: ObservedJournal,
+) -> None:
+    house.decide("p1")
+    house.observe()
+    by_key = RecordQuery(tenant="acme", decision="fraud", principal="key-1")
+    connection = open_database(house.where.observed)
+    for statement in (
+        "DROP INDEX record_askers",
+        "DROP INDEX record_models",
+        "ALTER TABLE record_lines DROP COLUMN principal",
+        "DROP TABLE record_principals",
+        f"UPDATE format SET version = {len(RECORD_MIGRATIONS) - 5} WHERE owner = 'records'",
+        "UPDATE format SET version = version - 1 WHERE owner = 'observer'",
+    ):
+        connection.execute(statement)
+    migrate(connection, "records", RECORD_MIGRATIONS)  # as a server does, before the observer
+    assert SqliteRecords(connection).find(by_key) == []
+    assert [line.event_key for line in SqliteRecords(connection).find(ALL)] == ["p1"]
+    connection.close()
+
+    house.observe()
+
+    with house.records() as records:
+        assert [line.event_key for line in records.find(by_key)] == ["p1"]
+        assert records.count("acme", "fraud") == 1
 
 
 def test_a_record_of_a_newer_version_ends_it(house: ObservedJournal) -> None:

@@ -554,6 +554,13 @@ def test_records_are_searched_in_pages() -> None:
         assert await found("text=p3") == ["p3"]
         assert sorted(await found("outcome=review")) == ["p3", "p4", "p5"]
         assert await found("mistaken=true") == ["p1"]
+        one = (await house.get(f"/v1/records/{made[0]}")).json()
+        assert len(await found(f"principal={one['principal']}")) == 5
+        assert await found("principal=nobody") == []
+        assert len(await found(f"model={one['bundle']}")) == 5
+        assert len(await found(f"model={one['model']}&outcome=review")) == 3
+        assert await found(f"model={'0' * 64}") == []
+        assert (await house.get("/v1/records?decision=fraud&model=xyz")).status_code == 422
         assert await found("until=2001-01-01T00:00:00Z") == []
         assert len(await found("since=2001-01-01T00:00:00%2B01:00")) == 5
         labelled = (await house.get(f"/v1/records/{made[0]}")).json()

@@ -9,6 +9,8 @@ from kingpost.cli.beside import told_to_stop
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
+from kingpost.cli.place import data_directory
+from kingpost.cli.sealing import keep_sealed
 from kingpost.cli.tree import open_tree, tree_kept_up
 from kingpost.contracts import Instant
 from kingpost.core import Settings
@@ -46,7 +48,7 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
                 with open_tree(settings) as tree:
                     tree.update(wait_s=_WAIT_S)
             else:
-                with tree_kept_up(settings):
+                with tree_kept_up(settings), keep_sealed(settings, data_directory(settings)):
                     observer.run(stop)
             result = _shown(observer.observed)
     except AlreadyObserved:
