@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kingpost.core import Disk
-from kingpost.journal.errors import JournalCorrupt
+from kingpost.journal.errors import JournalCorrupt, SegmentArchived
 from kingpost.journal.segments import first_offsets, open_segment, segment_path
 from kingpost.journal.walk import SegmentWalk, first_frame, last_byte_used
 
@@ -38,7 +38,7 @@ class SurveyedSegment(NamedTuple):
 
 
 def survey(directory: Path, *, disk: Disk) -> Iterator[SurveyedSegment]:
-    """Look at all segments of a partition, in order.
+    """Look at all segments of a partition that lie here, in order; archived ones do not.
 
     Raises:
         JournalCorrupt: The first segment is missing.
@@ -46,7 +46,10 @@ def survey(directory: Path, *, disk: Disk) -> Iterator[SurveyedSegment]:
     """
     firsts = first_offsets(disk, directory)
     for first, following in zip(firsts, [*firsts[1:], None], strict=True):
-        yield survey_segment(directory, first, following, disk=disk)
+        try:
+            yield survey_segment(directory, first, following, disk=disk)
+        except SegmentArchived:
+            continue
 
 
 def survey_segment(
@@ -59,6 +62,7 @@ def survey_segment(
 
     Raises:
         JournalNewer: A later version of Kingpost wrote it.
+        SegmentArchived: It was archived, and lies here no more.
     """
     path, is_sealed = segment_path(directory, first_offset), following is not None
     try:

@@ -28,7 +28,17 @@ from kingpost.decisions.backup import (
     restore_backed_up,
     restore_backup,
 )
-from kingpost.journal import Entry, Journal, JournalCorrupt, scan
+from kingpost.journal import (
+    ArchivedSegment,
+    Entry,
+    Journal,
+    JournalCorrupt,
+    SegmentArchived,
+    finished_segments,
+    note_archived,
+    scan,
+    survey,
+)
 from kingpost.registry import ArtefactStore
 from tests.stopped_clock import StoppedClock
 
@@ -289,6 +299,22 @@ def test_a_file_is_put_back_only_where_it_belongs_and_nobody_writes(
     restore_backed_up(tmp_path / "backup", "access.sqlite", {"data": root}, disk=DISK)
     with closing(sqlite3.connect(root / "access.sqlite")) as connection:
         assert connection.execute("SELECT name FROM keys").fetchall() == [("ann",)]
+
+
+def test_what_was_archived_and_pruned_stays_so(root: Path, tmp_path: Path) -> None:
+    journal = root / "journal" / "data"
+    first, *_ = finished_segments(journal, disk=DISK)
+    kept = backed_up(root, tmp_path / "backup").manifest.partitions
+    where = ArchivedSegment(store="s3://b", key="k", size_bytes=1, sha256="0" * 64)
+    note_archived(first, where, disk=DISK)
+
+    assert next(survey(journal, disk=DISK)).first_offset == first.next_offset
+    assert backed_up(root, tmp_path / "backup").manifest.partitions == kept
+    restore_backup(tmp_path / "backup", {"data": tmp_path / "again"}, disk=DISK)
+    with pytest.raises(SegmentArchived):
+        bodies(tmp_path / "again")
+    later = scan(tmp_path / "again" / "journal" / "data", disk=DISK, start=first.next_offset)
+    assert next(iter(later)).offset == first.next_offset
 
 
 def test_keys_of_personal_content_are_in_no_backup(root: Path, tmp_path: Path) -> None:

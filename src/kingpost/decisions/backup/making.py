@@ -175,11 +175,14 @@ class _Run:
         self._note(name, "artefact", stored.digest, stored.size, is_new=stored.is_new)
 
     def _partition(self, directory: Path) -> None:
-        firsts = sorted(int(path.stem) for path in directory.glob("*.log"))
+        here = {int(path.stem) for path in directory.glob("*.log")}
+        # of archived ones the notes are kept, as the files that they are
+        firsts = sorted(here | {int(path.stem) for path in directory.glob("*.archived")})
         if firsts[0]:
             raise SourceDamaged(directory, f"the commits before offset {firsts[0]} are missing")
         for first, following in zip(firsts, [*firsts[1:], None], strict=True):
-            self._segment(directory, first, following)
+            if first in here:
+                self._segment(directory, first, following)
         name = f"journal/{directory.name}"
         if self._partitions[name] < self._held.get(name, 0):
             raise BackupAhead(directory, self._partitions[name], self._held[name])
@@ -262,7 +265,8 @@ def _kind_of(path: PurePosixPath) -> FileKind | None:
     if name in _DERIVED or name in _APART:
         return None
     if top == "journal":
-        return "segment" if path.suffix == ".log" and len(path.parts) == 3 else None
+        kinds: dict[str, FileKind] = {".log": "segment", ".archived": "file"}
+        return kinds.get(path.suffix) if len(path.parts) == 3 else None
     if top == "artefacts":
         return "artefact"
     return "database" if path.suffix == ".sqlite" else "file"
