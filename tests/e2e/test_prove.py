@@ -1,5 +1,6 @@
 """`kingpost prove`, `verify`, `checkpoint`, `tree` and `witness`, as people call them."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 
 from kingpost.core import SystemDisk, id_text
 from kingpost.journal import Journal
-from tests.cli_app import kingpost
+from tests.cli_app import PreparedShop, kingpost
+from tests.served_shop import ServedShop, order
 from tests.small_tree import opened, pair, place_in, record_id
 
 
@@ -120,3 +122,21 @@ def test_a_witness_in_another_process_signs_every_checkpoint(tmp_path: Path) -> 
 
     trusted = ("--key", "log.key", "--witness", str(witness), "--witnesses", "1", "--json")
     assert kingpost(tmp_path, "verify", "p.json", *trusted)["is_proved"] is True
+
+
+def test_an_export_proves_each_of_its_records(prepared_shop: PreparedShop, tmp_path: Path) -> None:
+    secret = prepared_shop.copied(tmp_path)
+    with ServedShop(tmp_path, secret, "--no-watch") as server:
+        ids = [server.decide(order(f"e-{at}", at)).json()["id"] for at in range(3)]
+        assert server.end() == 0
+    [key] = kingpost(tmp_path, "tree", "keys", "--json")["keys"]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+    kingpost(tmp_path, "export", "--out", "out", "--with-proofs", "--json")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    held = {one["name"]: one["sha256"] for one in manifest["files"]}
+
+    assert manifest["proofs"] == sorted(f"proofs/{one}.json" for one in ids)
+    for name in manifest["proofs"]:
+        proof = (tmp_path / "out" / name).read_bytes()
+        assert hashlib.sha256(proof).hexdigest() == held[name]
+        found = kingpost(tmp_path, "verify", f"out/{name}", "--key", str(key), "--json")  # pyright: ignore[reportUnknownArgumentType]
+        assert found["is_proved"] is True

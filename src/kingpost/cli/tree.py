@@ -2,24 +2,36 @@
 
 import logging
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
+
 from kingpost.cli.place import data_directory
-from kingpost.core import KingpostError, Settings, SystemDisk
-from kingpost.decisions import DataDirectory
+from kingpost.core import KingpostError, Settings, SystemDisk, id_text
+from kingpost.decisions import DataDirectory, RecordNotFound
 from kingpost.journal import Entry
-from kingpost.proofs import Tree, TreeInUse, TreePlace, VerifierKey, Witness, WitnessClient
+from kingpost.proofs import (
+    Prover,
+    Tree,
+    TreeInUse,
+    TreePlace,
+    VerifierKey,
+    Witness,
+    WitnessClient,
+    proof_json,
+)
 from kingpost.records import id_in
 
-__all__ = ["entry_id", "open_tree", "tree_kept_up", "tree_place"]
+__all__ = ["entry_id", "open_tree", "proving", "tree_kept_up", "tree_place"]
 
 CHECKPOINT_EVERY_S = 1.0
 """A checkpoint is signed so often at most."""
 
 _PAUSE_S = 30.0
+_WAIT_S = 10.0
 _MOST_AT_ONCE = 200_000
 _log = logging.getLogger(__name__)
 
@@ -60,6 +72,26 @@ def open_tree(settings: Settings) -> Generator[Tree]:
         yield tree
     finally:
         tree.close()
+
+
+def proving(settings: Settings, where: DataDirectory) -> Callable[[bytes], bytes]:
+    """Bring the tree up, and return what proves a record: its proof in JSON.
+
+    Raises:
+        TreeInUse: Another process has it for long.
+        TreeDamaged, TreeAheadOfJournal: The tree and the journal do not go together.
+    """
+    with open_tree(settings) as tree:
+        tree.update(wait_s=_WAIT_S)
+    prover = Prover(tree_place(settings, where), SystemDisk(), entry_id)
+
+    def prove(identifier: bytes) -> bytes:
+        proof = prover.prove(identifier)
+        if proof is None:
+            raise RecordNotFound(id_text(identifier), str(where.root))
+        return msgspec.json.encode(proof_json(proof))
+
+    return prove
 
 
 @contextmanager

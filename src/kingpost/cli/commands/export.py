@@ -7,6 +7,7 @@ import msgspec
 
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
+from kingpost.cli.tree import proving
 from kingpost.contracts import Instant, NaiveTime
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import ExportSelection, export_records
@@ -33,6 +34,11 @@ __all__ = ["export"]
     is_flag=True,
     help="Open personal content; a later erasure does not reach such an export.",
 )
+@click.option(
+    "--with-proofs",
+    is_flag=True,
+    help="Prove that each record is in the log: a file for each that `kingpost verify` checks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def export(
@@ -45,6 +51,7 @@ def export(
     subject: str | None,
     tenant: str | None,
     is_clear: bool,
+    with_proofs: bool,
     as_json: bool,
 ) -> None:
     """Write decision records for an auditor: JSON lines, Parquet, a report and a manifest.
@@ -60,14 +67,16 @@ def export(
         subject=_subject(subject),
         tenant=tenant,
     )
+    where = data_directory(settings)
     with progress("export", "records") as show:
         done = export_records(
-            data_directory(settings),
+            where,
             selection,
             out,
             disk=SystemDisk(),
             clock=SystemClock(),
             is_clear=is_clear,
+            prove=proving(settings, where) if with_proofs else None,
             on_progress=show,
         )
     print_result(msgspec.to_builtins(done), as_json=as_json)

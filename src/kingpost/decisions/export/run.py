@@ -6,7 +6,7 @@ directory without one is not whole.
 
 import hashlib
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ import duckdb
 import msgspec
 
 from kingpost.contracts import Instant, Vault, split_body
-from kingpost.core import Clock, Disk, KingpostError
+from kingpost.core import Clock, Disk, KingpostError, id_text
 from kingpost.decisions.bundle import read_bundle
 from kingpost.decisions.comparison import entry_at
 from kingpost.decisions.data_directory import DataDirectory
@@ -30,9 +30,13 @@ from kingpost.journal import Commit, Entry, scan
 from kingpost.records import decode_record, decode_review
 from kingpost.registry import Approval, ControlLog
 
-__all__ = ["EXPORT_FORMAT", "Exported", "export_records"]
+__all__ = ["EXPORT_FORMAT", "Exported", "Proves", "export_records"]
+
+Proves = Callable[[bytes], bytes]
+"""Makes the proof of a record, by its id: what stands in the proof's file."""
 
 EXPORT_FORMAT = 1
+_PROOFS = "proofs"
 _log = logging.getLogger(__name__)
 
 
@@ -82,6 +86,7 @@ def export_records(
     disk: Disk,
     clock: Clock,
     is_clear: bool = False,
+    prove: Proves | None = None,
     on_progress: Callable[[int], None] = lambda records: None,
 ) -> Exported:
     """Write the records of a data directory that are selected, with what belongs to them.
@@ -89,6 +94,7 @@ def export_records(
     Args:
         out: Made for it; nothing may be in it.
         is_clear: Open personal content. An erasure does not reach such an export.
+        prove: Proves each record; none is proved without.
         on_progress: Told how many records there are so far.
 
     Raises:
@@ -107,6 +113,7 @@ def export_records(
     files.place("records.parquet", lambda path: _write_parquet(out / "records.jsonl", path))
     files.place_bytes("reviews.jsonl", _lines(found.reviews))
     files.place_bytes("erasures.jsonl", _lines(found.erasures))
+    proofs = [] if prove is None else _write_proofs(out, found.ids, prove, disk)
     facts = selection.facts()
     approvals = _approvals(control, found.tally)
     text = report(found.tally, facts, found.reviews, found.erasures, approvals, is_clear=is_clear)
@@ -119,8 +126,8 @@ def export_records(
         facts,
         "clear" if is_clear else "sealed",
         found.tally.records,
-        [_file(out / name) for name in sorted(files.names())],
-        [],
+        [_file(out, name) for name in sorted([*_own(files.names()), *proofs])],
+        proofs,
     )
     files.place_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
     return Exported(
@@ -133,7 +140,7 @@ class _Found:
 
     def __init__(self, rows: Rows, selection: ExportSelection) -> None:
         self._rows, self._selection = rows, selection
-        self._ids: set[bytes] = set()
+        self.ids: dict[bytes, None] = {}
         self.tally = Tally()
         self.reviews: list[ReviewRow] = []
         self.erasures: list[ErasureRow] = []
@@ -159,11 +166,11 @@ class _Found:
                 record = decode_record(entry.body)
                 asked = entry_at(commit, record.event_offset)
                 if wanted.takes(record) and self._is_of_subject(asked):
-                    self._ids.add(record.id)
+                    self.ids[record.id] = None
                     yield self._rows.record(record, offset, asked)
             elif entry.kind == "review":
                 review = decode_review(entry.body)
-                if review.record in self._ids:
+                if review.record in self.ids:
                     self.reviews.append(self._rows.review(review))
             elif entry.kind == "erasure" and wanted.tenant in (None, entry.tenant):
                 erasure = decode_erasure(entry, offset)
@@ -218,7 +225,21 @@ def _write_parquet(lines: Path, path: Path) -> None:
         rows.write_parquet(str(path), compression="zstd")
 
 
-def _file(path: Path) -> _File:
+def _own(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name != _PROOFS]
+
+
+def _write_proofs(out: Path, ids: Iterable[bytes], prove: Proves, disk: Disk) -> list[str]:
+    """Write a file for each record that `kingpost verify` takes; return their names."""
+    disk.make_directory(out / _PROOFS)
+    files = WholeFiles(out / _PROOFS, disk=disk)
+    for identifier in ids:
+        files.place_bytes(f"{id_text(identifier)}.json", prove(identifier))
+    return [f"{_PROOFS}/{name}" for name in sorted(files.names())]
+
+
+def _file(out: Path, name: str) -> _File:
+    path = out / name
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return _File(path.name, digest, path.stat().st_size)
+    return _File(name, digest, path.stat().st_size)
