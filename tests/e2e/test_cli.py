@@ -84,6 +84,28 @@ def test_a_decision_is_served_recorded_replayed_and_verified(shop: tuple[Path, s
     assert replayed["is_equal"] is True
     assert replayed["answer"] == told["answer"]
     assert kingpost(directory, "verify", "--json")["different"] == 0
+    some = ("replay", "--decision", "risk", "--since", "2020-01-01T00:00:00Z", "--json")
+    assert kingpost(directory, *some)["verified"] == 1
+    assert kingpost(directory, *some, "--until", "2020-01-02T00:00:00Z")["records"] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("some-id", "--decision", "risk"), ("--since", "yesterday"), ("--subject", "nobody")],
+)
+def test_a_replay_of_nothing_or_of_two_things_is_a_wrong_call(
+    shop: tuple[Path, str], arguments: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kingpost.cli", "--data-dir", "data", "replay", *arguments],
+        cwd=shop[0],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr
 
 
 def test_parity_and_backfill_run_on_the_journal(shop: tuple[Path, str]) -> None:

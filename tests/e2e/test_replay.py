@@ -7,7 +7,7 @@ served, decisions made. Each test alters a copy of it in one way.
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from kingpost.decisions import (
     DataDirectory,
     Engine,
     NotApproved,
+    RecordSelection,
     ServedDecision,
     TrainingPlan,
     approved_bundle,
@@ -329,6 +330,31 @@ def test_every_record_is_verified_at_once(original: Installed) -> None:
     assert (report.reads, report.reads_different) == (61 * 7, 0)
     assert told == [(61, 61)]
     assert {record.outcome for record in original.records} == {Outcome.DECIDED, Outcome.REVIEW}
+
+
+def some_of(records: Sequence[DecisionRecord]) -> RecordSelection:
+    return RecordSelection(since_us=records[20].at_us, until_us=records[40].at_us)
+
+
+def of_a_bundle(records: Sequence[DecisionRecord]) -> RecordSelection:
+    return RecordSelection(version=records[0].bundle.hex()[:10])
+
+
+def of_nothing(_: Sequence[DecisionRecord]) -> RecordSelection:
+    return RecordSelection(decision="other")
+
+
+@pytest.mark.parametrize("selected", [some_of, of_a_bundle, of_nothing])
+def test_some_records_are_verified_by_what_selects_them(
+    original: Installed, selected: Callable[[Sequence[DecisionRecord]], RecordSelection]
+) -> None:
+    selection = selected(original.records)
+    wanted = [record for record in original.records if selection.takes(record, None)]
+
+    report = verify_records(original.where, selection=selection)
+
+    assert (report.records, report.verified) == (len(wanted), len(wanted))
+    assert len(wanted) in (0, 20, 61)
 
 
 def test_without_corrections_and_retractions_the_records_after_them_come_out_otherwise(

@@ -54,7 +54,7 @@ _COMMANDS = {
     "workflows": ("workflows", "List, show, start, cancel, resume and fork workflows."),
     "records": ("records_search", "Search and show records at a running server."),
     "explain": ("explain", "Say what each feature added to a record's score."),
-    "replay": ("records", "Run a recorded decision again and compare the bits."),
+    "replay": ("replay", "Run recorded decisions again and compare the bits."),
     "inferences": ("inferences", "List and show what models were asked directly."),
     "verify": ("verify", "Recompute every record, or check a proof or a log offline."),
     "prove": ("prove", "Prove that a record is in the log, for anybody to check."),

@@ -94,7 +94,7 @@ from kingpost.decisions.errors import (
 )
 from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
-from kingpost.decisions.export import Exported, ExportSelection, export_records
+from kingpost.decisions.export import Exported, export_records
 from kingpost.decisions.exposing import Exposure, Pattern, Shown, exposed, exposure, shown_of
 from kingpost.decisions.feature_figures import (
     DriftState,
@@ -107,6 +107,7 @@ from kingpost.decisions.find import FoundRecord, find_record
 from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
+from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
 from kingpost.decisions.reference import profile_of
@@ -224,7 +225,6 @@ __all__ = [
     "Explanation",
     "ExplanationLine",
     "ExportExists",
-    "ExportSelection",
     "Exported",
     "Exposure",
     "FeatureStatistics",
@@ -261,6 +261,7 @@ __all__ = [
     "QueryTookTooLong",
     "ReadyModel",
     "RecordNotFound",
+    "RecordSelection",
     "RecordedRequests",
     "Registered",
     "RegistrationPlan",

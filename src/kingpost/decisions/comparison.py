@@ -27,6 +27,7 @@ from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.declare import Decision, Rule
 from kingpost.decisions.errors import PartitionNotHere
 from kingpost.decisions.joined import JoinedHistories
+from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.served import Scorer
 from kingpost.features import (
     Erased,
@@ -110,6 +111,7 @@ def read_past(
     *,
     disk: Disk,
     only: bytes | None = None,
+    selection: RecordSelection | None = None,
     stop: int | None = None,
     partitions: Mapping[str, Path] | None = None,
 ) -> Past:
@@ -119,6 +121,7 @@ def read_past(
         directory: The data partition.
         bundle: The bundle's digest, 32 bytes.
         only: The id of the one record wanted.
+        selection: Which of the bundle's are wanted; all of them when None.
         stop: Of commits from this offset on only erasures are read: all else that they
             hold changed nothing before it.
         partitions: The journal of every partition by its name, in the order that numbers
@@ -139,8 +142,11 @@ def read_past(
         for entry in commit.entries:
             if entry.kind == "record" and entry.topic == decision.name:
                 record = decode_record(entry.body)
-                if record.bundle == bundle and only in (None, record.id):
-                    stored.append(Stored(record, entry_at(commit, record.event_offset)))
+                if record.bundle != bundle or only not in (None, record.id):
+                    continue
+                asked = entry_at(commit, record.event_offset)
+                if selection is None or selection.takes(record, asked):
+                    stored.append(Stored(record, asked))
     own = directory.name
     others = _others(stored, own)
     if not others:

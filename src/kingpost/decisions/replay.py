@@ -22,7 +22,7 @@ import numpy as np
 
 from kingpost.core import SystemClock, SystemDisk, id_text
 from kingpost.decisions.bundle import Bundle, read_bundle
-from kingpost.decisions.comparison import Comparison, Difference
+from kingpost.decisions.comparison import Comparison, Difference, entry_at
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.environment import (
     EnvironmentDifference,
@@ -32,6 +32,7 @@ from kingpost.decisions.environment import (
 )
 from kingpost.decisions.errors import NotApproved, ReplayFailed
 from kingpost.decisions.find import find_record
+from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
 from kingpost.decisions.sources import unpack_sources
 from kingpost.journal import scan
@@ -89,7 +90,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What came of recomputing every record.
 
     Attributes:
-        records: Decision records in the journal.
+        records: Decision records that were to be compared.
         verified: How many came out with the same bits.
         failed: How many of these had failed in service, with no answer to compare.
         erased: How many are of an entity that was erased since; they are not compared.
@@ -169,24 +170,28 @@ def replay_record(
 
 
 def verify_records(
-    where: DataDirectory, *, on_progress: Callable[[int, int], None] | None = None
+    where: DataDirectory,
+    *,
+    selection: RecordSelection | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Decide every recorded request again, by its own bundle, and count what differs.
+    """Decide recorded requests again, each by its own bundle, and count what differs.
 
     Args:
+        selection: Which of them; all when None.
         on_progress: Told (records compared, records in all) after each bundle.
 
     Raises:
         UnknownBundle, NotApproved, ArtefactMissing, ArtefactCorrupt, JournalCorrupt,
         ReplayFailed: As in `replay_record`.
     """
-    groups = _groups(where)
+    groups = _groups(where, selection)
     total = sum(group.records for group in groups)
     all_found = Comparison()
     environment: dict[str, EnvironmentDifference] = {}
     for group in groups:
         bundle = _bundle(where, group.decision, group.bundle)
-        found = _run(where, bundle, group.stop)
+        found = _run(where, bundle, group.stop, selection=selection)
         if found.records != group.records:
             raise ReplayFailed(
                 bundle.decision,
@@ -220,12 +225,15 @@ def _add(whole: Comparison, part: Comparison) -> None:
     whole.shown += part.shown
 
 
-def _groups(where: DataDirectory) -> Sequence[_Group]:
+def _groups(where: DataDirectory, selection: RecordSelection | None) -> Sequence[_Group]:
     groups: dict[tuple[str, bytes], _Group] = {}
     for commit in scan(where.data, disk=SystemDisk()):
         for entry in commit.entries:
             if entry.kind == "record":
                 record = decode_record(entry.body)
+                asked = entry_at(commit, record.event_offset)
+                if selection is not None and not selection.takes(record, asked):
+                    continue
                 group = groups.get((entry.topic, record.bundle))
                 if group is None:
                     group = _Group(entry.topic, record.bundle.hex(), 0, 0)
@@ -238,7 +246,9 @@ def _groups(where: DataDirectory) -> Sequence[_Group]:
 def _bundle(where: DataDirectory, decision: str, digest: str) -> Bundle:
     control = where.control_log(disk=SystemDisk(), clock=SystemClock())
     bundle = read_bundle(control.bundle(decision, digest))
-    if all(approval.bundle != bundle.digest for approval in control.approvals(decision)):
+    # whose approvals count may be another question today than when it was decided
+    judged = control.judged_approvals(decision)
+    if all(one.approval.bundle != bundle.digest for one in judged):
         raise NotApproved(decision, bundle.digest)
     return bundle
 
@@ -249,7 +259,12 @@ def _environment(where: DataDirectory, bundle: Bundle) -> tuple[EnvironmentDiffe
 
 
 def _run(
-    where: DataDirectory, bundle: Bundle, stop: int, *, only: bytes | None = None
+    where: DataDirectory,
+    bundle: Bundle,
+    stop: int,
+    *,
+    only: bytes | None = None,
+    selection: RecordSelection | None = None,
 ) -> Comparison:
     """Compare records in a process that imports the bundle's own source."""
     source = where.artefacts(disk=SystemDisk()).get(bundle.source)
@@ -266,6 +281,7 @@ def _run(
             bundle=bundle.digest,
             application=str(root / bundle.application),
             only=None if only is None else only.hex(),
+            selection=selection,
             stop=stop,
         )
         (work / JOB).write_bytes(msgspec.json.encode(job))

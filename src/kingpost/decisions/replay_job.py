@@ -3,6 +3,7 @@
 import msgspec
 
 from kingpost.decisions.comparison import Comparison
+from kingpost.decisions.record_selection import RecordSelection
 
 __all__ = ["JOB", "RESULT", "Job", "Result"]
 
@@ -15,6 +16,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         application: The unpacked application's file.
         only: The id of the one record wanted, in hex; None compares all of the bundle.
+        selection: Which of them; None for all.
         stop: The data partition is read up to this offset.
         partition: Its name.
         control_dir: Where the control log and the artefacts are.
@@ -29,6 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str
     application: str
     only: str | None
+    selection: RecordSelection | None = None
     stop: int
 
 

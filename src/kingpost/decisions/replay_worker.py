@@ -51,6 +51,7 @@ def run(job: Job) -> Comparison:
             bytes.fromhex(job.bundle),
             disk=disk,
             only=None if job.only is None else bytes.fromhex(job.only),
+            selection=job.selection,
             stop=job.stop,
             partitions=where.partitions,
         )

@@ -16,7 +16,7 @@ from kingpost.decisions import (
     Engine,
     Exported,
     ExportExists,
-    ExportSelection,
+    RecordSelection,
     ServedDecision,
     export_records,
     open_subjects,
@@ -59,7 +59,7 @@ def where(tmp_path: Path) -> DataDirectory:
     return where
 
 
-def export(where: DataDirectory, selection: ExportSelection, *, is_clear: bool = False) -> Exported:
+def export(where: DataDirectory, selection: RecordSelection, *, is_clear: bool = False) -> Exported:
     out = where.root / f"out{len(list(where.root.iterdir()))}"
     return export_records(
         where, selection, out, disk=SystemDisk(), clock=FakeClock(), is_clear=is_clear
@@ -74,7 +74,7 @@ def rows(done: Exported) -> list[dict[str, object]]:
 def test_each_record_comes_with_its_request_and_personal_content_stays_sealed(
     where: DataDirectory,
 ) -> None:
-    done = export(where, ExportSelection())
+    done = export(where, RecordSelection())
 
     assert (done.records, done.reviews, done.erasures) == (3, 1, 1)
     found = rows(done)
@@ -106,7 +106,7 @@ def test_each_record_comes_with_its_request_and_personal_content_stays_sealed(
 def test_content_in_the_clear_is_asked_for_and_what_is_erased_says_so(
     where: DataDirectory,
 ) -> None:
-    names = [one["personal"] for one in rows(export(where, ExportSelection(), is_clear=True))]
+    names = [one["personal"] for one in rows(export(where, RecordSelection(), is_clear=True))]
 
     assert [msgspec.convert(one, dict[str, str])["name"] for one in names] == [
         "[erased]", "Ann Sealed", "[erased]",
@@ -116,19 +116,19 @@ def test_content_in_the_clear_is_asked_for_and_what_is_erased_says_so(
 @pytest.mark.parametrize(
     ("selection", "keys"),
     [
-        (ExportSelection(since_us=START_US + 1), ["1", "2"]),
-        (ExportSelection(until_us=START_US + 60_000_000), ["0"]),
-        (ExportSelection(subject=("customer", "C2")), ["1"]),
-        (ExportSelection(subject=("name", "Ann Sealed")), []),
-        (ExportSelection(version=BUNDLE.hex()[:8]), ["0", "1", "2"]),
-        (ExportSelection(version="00"), []),
-        (ExportSelection(decision="other"), []),
-        (ExportSelection(tenant="other"), []),
-        (ExportSelection(tenant="acme", decision="judged"), ["0", "1", "2"]),
+        (RecordSelection(since_us=START_US + 1), ["1", "2"]),
+        (RecordSelection(until_us=START_US + 60_000_000), ["0"]),
+        (RecordSelection(subject=("customer", "C2")), ["1"]),
+        (RecordSelection(subject=("name", "Ann Sealed")), []),
+        (RecordSelection(version=BUNDLE.hex()[:8]), ["0", "1", "2"]),
+        (RecordSelection(version="00"), []),
+        (RecordSelection(decision="other"), []),
+        (RecordSelection(tenant="other"), []),
+        (RecordSelection(tenant="acme", decision="judged"), ["0", "1", "2"]),
     ],
 )
 def test_records_are_selected(
-    where: DataDirectory, selection: ExportSelection, keys: list[str]
+    where: DataDirectory, selection: RecordSelection, keys: list[str]
 ) -> None:
     done = export(where, selection)
 
@@ -137,7 +137,7 @@ def test_records_are_selected(
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(where: DataDirectory) -> None:
-    done = export(where, ExportSelection())
+    done = export(where, RecordSelection())
     out = Path(done.out)
 
     manifest = json.loads((out / "manifest.json").read_text())
@@ -159,4 +159,4 @@ def test_an_export_is_written_once(where: DataDirectory) -> None:
     (out / "other.txt").touch()
 
     with pytest.raises(ExportExists, match="not empty"):
-        export_records(where, ExportSelection(), out, disk=SystemDisk(), clock=FakeClock())
+        export_records(where, RecordSelection(), out, disk=SystemDisk(), clock=FakeClock())

@@ -7,10 +7,10 @@ import msgspec
 
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
+from kingpost.cli.selected import read_selection, selection_options
 from kingpost.cli.tree import proving
-from kingpost.contracts import Instant, NaiveTime
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import ExportSelection, export_records
+from kingpost.decisions import export_records
 
 __all__ = ["export"]
 
@@ -22,12 +22,7 @@ __all__ = ["export"]
     type=click.Path(path_type=Path),
     help="The directory of the export; made, and nothing may be in it.",
 )
-@click.option("--since", help="Decided at this time or later, as 2026-03-01T00:00:00Z.")
-@click.option("--until", help="Decided before this time.")
-@click.option("--decision", help="Only records of this decision.")
-@click.option("--version", help="Only records of this bundle: its digest, or how it begins.")
-@click.option("--subject", help="Only requests of whom a field names, as customer=C42.")
-@click.option("--tenant", help="Only records of this tenant.")
+@selection_options
 @click.option(
     "--with-personal",
     "is_clear",
@@ -44,34 +39,21 @@ __all__ = ["export"]
 def export(
     settings: Settings,
     out: Path,
-    since: str | None,
-    until: str | None,
-    decision: str | None,
-    version: str | None,
-    subject: str | None,
-    tenant: str | None,
     is_clear: bool,
     with_proofs: bool,
     as_json: bool,
+    **selected: str | None,
 ) -> None:
     """Write decision records for an auditor: JSON lines, Parquet, a report and a manifest.
 
     Each record comes with its request, its features, who approved what decided it, and what
     people said of it. Personal content is left out unless asked for.
     """
-    selection = ExportSelection(
-        since_us=_moment(since, "--since"),
-        until_us=_moment(until, "--until"),
-        decision=decision,
-        version=version,
-        subject=_subject(subject),
-        tenant=tenant,
-    )
     where = data_directory(settings)
     with progress("export", "records") as show:
         done = export_records(
             where,
-            selection,
+            read_selection(**selected),
             out,
             disk=SystemDisk(),
             clock=SystemClock(),
@@ -80,23 +62,3 @@ def export(
             on_progress=show,
         )
     print_result(msgspec.to_builtins(done), as_json=as_json)
-
-
-def _moment(text: str | None, option: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        return Instant.parse(text).us
-    except (ValueError, NaiveTime):
-        problem = f"{text!r} is no time with an offset, as 2026-03-01T00:00:00Z"
-        raise click.BadParameter(problem, param_hint=option) from None
-
-
-def _subject(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    entity, equals, name = text.partition("=")
-    if not (entity and equals and name):
-        problem = f"{text!r} names nobody; write a field and its value, as customer=C42"
-        raise click.BadParameter(problem, param_hint="--subject")
-    return entity, name

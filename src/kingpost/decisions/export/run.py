@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from kingpost.contracts import Instant, Vault, split_body
+from kingpost.contracts import Instant, Vault
 from kingpost.core import Clock, Disk, KingpostError, id_text
 from kingpost.decisions.bundle import read_bundle
 from kingpost.decisions.comparison import entry_at
@@ -22,11 +22,11 @@ from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.errors import ExportExists
 from kingpost.decisions.export.report import Tally, report
 from kingpost.decisions.export.rows import COLUMNS, ErasureRow, RecordRow, ReviewRow, Rows
-from kingpost.decisions.export.selection import ExportSelection
+from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.subjects import open_vault
 from kingpost.decisions.whole_files import WholeFiles
 from kingpost.features import decode_erasure
-from kingpost.journal import Commit, Entry, scan
+from kingpost.journal import Commit, scan
 from kingpost.records import decode_record, decode_review
 from kingpost.registry import Approval, ControlLog
 
@@ -80,7 +80,7 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 def export_records(
     where: DataDirectory,
-    selection: ExportSelection,
+    selection: RecordSelection,
     out: Path,
     *,
     disk: Disk,
@@ -138,7 +138,7 @@ def export_records(
 class _Found:
     """What is found on the way through the journal."""
 
-    def __init__(self, rows: Rows, selection: ExportSelection) -> None:
+    def __init__(self, rows: Rows, selection: RecordSelection) -> None:
         self._rows, self._selection = rows, selection
         self.ids: dict[bytes, None] = {}
         self.tally = Tally()
@@ -165,7 +165,7 @@ class _Found:
             if entry.kind == "record":
                 record = decode_record(entry.body)
                 asked = entry_at(commit, record.event_offset)
-                if wanted.takes(record) and self._is_of_subject(asked):
+                if wanted.takes(record, asked):
                     self.ids[record.id] = None
                     yield self._rows.record(record, offset, asked)
             elif entry.kind == "review":
@@ -177,11 +177,6 @@ class _Found:
                 if wanted.subject in (None, (erasure.entity, erasure.key)):
                     self.erasures.append(self._rows.erasure(entry.tenant, erasure))
             offset += entry.count
-
-    def _is_of_subject(self, asked: Entry | None) -> bool:
-        if self._selection.subject is None:
-            return True
-        return asked is not None and self._selection.takes_request(split_body(asked.body)[0])
 
 
 @contextmanager

@@ -1,16 +1,15 @@
-"""Which records are exported."""
-
-from dataclasses import dataclass
+"""Which records are exported, or decided again."""
 
 import msgspec
 
+from kingpost.contracts import split_body
+from kingpost.journal import Entry
 from kingpost.records import DecisionRecord
 
-__all__ = ["ExportSelection"]
+__all__ = ["RecordSelection"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportSelection:
+class RecordSelection(msgspec.Struct, frozen=True, kw_only=True):
     """What a record must meet.
 
     Attributes:
@@ -28,8 +27,19 @@ class ExportSelection:
     subject: tuple[str, str] | None = None
     tenant: str | None = None
 
-    def takes(self, record: DecisionRecord) -> bool:
-        """Say whether a record is wanted, but for its subject."""
+    def takes(self, record: DecisionRecord, asked: Entry | None) -> bool:
+        """Say whether a record is wanted.
+
+        Args:
+            asked: The entry of the request that it answers; None where there is none.
+        """
+        if not self._takes_record(record):
+            return False
+        if self.subject is None:
+            return True
+        return asked is not None and self._takes_request(split_body(asked.body)[0])
+
+    def _takes_record(self, record: DecisionRecord) -> bool:
         return (
             (self.since_us is None or record.at_us >= self.since_us)
             and (self.until_us is None or record.at_us < self.until_us)
@@ -38,10 +48,9 @@ class ExportSelection:
             and (self.version is None or record.bundle.hex().startswith(self.version))
         )
 
-    def takes_request(self, clear: bytes) -> bool:
+    def _takes_request(self, clear: bytes) -> bool:
         """Say whether a request, without its personal fields, is of the subject."""
-        if self.subject is None:
-            return True
+        assert self.subject is not None  # there is nothing to ask else
         entity, name = self.subject
         found = msgspec.json.decode(clear, type=dict[str, object]).get(entity)
         return found is not None and str(found) == name
