@@ -1,5 +1,6 @@
 """People at work in the console, in a real browser: from the door to a corrected decision."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from kingpost.access import revoke_key
 from kingpost.cli.people import TaskPeople
@@ -459,3 +460,54 @@ def test_an_open_page_leads_to_the_door_when_its_key_is_revoked(
         revoke_key(open_keys(data.directory / "data"), SystemClock(), str(made["id"]))
 
         expect(window.page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_a_proof_is_checked_by_the_browser_and_a_changed_one_refused(
+    ann: Window, shop: ServedShop
+) -> None:
+    record = shop.decide(order("proved")).json()["id"]
+    page = ann.page
+    until(
+        lambda: page.request.get(f"{shop.url}/records/{record}/proof").ok,
+        "the record is in the log",
+    )
+    ann.open(f"/records/{record}")
+    panel = page.get_by_role("region", name="Proof")
+    panel.get_by_role("button").click()
+    expect(panel.get_by_role("status")).to_contain_text("Proved here")
+    expect(panel.get_by_role("status")).to_contain_text("first time")
+    panel.get_by_role("button").click()
+    expect(panel.get_by_role("status")).to_contain_text("has seen before")
+    ann.check_access()
+
+    def changed(route: Route) -> None:
+        proof = route.fetch().json()
+        body = bytearray(base64.b64decode(proof["entries"][0]["body"]))
+        body[-1] ^= 1
+        proof["entries"][0]["body"] = base64.b64encode(bytes(body)).decode()
+        route.fulfill(json=proof)
+
+    page.route("**/proof", changed)
+    panel.get_by_role("button").click()
+    expect(panel.get_by_role("status")).to_contain_text("Not proved: entry")
+
+
+def test_a_proof_of_another_log_key_is_not_taken_for_the_same(
+    ann: Window, shop: ServedShop
+) -> None:
+    record = shop.decide(order("other-key")).json()["id"]
+    page = ann.page
+    until(
+        lambda: page.request.get(f"{shop.url}/records/{record}/proof").ok,
+        "the record is in the log",
+    )
+    origin = page.request.get(f"{shop.url}/records/{record}/proof").json()["proof"].split("\n\n")[1]
+    ann.open(f"/records/{record}")
+    page.evaluate(
+        "name => localStorage.setItem(`kingpost-log-key:${name}`, 'another+00000000+AQ==')",
+        origin.split("\n")[0],
+    )
+    panel = page.get_by_role("region", name="Proof")
+    panel.get_by_role("button").click()
+
+    expect(panel.get_by_role("status")).to_contain_text("has seen another key")

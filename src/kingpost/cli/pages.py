@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 
 from kingpost.cli.read_once import read_once
 from kingpost.cli.sign_in import open_sign_in
+from kingpost.cli.tree import signed_proof
 from kingpost.console import ConsoleSources, KeptRecords, build_console
 from kingpost.contracts import Contract, Event
 from kingpost.core import Clock, Disk, Settings
@@ -52,6 +53,7 @@ def open_pages(
         bundle_of=read_once(bundle_of),
         profile_of=desk.sources.catalogue.profile_of,
         explain=desk.sources.explain,
+        prove=signed_proof(settings, where),
         workflows=workflows,
     )
     return build_console(sources, clock, door=open_sign_in(settings, where, clock))

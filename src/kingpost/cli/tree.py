@@ -25,7 +25,7 @@ from kingpost.proofs import (
 )
 from kingpost.records import id_in
 
-__all__ = ["entry_id", "open_tree", "proving", "tree_kept_up", "tree_place"]
+__all__ = ["entry_id", "open_tree", "proving", "signed_proof", "tree_kept_up", "tree_place"]
 
 CHECKPOINT_EVERY_S = 1.0
 """A checkpoint is signed so often at most."""
@@ -90,6 +90,20 @@ def proving(settings: Settings, where: DataDirectory) -> Callable[[bytes], bytes
         if proof is None:
             raise RecordNotFound(id_text(identifier), str(where.root))
         return msgspec.json.encode(proof_json(proof))
+
+    return prove
+
+
+def signed_proof(settings: Settings, where: DataDirectory) -> Callable[[bytes], bytes | None]:
+    """Return what proves a record as far as the log is signed already: it brings nothing up."""
+    place = tree_place(settings, where)
+    prover = Prover(place, SystemDisk(), entry_id)
+
+    def prove(identifier: bytes) -> bytes | None:
+        if not (place.public / "checkpoint").exists():
+            return None
+        proof = prover.prove(identifier)
+        return None if proof is None else msgspec.json.encode(proof_json(proof))
 
     return prove
 

@@ -26,6 +26,7 @@ class _Record:
     task: Task | None
     explained: Explained | None
     may_correct: bool
+    is_proved: bool
     done: bool
     problem: str
     reason: str
@@ -52,6 +53,19 @@ def record_routes(console: Console) -> Sequence[Route]:
             raise PageNotFound("record")
         return visit.fragment("explanation.html", _Part(shown, explained(visit, shown)))
 
+    def proof(request: Request) -> Response:
+        visit = console.visit(request)
+        line = line_of(visit, request.path_params["record"])
+        if visit.sources.prove is None:
+            raise PageNotFound("proof")
+        made = visit.sources.prove(line.id)
+        if made is None:
+            problem = (
+                b'{"detail": "the record is not in a signed log yet; ask again in some seconds"}'
+            )
+            return Response(problem, 409, media_type="application/json")
+        return Response(made, media_type="application/json")
+
     async def correct(request: Request) -> Response:
         form = form_of(await request.body())
         identifier = request.path_params["record"]
@@ -75,6 +89,7 @@ def record_routes(console: Console) -> Sequence[Route]:
     return [
         Route("/records/{record}", record),
         Route("/records/{record}/explanation", explanation),
+        Route("/records/{record}/proof", proof),
         Route("/records/{record}/correct", correct, methods=["POST"]),
     ]
 
@@ -114,6 +129,7 @@ def _page(
         task=task,
         explained=explained(visit, shown) if visit.asked("explain") else None,
         may_correct=visit.may_review(task.queue) if task else visit.principal.may("review"),
+        is_proved=visit.sources.prove is not None,
         done=visit.asked("done") == "corrected",
         problem=problem,
         reason=reason,

@@ -32,6 +32,8 @@ class ConsoleSources:
         bundle_of: Finds the bundle of a digest; None when it cannot be read.
         profile_of: Finds the training reference of a bundle; None when it has none.
         explain: Explains a record's score; called in any thread.
+        prove: Proves that a record is in the log, in JSON; None when the log does not have it yet.
+            Called in any thread; None where proofs are not kept.
         workflows: What may be done with workflows; None where the application declares none.
     """
 
@@ -46,4 +48,5 @@ class ConsoleSources:
     bundle_of: Callable[[str, bytes], Bundle | None]
     profile_of: Callable[[str, bytes], Profile | None]
     explain: Callable[[DecisionRecord], Explanation] | None = None
+    prove: Callable[[bytes], bytes | None] | None = None
     workflows: WorkflowDesk | None = None

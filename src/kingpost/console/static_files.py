@@ -23,6 +23,7 @@ _TYPES = {
     "console.js": "text/javascript; charset=utf-8",
     "htmx-4.0.1.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "proof.js": "text/javascript; charset=utf-8",
     "uPlot-1.6.32.iife.min.js": "text/javascript; charset=utf-8",
     "uPlot-1.6.32.min.css": "text/css; charset=utf-8",
 }
