@@ -2,7 +2,7 @@
 
     <prefix>/segments/<partition>/<first>-<last>-<digest>.log
     <prefix>/<kind>/<partition>/<first>-<last>-<digest>.parquet
-    <prefix>/manifests/<partition>/<first>-<last>.json
+    <prefix>/manifests/<partition>/<first>.json
 
 The rule: the manifest is written last and once, so what it names is there. Keys of the rest
 have the digest of their bytes: to put one again changes nothing, and two installations that
@@ -217,6 +217,11 @@ def _chosen(
 def _put(
     where: DataDirectory, files: SealedFiles, store: Objects, manifest: Manifest, disk: Disk
 ) -> int:
+    # by its first offset alone: each journal has one at 0, so two never share a place
+    key = f"manifests/{manifest.partition}/{manifest.first_offset:020d}.json"
+    named = msgspec.json.encode(manifest)
+    if store.get(key) not in (None, named):
+        raise ArchiveDiffers(store.url, key)
     segment = FinishedSegment(
         where.data / manifest.segment.name, manifest.first_offset, manifest.last_offset + 1
     )
@@ -240,9 +245,7 @@ def _put(
         name = f"{_span(manifest)}-{one.sha256[:16]}.parquet"
         store.put(f"{one.kind}/{manifest.partition}/{name}", body)
         size += len(body)
-    key = f"manifests/{manifest.partition}/{_span(manifest)}.json"
-    body = msgspec.json.encode(manifest)
-    if store.create(key, body) != body:
+    if store.create(key, named) != named:
         raise ArchiveDiffers(store.url, key)
     return size
 

@@ -20,6 +20,7 @@ from kingpost.decisions import (
     NotArchived,
     ObjectStore,
     SealedDiffers,
+    SealedFiles,
     archive_sealed,
     fetch_archived,
     open_sealed,
@@ -181,22 +182,22 @@ def test_an_altered_object_is_not_brought_back(
     assert not finished_segments(house.where.data, disk=house.disk)[0].path.exists()
 
 
-def test_another_installation_is_not_overwritten(
-    house: SealedJournal, store: ObjectStore, tmp_path: Path
+@pytest.mark.parametrize("asked", [0, 1])
+def test_another_installation_is_not_overwritten_wherever_its_segments_end(
+    house: SealedJournal, server: LocalStore, store: ObjectStore, tmp_path: Path, asked: int
 ) -> None:
     _archive(house, store)
+    before = _objects(server, store)
     other = SealedJournal(tmp_path / "other")
-    other.decide(301)  # the first segment holds the same offsets, and other bytes
+    for _ in range(asked):
+        other.ask()
+    other.decide(300)
+    other.close()
     seal_segments(other.where, disk=other.disk, names_of=names_of)
-    first = SealedJournal(tmp_path / "third")
-    first.ask()
-    first.decide(300)
-    seal_segments(first.where, disk=first.disk, names_of=names_of)
 
     with pytest.raises(ArchiveDiffers, match="Another installation"):
-        _archive(first, store)
-    other.close()
-    first.close()
+        _archive(other, store)
+    assert _objects(server, store) == before
 
 
 def test_a_segment_that_was_altered_here_is_not_put(
@@ -352,6 +353,8 @@ def test_the_observer_seals_and_archives_by_itself(
 
     with keep_sealed(settings, house.where):
         until(lambda: sum("beside/manifests" in key for key in server.listed()) == segments)
+
+    assert len(SealedFiles(house.where, disk=house.disk).read()) == segments > 0
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Sealing, and SQL over what was sealed and what came since."""
 
-import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -187,10 +186,10 @@ def test_a_later_format_is_refused(house: SealedJournal) -> None:
         "SELECT * FROM glob('/*')",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM read_csv('https://example.com/x.csv')",
-        "COPY (SELECT 1) TO '/tmp/never.csv'",
+        "COPY (SELECT 1) TO 'never.csv'",
         'DELETE FROM "tail records"',
         "SET enable_external_access = true",
-        "ATTACH '/tmp/never.db'",
+        "ATTACH 'never.db'",
         "INSTALL httpfs",
         "SELECT 1; SELECT 2",
         "SELECT no_such_column FROM records",
@@ -198,11 +197,15 @@ def test_a_later_format_is_refused(house: SealedJournal) -> None:
         "",
     ],
 )
-def test_a_query_reads_records_and_nothing_else(house: SealedJournal, sql: str) -> None:
+def test_a_query_reads_records_and_nothing_else(
+    house: SealedJournal, sql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     house.decide(1)
     with pytest.raises(BadQuery):
         _ask(house, sql)
-    assert not os.path.exists("/tmp/never.csv")
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_a_query_that_takes_too_long_is_stopped(house: SealedJournal) -> None:
