@@ -15,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
+
 from benchmarks._figures import figure_at, say
 from kingpost.core import Disk
 from kingpost.journal import Entry
@@ -154,7 +156,7 @@ class House:
         entries, time_us = told[at]
         body = bytearray(entries[1].body)
         body[self.random.randrange(len(body))] ^= 1 << self.random.randrange(8)
-        told[at] = ([entries[0], entries[1]._replace(body=bytes(body))], time_us)
+        told[at] = ([entries[0], msgspec.structs.replace(entries[1], body=bytes(body))], time_us)
         return at
 
     def lie(self) -> tuple[MemoryDisk, int | None]:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def run_redis(directory: Path) -> bool:
 
 
 @contextmanager
-def _served(directory: Path) -> Iterator[str]:
+def _served(directory: Path) -> Generator[str, None, None]:
     """Run a Redis that keeps nothing, on a free port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

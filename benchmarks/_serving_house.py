@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks._figures import PEERS, peer_python
 from kingpost.access import MIGRATIONS, SqliteKeys, create_key
-from kingpost.contracts import batch_of
+from kingpost.contracts import Contract, Event, batch_of
 from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions import DataDirectory, TrainingPlan, load_application, train_decision
 from kingpost.integrations import Intake
@@ -132,7 +132,9 @@ def train_shared(directory: Path) -> SharedModel:
     return SharedModel(folder, where.root, key.secret)
 
 
-def _ingest(intake: Intake, streams: Mapping[str, object], x: np.ndarray, y: np.ndarray) -> None:
+def _ingest(
+    intake: Intake, streams: Mapping[str, Contract[Event]], x: np.ndarray, y: np.ndarray
+) -> None:
     """Bring labelled rows, one a minute: what a trainer is given, though this one learns nothing."""
     rows, outcomes = [], []
     row, outcome = streams["row"], streams["outcome"]
@@ -162,7 +164,7 @@ def kingpost_server(model: SharedModel, *arguments: str) -> Server:
 
 
 @contextmanager
-def serving(server: Server, model: SharedModel) -> Iterator[Running]:
+def serving(server: Server, model: SharedModel) -> Generator[Running, None, None]:
     """Run a server until the block ends; nothing of it is left behind."""
     ports = [_free_port(), _free_port()]
     filled = [str(part).format(port=ports[0], grpc=ports[1]) for part in server.command]

@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def opened(features: FeatureSet, url: str, prefix: str) -> Iterator[RedisFeatures]:
+def opened(features: FeatureSet, url: str, prefix: str) -> Generator[RedisFeatures, None, None]:
     """Open the store under a prefix of the benchmark's own."""
     store = RedisFeatures.open(
         url,

@@ -1,4 +1,4 @@
-"""Personal content: sealing, opening, new subjects, an erasure. `make bench B=personal_content`.
+"""Personal content: encrypting, opening, new subjects, an erasure. `make bench B=personal_content`.
 
 An event has a key, a time, a subject and an amount, and three texts of 20 characters that are
 encrypted. The key store is a file; its sizes are those before the erasure.
@@ -61,10 +61,10 @@ def main() -> None:
         vault = SubjectVault(SqliteSubjectKeys(Path(name) / "keys.sqlite"), MasterKey(b"m" * 32))
         contract.desk.vault = vault
         vault.prepare({SubjectName("acme", "customer", one.customer) for one in events}, 0)
-        bodies = {one.id: contract.seal("acme", one, 1).body for one in events}
+        bodies = {one.id: contract.protect("acme", one, 1).body for one in events}
         plain = {one.id: contract.encode(one) for one in events}
         figures["encode_us"] = us_each(contract.encode, events)
-        figures["seal_us"] = us_each(lambda one: contract.seal("acme", one, 1), events)
+        figures["encrypt_us"] = us_each(lambda one: contract.protect("acme", one, 1), events)
         figures["decode_us"] = us_each(lambda one: contract.decode(plain[one.id]), events)
         figures["open_us"] = us_each(lambda one: contract.decode_stored(bodies[one.id]), events)
         figures["bytes"] = [len(plain["c-7"]), len(bodies["c-7"])]
