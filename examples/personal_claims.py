@@ -36,7 +36,7 @@ def main() -> None:
         master = read_master_key(data / "subject_keys.master", may_make=True)
         vault = SubjectVault(SqliteSubjectKeys(data / "subject_keys.sqlite"), master)
         contract.desk.vault = vault
-        stored = [contract.seal("acme", contract.decode(body), 0).body for body in bodies]
+        stored = [contract.protect("acme", contract.decode(body), 0).body for body in bodies]
         print("stored:", stored[0].decode())
         print("before:", *[contract.decode_stored(body).message for body in stored], sep="\n  ")
         vault.destroy([(SubjectName("acme", "customer", "C42"), 1)])

@@ -136,9 +136,11 @@ def durable(write: Callable[[Callable[[KingpostError | None], None]], tuple[T, b
     return result
 
 
-def body(identifier: str, name: str = "Ann Sealed", *, customer: str = "C1") -> bytes:
+def body(identifier: str, name: str = "Ann Winter", *, customer: str = "C1") -> bytes:
     facts = {"id": identifier, "at": "2018-08-01T12:00:00Z", "customer": customer}
-    return msgspec.json.encode(facts | {"amount": 20.0, "name": name, "email": "ann@seal.example"})
+    return msgspec.json.encode(
+        facts | {"amount": 20.0, "name": name, "email": "ann@winter.example"}
+    )
 
 
 def decide(engine: Engine, *bodies: bytes) -> list[Reply]:

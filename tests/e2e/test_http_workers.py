@@ -133,5 +133,9 @@ def test_a_server_that_ends_answers_what_its_workers_have(shop: ServedShop) -> N
 
 def test_workers_do_not_outlive_a_killed_server(shop: ServedShop) -> None:
     pids = workers_of(shop)
+    assert len(pids) == WORKERS
     shop.end(signal.SIGKILL)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the workers end")
+    where = urlsplit(shop.url)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((where.hostname, where.port))

@@ -38,7 +38,7 @@ def test_a_proof_is_made_checked_and_refused_when_it_was_changed(tmp_path: Path)
 
     assert (kept["size"], found["tree_size"], found["index"]) == (10, 30, 7)
     assert found["is_proved"] is True
-    assert refused["problems"] == ["entry 1 is not the one that was sealed"]
+    assert refused["problems"] == ["entry 1 is not the one that the leaf commits to"]
 
     kingpost(tmp_path, "tree", "rotate", "--json")
     kingpost(tmp_path, "checkpoint", "--since", "kept.txt", "--out", "c.json", "--json")

@@ -1,4 +1,4 @@
-"""What is sealed comes back, to nobody else, unaltered, and never again once it is erased."""
+"""What is encrypted comes back, to nobody else, unaltered, and never again once it is erased."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -69,16 +69,16 @@ def vault(
 @given(claims)
 def test_what_is_encrypted_comes_back_and_the_rest_is_withheld(claim: Claim) -> None:
     with vault() as (contract, _):
-        stored = contract.seal("acme", claim, 7)
+        stored = contract.protect("acme", claim, 7)
         found = contract.decode_stored(stored.body)
 
         assert (found.id, found.customer, found.amount) == (claim.id, claim.customer, claim.amount)
         assert (found.name, found.note) == (claim.name, claim.note)
         assert contract.stored_digest(stored.body) == stored.digest
-        assert contract.seal("acme", claim, 9).digest == stored.digest
-        assert contract.seal("acme", claim, 9).body != stored.body
-    sealed = contract.decode_sealed(stored.body)  # without any key
-    assert (sealed.amount, sealed.name) == (claim.amount, Withheld.SEALED)
+        assert contract.protect("acme", claim, 9).digest == stored.digest
+        assert contract.protect("acme", claim, 9).body != stored.body
+    encrypted = contract.decode_protected(stored.body)  # without any key
+    assert (encrypted.amount, encrypted.name) == (claim.amount, Withheld.ENCRYPTED)
     assert found.iban == Withheld.DROPPED
     assert found.email is None if claim.email is None else "hmac-sha256:" in str(found.email)
 
@@ -88,7 +88,7 @@ def test_equal_fields_have_equal_digests_within_a_tenant_alone(one: Claim, other
     with vault() as (contract, _):
 
         def digest_of(tenant: str, claim: Claim) -> str | None:
-            return contract.decode_stored(contract.seal(tenant, claim, 1).body).email
+            return contract.decode_stored(contract.protect(tenant, claim, 1).body).email
 
         assert (digest_of("acme", one) == digest_of("acme", other)) == (one.email == other.email)
         if one.email is not None:
@@ -96,13 +96,13 @@ def test_equal_fields_have_equal_digests_within_a_tenant_alone(one: Claim, other
 
 
 @given(claims, claims, st.booleans())
-def test_no_subject_opens_what_is_sealed_for_another(
+def test_no_subject_opens_what_is_encrypted_for_another(
     one: Claim, other: Claim, is_elsewhere: bool
 ) -> None:
     with vault() as (contract, _):
         tenant = "elsewhere" if is_elsewhere or one.customer == other.customer else "acme"
-        mine = split_body(contract.seal("acme", one, 1).body)
-        theirs = split_body(contract.seal(tenant, other, 1).body)
+        mine = split_body(contract.protect("acme", one, 1).body)
+        theirs = split_body(contract.protect(tenant, other, 1).body)
         assert mine[1] is not None
         assert theirs[1] is not None
         stolen = msgspec.structs.replace(theirs[1], key=mine[1].key)
@@ -117,7 +117,7 @@ def test_no_subject_opens_what_is_sealed_for_another(
 @given(claims, st.data())
 def test_a_changed_byte_is_never_a_wrong_value(claim: Claim, data: st.DataObject) -> None:
     with vault() as (contract, _):
-        body = bytearray(contract.seal("acme", claim, 1).body)
+        body = bytearray(contract.protect("acme", claim, 1).body)
         at = data.draw(st.integers(0, len(body) - 1))
         body[at] ^= data.draw(st.integers(1, 255))
         try:
@@ -140,12 +140,12 @@ def test_what_is_erased_stays_erased_and_what_comes_later_does_not(
     store = MemorySubjectKeys()
     gone = data.draw(st.sampled_from([one.customer for one in history]))
     with vault(store, keys_cached) as (contract, opened):
-        before = [(one, contract.seal("acme", one, 10).body) for one in history]
+        before = [(one, contract.protect("acme", one, 10).body) for one in history]
     with vault(store, keys_cached) as (contract, opened):  # keys are known by what is read alone
         for one, body in before:
             assert contract.decode_stored(body).name == one.name
         opened.erase(SubjectName("acme", "customer", gone), 20)
-        after = [(one, contract.seal("acme", one, 21).body) for one in history]
+        after = [(one, contract.protect("acme", one, 21).body) for one in history]
         check(contract, before, after, gone)
         opened.destroy([(SubjectName("acme", "customer", gone), 20)])
         check(contract, before, after, gone)
@@ -179,7 +179,7 @@ def test_an_erasure_that_was_not_recorded_is_taken_back() -> None:
         {"id": "1", "at": "2026-03-01T12:00:00Z", "customer": "C1", "amount": 1.0, "name": "Ann"}
     )
     with vault() as (contract, opened):
-        body = contract.seal("acme", claim, 3).body
+        body = contract.protect("acme", claim, 3).body
         opened.erase(SubjectName("acme", "customer", "C1"), 5)
         assert contract.decode_stored(body).name == Withheld.ERASED
 

@@ -23,7 +23,7 @@ from kingpost.contracts.instant import FIRST_US, LAST_US, Instant
 from kingpost.contracts.personal import (
     PersonalContent,
     PersonalPart,
-    SealedContent,
+    ProtectedContent,
     Vault,
     Withheld,
     split_body,
@@ -115,7 +115,7 @@ class VaultDesk:
     """Where the process that reads a data directory lays the vault of a contract.
 
     Attributes:
-        vault: None until then: what is sealed is refused, never taken for something else.
+        vault: None until then: what is encrypted is refused, never taken for something else.
     """
 
     __slots__ = ("vault",)
@@ -206,7 +206,7 @@ class Contract(Generic[E_co]):
 
         Raises:
             ContentClosed: It has personal content, and no vault was given to open it.
-            ContentUnreadable: A later version of Kingpost sealed it.
+            ContentUnreadable: A later version of Kingpost encrypted it.
             KingpostError: Personal content was altered.
         """
         if self.subject is not None:
@@ -238,7 +238,7 @@ class Contract(Generic[E_co]):
 
     @property
     def vault(self) -> Vault:
-        """What seals and opens personal content.
+        """What encrypts and opens personal content.
 
         Raises:
             ContentClosed: None was given.
@@ -257,14 +257,14 @@ class Contract(Generic[E_co]):
             return body
         return self.encode(self.decode_stored(body))
 
-    def seal(self, tenant: str, event: Event, offset: int) -> SealedContent:
+    def protect(self, tenant: str, event: Event, offset: int) -> ProtectedContent:
         """Return an event with personal content as it is stored.
 
         Args:
             offset: No earlier than where the journal will hold it.
 
         Raises:
-            ContentClosed: No vault was given to seal it.
+            ContentClosed: No vault was given to encrypt it.
             KingpostError: A key cannot be made or read.
         """
         subject = self.subject
@@ -287,7 +287,7 @@ class Contract(Generic[E_co]):
             values["digest"],
             tuple(values["drop"]),
         )
-        return self.vault.seal(content, offset)
+        return self.vault.protect(content, offset)
 
     def withheld(self, event: Event) -> tuple[str, ...]:
         """Return the personal fields whose content could not be read."""
@@ -297,18 +297,18 @@ class Contract(Generic[E_co]):
             if isinstance(getattr(event, field.name), Withheld)
         )
 
-    def decode_sealed(self, body: bytes) -> E_co:
-        """Read an event as `decode_stored` does, its personal content left sealed.
+    def decode_protected(self, body: bytes) -> E_co:
+        """Read an event as `decode_stored` does, its personal content left encrypted.
 
         Raises:
-            ContentUnreadable: A later version of Kingpost sealed it.
+            ContentUnreadable: A later version of Kingpost encrypted it.
         """
         if self.subject is not None:
             clear, part = self._apart(body)
             if part is not None:
                 names = (*part.fields, *part.digests, *part.dropped)
-                sealed = dict.fromkeys(names, Withheld(Withheld.SEALED))
-                return self._whole(self._clear_decoder.decode(clear), clear, sealed)
+                encrypted = dict.fromkeys(names, Withheld(Withheld.ENCRYPTED))
+                return self._whole(self._clear_decoder.decode(clear), clear, encrypted)
         return self.decode_stored(body)
 
     def stored_digest(self, body: bytes) -> bytes | None:

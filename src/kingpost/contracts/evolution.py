@@ -61,7 +61,7 @@ def _check_field(contract: str, earlier: Field, field: Field) -> None:
 
     if earlier.personal and not field.personal:
         raise refuse(
-            "was personal and is not any more: it is sealed in the events already stored",
+            "was personal and is not any more: it is encrypted in the events already stored",
             "keep kp.Personal, or take the field away",
         )
     if field.role != earlier.role:

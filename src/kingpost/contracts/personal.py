@@ -4,7 +4,7 @@ The fields that nobody may read for ever are taken out of the JSON object, and w
 of them stands in its last member, `~personal`, a name that no field can have. A body without
 it was stored in the clear, before any field was declared personal.
 
-What is sealed, and who opens it, is a `Vault`'s work, which stands on a higher floor; an event
+What is encrypted, and who opens it, is a `Vault`'s work, which stands on a higher floor; an event
 read without the content of a field has a `Withheld` text in its place.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 __all__ = [
     "PersonalContent",
     "PersonalPart",
-    "SealedContent",
+    "ProtectedContent",
     "Vault",
     "Withheld",
     "split_body",
@@ -31,12 +31,12 @@ class Withheld(str):
     """The text that stands for personal content that cannot be read, and says why.
 
     `[erased]`: the key of its subject was destroyed. `[no key]`: it is not here.
-    `[sealed]`: nobody asked for it. `[dropped]`: it was never stored. `hmac-sha256:…`: only its keyed digest was.
+    `[encrypted]`: nobody asked for it. `[dropped]`: it was never stored. `hmac-sha256:…`: only its keyed digest was.
     """
 
     __slots__ = ()
     ERASED: ClassVar[str] = "[erased]"
-    SEALED: ClassVar[str] = "[sealed]"
+    ENCRYPTED: ClassVar[str] = "[encrypted]"
     NO_KEY: ClassVar[str] = "[no key]"
     DROPPED: ClassVar[str] = "[dropped]"
 
@@ -48,7 +48,7 @@ class PersonalPart(msgspec.Struct, frozen=True, omit_defaults=True):
         format: Of this member; a newer one is refused.
         key: The id of the subject's key.
         fields: The encrypted fields.
-        sealed: Nonce and AES-256-GCM ciphertext of a JSON object of them.
+        encrypted: Nonce and AES-256-GCM ciphertext of a JSON object of them.
         digests: Keyed digests by field.
         dropped: Fields of which nothing is kept.
     """
@@ -56,7 +56,7 @@ class PersonalPart(msgspec.Struct, frozen=True, omit_defaults=True):
     format: Literal[1]
     key: bytes
     fields: tuple[str, ...]
-    sealed: bytes
+    encrypted: bytes
     digests: dict[str, str] = {}
     dropped: tuple[str, ...] = ()
 
@@ -80,7 +80,7 @@ class PersonalContent(NamedTuple):
     dropped: tuple[str, ...]
 
 
-class SealedContent(msgspec.Struct, frozen=True):
+class ProtectedContent(msgspec.Struct, frozen=True):
     """An event as it is stored, and what a repetition of it is recognised by.
 
     Attributes:
@@ -92,9 +92,9 @@ class SealedContent(msgspec.Struct, frozen=True):
 
 
 class Vault(Protocol):
-    """Seals and opens the personal content of events; for any thread."""
+    """Encrypts and opens the personal content of events; for any thread."""
 
-    def seal(self, content: PersonalContent, offset: int) -> SealedContent:
+    def protect(self, content: PersonalContent, offset: int) -> ProtectedContent:
         """Make the stored form of an event.
 
         Args:
@@ -117,7 +117,7 @@ class Vault(Protocol):
         ...
 
     def digest(self, contract: str, clear: bytes, part: PersonalPart) -> bytes | None:
-        """Return the digest as `seal` gave it; None when the key is gone.
+        """Return the digest as `protect` gave it; None when the key is gone.
 
         Raises:
             KingpostError: The content was altered.

@@ -266,7 +266,7 @@ def _checked(
     try:
         kept = contract.stored_digest(asked.body)
     except KingpostError as error:
-        found.differs(record, "request", "personal content as it was sealed", error)
+        found.differs(record, "request", "personal content as it was encrypted", error)
         return None
     if kept is None:
         _note_erased(found.comparison, contract)

@@ -445,7 +445,7 @@ class Engine:
         with self._writing():
             offset = self._journal.next_offset
             if contract.subject is not None:
-                body = contract.seal(tenant, event, offset).body
+                body = contract.protect(tenant, event, offset).body
             state.keys[stream].correct(key, offset)
             self._windows.correct(tenant, state, self._going(tenant, stream, old, at), event)
             self._submit([[Entry("correction", tenant, stream, body)]], landed)
@@ -503,7 +503,7 @@ class Engine:
         return erasure, forgotten
 
     def destroy_keys(self, tenant: str, erasure: Erasure) -> int:
-        """Destroy the keys under which personal content of an erased entity is sealed.
+        """Destroy the keys under which personal content of an erased entity is encrypted.
 
         For any thread, once the erasure is durable; from `erase` on nothing is opened with them.
 
@@ -623,7 +623,7 @@ class Engine:
         contract = self.served[decision].decision.request
         if contract.subject is None:
             return before.digest == hashlib.sha256(body).digest()
-        return before.digest == contract.seal(tenant, event, self.next_offset).digest
+        return before.digest == contract.protect(tenant, event, self.next_offset).digest
 
     def events_held(self) -> Mapping[str, int]:
         """Count the events that count, by stream."""
@@ -770,8 +770,8 @@ class Engine:
         if contract.subject is None:
             body, digest = ask.body, hashlib.sha256(ask.body).digest()
         else:
-            sealed = contract.seal(ask.tenant, ask.event, offset)
-            body, digest = sealed.body, sealed.digest
+            protected = contract.protect(ask.tenant, ask.event, offset)
+            body, digest = protected.body, protected.digest
         key = self._key_of[contract.name](ask.event)
         event_key = str(key)
         keys = (Answered.of_event(ask.decision, event_key),)
@@ -844,8 +844,8 @@ class Engine:
         if contract.subject is not None:
             first = self._journal.next_offset
             for event, _ in fresh:  # each under the key of its own subject
-                sealed = contract.seal(tenant, event, first)
-                entries.append(Entry("event", tenant, stream, sealed.body))
+                protected = contract.protect(tenant, event, first)
+                entries.append(Entry("event", tenant, stream, protected.body))
         elif len(fresh) == 1:
             entries.append(Entry("event", tenant, stream, fresh[0][1]))
         elif fresh:

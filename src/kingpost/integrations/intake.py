@@ -299,7 +299,7 @@ class Intake:
     def _body(self, tenant: str, contract: Contract[Event], event: Event) -> bytes:
         if contract.subject is None:
             return contract.encode(event)
-        return contract.seal(tenant, event, self._journal.next_offset).body
+        return contract.protect(tenant, event, self._journal.next_offset).body
 
     def _append_changes(
         self, contract: Contract[Event], tenant: str, kind: str, bodies: Sequence[bytes]

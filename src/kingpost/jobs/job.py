@@ -54,7 +54,7 @@ class NewJob:
         key: The idempotency key of the submission; empty for none.
         webhook: The name of the receiver that is told of its end; empty for none.
         request: What tells one request from another where equal ones have other bodies, since
-            they are sealed; empty where the body does.
+            they are encrypted; empty where the body does.
     """
 
     id: str

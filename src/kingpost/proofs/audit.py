@@ -1,7 +1,7 @@
 """Checking a whole log: every entry, every hash, the journal beside it, and what was signed.
 
 The rule: everything is computed anew from the entries, and what the log says of itself is
-compared with it. The first entry that is not as it was sealed is named. Where a whole log was
+compared with it. The first entry that is not as its leaf says is named. Where a whole log was
 made anew by somebody who holds its key, only a checkpoint kept elsewhere tells; the place is
 then as exact as the kept checkpoints lie close.
 """
@@ -299,7 +299,7 @@ class _Walk:
                 self._find("journal", index, "the journal ends before this commit")
                 return False
             if found[1] != entry:
-                text = f"the commit at offset {found[0].offset} is not what was sealed"
+                text = f"the commit at offset {found[0].offset} is not what its leaf commits to"
                 self._find("journal", index, text)
                 return False
             self._audit.commits = (self._audit.commits or 0) + 1

@@ -6,7 +6,7 @@
 
 It opens no connection and believes nothing but the keys and checkpoints it is given. What is
 checked: RFC 6962 hashes, inclusion and consistency (RFC 9162, 2.1.3.2 and 2.1.4.2), signed
-notes and cosignatures (C2SP) by Ed25519 (RFC 8032), that the record shown is the one sealed in
+notes and cosignatures (C2SP) by Ed25519 (RFC 8032), that the record shown is the one committed to in
 its leaf, and, of a directory, every entry, every hash and that no offset is missing. Ends with
 code 0 when all of it holds, else 1. Works with Python 3.9 and later.
 """
@@ -267,31 +267,31 @@ def parse_leaf(data):
         "time_us": number[2],
         "count": number[3],
         "partition": data[27:at].decode(),
-        "seals": None,
+        "commitments": None,
         "folded": data[at:],
     }
     if data[1] == 1 and len(data) == at + 32:
         return leaf
-    seals, taken = [], 0
+    commitments, taken = [], 0
     while data[1] == 0 and at < len(data):
         end = at + 38 + int.from_bytes(data[at : at + 2], "big")
         if end > len(data):
             raise Refused("a leaf is cut short")
         taken += int.from_bytes(data[at + 2 : at + 6], "big")
-        seals.append(data[at:end])
+        commitments.append(data[at:end])
         at = end
-    if len(seals) != number[3] or taken != number[1]:
+    if len(commitments) != number[3] or taken != number[1]:
         raise Refused("a leaf does not list what it counts")
-    leaf["seals"] = seals
+    leaf["commitments"] = commitments
     return leaf
 
 
-def seal_of(entry):
-    """Seal an entry that a proof shows with its nonce."""
+def commitment_of(entry):
+    """Return the commitment to an entry that a proof shows."""
     kind = entry["kind"].encode()
     labels = b"\0".join([kind, entry["tenant"].encode(), entry["topic"].encode()])
-    sealed = len(labels).to_bytes(2, "little") + labels + decode(entry["body"])
-    digest = sha256(decode(entry["nonce"]) + sealed)
+    committed = len(labels).to_bytes(2, "little") + labels + decode(entry["body"])
+    digest = sha256(decode(entry["nonce"]) + committed)
     return len(kind).to_bytes(2, "big") + entry["count"].to_bytes(4, "big") + kind + digest
 
 
@@ -354,14 +354,16 @@ def verify_record(proof, trust):
     if not proof["entries"]:
         raise Refused("it shows no entry")
     for entry in proof["entries"]:
-        sealed, number = seal_of(entry), entry["number"]
-        if leaf["seals"] is not None:
-            is_sealed = 0 <= number < leaf["count"] and leaf["seals"][number] == sealed
+        committed, number = commitment_of(entry), entry["number"]
+        if leaf["commitments"] is not None:
+            is_committed = 0 <= number < leaf["count"] and leaf["commitments"][number] == committed
         else:
             inner = decode_hashes(entry.get("inner", []))
-            is_sealed = is_included(leaf_hash(sealed), number, leaf["count"], inner, leaf["folded"])
-        if not is_sealed:
-            raise Refused("entry %d is not the one that was sealed" % number)
+            is_committed = is_included(
+                leaf_hash(committed), number, leaf["count"], inner, leaf["folded"]
+            )
+        if not is_committed:
+            raise Refused("entry %d is not the one that the leaf commits to" % number)
         if (id_of(entry) or b"").hex() != proof["id"].replace("-", ""):
             raise Refused("entry %d is no record of id %s" % (number, proof["id"]))
     return "record %s is leaf %d of %d, offset %d of %s" % (

@@ -1,12 +1,12 @@
-"""What the tree says of a commit: where it lies, when it came, and a seal of each entry.
+"""What the tree says of a commit: where it lies, when it came, and a commitment of each entry.
 
 An entry of the log is one commit, at most 65,535 bytes, all integers big-endian:
 
     version u8 = 1 | form u8 | first offset u64 | offsets taken u32 | time u64, µs UTC
-    | entries u32 | length of the partition's name u8, name | seals
+    | entries u32 | length of the partition's name u8, name | commitments
 
-With form 0 the seals follow one another; with form 1, where they would not fit, there is
-one RFC 6962 root over them. A seal is `kind length u16 | offsets taken u32 | kind | SHA-256`,
+With form 0 the commitments follow one another; with form 1, where they would not fit, there is
+one RFC 6962 root over them. A commitment is `kind length u16 | offsets taken u32 | kind | SHA-256`,
 over `nonce | labels length u16, little-endian | kind NUL tenant NUL topic | body`: the entry as
 the journal has it, behind a nonce.
 
@@ -31,9 +31,9 @@ __all__ = [
     "MAX_ENTRY",
     "Leaf",
     "LeafWriter",
+    "commitment",
+    "parse_commitments",
     "parse_leaf",
-    "parse_seals",
-    "seal",
 ]
 
 LEAF_FORMAT = 1
@@ -41,7 +41,7 @@ MAX_ENTRY = 65_535
 LISTED, FOLDED = 0, 1
 
 _HEAD = struct.Struct(">BBQIQIB")
-_SEAL = struct.Struct(">HI")
+_COMMITMENT = struct.Struct(">HI")
 _ENTRY = struct.Struct("<IIH")
 _LABELS = struct.Struct("<IH")
 _KEPT = 4096
@@ -53,7 +53,7 @@ class Leaf(NamedTuple):
 
     Attributes:
         width: Entries of the commit.
-        seals: One for each of them; None where they are folded into `folded`.
+        commitments: One for each of them; None where they are folded into `folded`.
     """
 
     offset: int
@@ -61,7 +61,7 @@ class Leaf(NamedTuple):
     time_us: int
     width: int
     partition: str
-    seals: Sequence[bytes] | None
+    commitments: Sequence[bytes] | None
     folded: bytes
 
     @property
@@ -99,14 +99,14 @@ class LeafWriter:
             place += count
             body_at = at + 10 + width
             labels = buffer[at + 4 : body_at]
-            sealed_at, at = at + 8, body_at + size
+            committed_at, at = at + 8, body_at + size
             parts.append(heads.get(labels) or self._head(labels))
             nonce = nonces[first : first + 16]
             if size < _COPIED:
-                parts.append(sha256(nonce + buffer[sealed_at:at]).digest())
+                parts.append(sha256(nonce + buffer[committed_at:at]).digest())
             else:
                 hashed = sha256(nonce)
-                hashed.update(memoryview(buffer)[sealed_at:at])
+                hashed.update(memoryview(buffer)[committed_at:at])
                 parts.append(hashed.digest())
         self._block, self._nonces = block, nonces
         joined = b"".join(parts)
@@ -124,23 +124,23 @@ class LeafWriter:
         first = (offset & 3) << 4
         return blake2b(block, key=self._salt, digest_size=64).digest()[first : first + 16]
 
-    def seals(self, commit: Commit) -> list[bytes]:
-        """Seal the entries of a commit; the same as `leaf` has."""
+    def commitments(self, commit: Commit) -> list[bytes]:
+        """Return the commitments to the entries of a commit; the same as `leaf` has."""
         offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
         return [
-            seal(entry, self.nonce(offset))
+            commitment(entry, self.nonce(offset))
             for entry, offset in zip(commit.entries, offsets, strict=False)
         ]
 
     def leaf_of(self, commit: Commit) -> bytes:
         """Write the leaf of a commit that was decoded."""
-        seals = self.seals(commit)
-        joined, form = b"".join(seals), LISTED
+        commitments = self.commitments(commit)
+        joined, form = b"".join(commitments), LISTED
         if _HEAD.size + self._width + len(joined) > MAX_ENTRY:
-            form, joined = FOLDED, root_of(seals)
+            form, joined = FOLDED, root_of(commitments)
         span = commit.next_offset - commit.offset
         head = _HEAD.pack(
-            LEAF_FORMAT, form, commit.offset, span, commit.time_us, len(seals), self._width
+            LEAF_FORMAT, form, commit.offset, span, commit.time_us, len(commitments), self._width
         )
         return head + self._partition + joined
 
@@ -149,17 +149,17 @@ class LeafWriter:
             self._heads.clear()
         count, _ = _LABELS.unpack_from(labels)
         kind = labels[_LABELS.size :].partition(b"\0")[0]
-        found = self._heads[labels] = _SEAL.pack(len(kind), count) + kind
+        found = self._heads[labels] = _COMMITMENT.pack(len(kind), count) + kind
         return found
 
 
-def seal(entry: Entry, nonce: bytes) -> bytes:
-    """Seal one entry with its nonce, as whoever checks a proof does."""
+def commitment(entry: Entry, nonce: bytes) -> bytes:
+    """Return the commitment to an entry with its nonce, as whoever checks a proof does."""
     labels = f"{entry.kind}\0{entry.tenant}\0{entry.topic}".encode()
     hashed = sha256(nonce + len(labels).to_bytes(2, "little") + labels)
     hashed.update(entry.body)
     name = entry.kind.encode()
-    return _SEAL.pack(len(name), entry.count) + name + hashed.digest()
+    return _COMMITMENT.pack(len(name), entry.count) + name + hashed.digest()
 
 
 def parse_leaf(data: bytes) -> Leaf:
@@ -177,10 +177,10 @@ def parse_leaf(data: bytes) -> Leaf:
     at = _HEAD.size + width
     rest = data[at:]
     if form == FOLDED and len(rest) == 32:
-        seals = None
+        commitments = None
     elif form == LISTED:
-        seals = parse_seals(rest)
-        if len(seals) != count or sum(taken for _, taken in map(_taken, seals)) != span:
+        commitments = parse_commitments(rest)
+        if len(commitments) != count or sum(taken for _, taken in map(_taken, commitments)) != span:
             raise BadProof("a leaf does not list what it counts")
     else:
         raise BadProof("a leaf has another form than it says")
@@ -188,28 +188,28 @@ def parse_leaf(data: bytes) -> Leaf:
         name = data[_HEAD.size : at].decode()
     except UnicodeDecodeError as error:
         raise BadProof("a leaf names no partition") from error
-    return Leaf(offset, span, time_us, count, name, seals, rest if form == FOLDED else b"")
+    return Leaf(offset, span, time_us, count, name, commitments, rest if form == FOLDED else b"")
 
 
-def parse_seals(data: bytes) -> list[bytes]:
-    """Cut seals that follow one another apart.
+def parse_commitments(data: bytes) -> list[bytes]:
+    """Cut commitments that follow one another apart.
 
     Raises:
         BadProof: The last one is cut short.
     """
-    seals: list[bytes] = []
+    commitments: list[bytes] = []
     at = 0
     while at < len(data):
-        if len(data) - at < _SEAL.size:
-            raise BadProof("a seal is cut short")
-        end = at + _SEAL.size + _SEAL.unpack_from(data, at)[0] + 32
+        if len(data) - at < _COMMITMENT.size:
+            raise BadProof("a commitment is cut short")
+        end = at + _COMMITMENT.size + _COMMITMENT.unpack_from(data, at)[0] + 32
         if end > len(data):
-            raise BadProof("a seal is cut short")
-        seals.append(data[at:end])
+            raise BadProof("a commitment is cut short")
+        commitments.append(data[at:end])
         at = end
-    return seals
+    return commitments
 
 
 def _taken(one: bytes) -> tuple[int, int]:
-    width, count = _SEAL.unpack_from(one)
+    width, count = _COMMITMENT.unpack_from(one)
     return width, count

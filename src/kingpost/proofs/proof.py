@@ -5,7 +5,7 @@ them another way. Nothing that a proof says of itself is believed: keys in it ar
 followed where a trusted key has handed over to them.
 
 A proof is JSON around C2SP's tlog-proof; `index` and path lead from the leaf to the root of
-a checkpoint, the leaf seals each entry of its commit, and the entry shown opens its seal.
+a checkpoint, the leaf holds a commitment to each entry of its commit, and the entry shown opens its own.
 """
 
 import base64
@@ -18,7 +18,7 @@ from kingpost.journal import Entry
 from kingpost.proofs.checkpoint import Checkpoint, parse_checkpoint
 from kingpost.proofs.errors import BadNote, BadProof, TreeNewer
 from kingpost.proofs.keys import trusted_keys
-from kingpost.proofs.leaf import Leaf, parse_leaf, seal
+from kingpost.proofs.leaf import Leaf, commitment, parse_leaf
 from kingpost.proofs.merkle import is_consistent, is_included, leaf_hash
 from kingpost.proofs.notes import COSIGNATURE, Signed, VerifierKey, decoded, signed_by
 
@@ -49,7 +49,7 @@ class Shown(NamedTuple):
 
     Attributes:
         number: Which of its commit's.
-        inner: Its path to the root over the seals, where they are folded.
+        inner: Its path to the root over the commitments, where they are folded.
     """
 
     number: int
@@ -281,8 +281,8 @@ def _verify_proof(proof: Proof, trust: Trust, id_of: IdOf) -> Verdict:
     if not proof.shown:
         verdict.problems.append("it shows no entry")
     for one in proof.shown:
-        if not _is_sealed(one, leaf):
-            verdict.problems.append(f"entry {one.number} is not the one that was sealed")
+        if not _is_committed(one, leaf):
+            verdict.problems.append(f"entry {one.number} is not the one that the leaf commits to")
         identifier = id_of(one.entry)
         if identifier is None or identifier.hex() != proof.identifier.replace("-", ""):
             verdict.problems.append(f"entry {one.number} is no record of id {proof.identifier}")
@@ -299,10 +299,10 @@ def _verify_proof(proof: Proof, trust: Trust, id_of: IdOf) -> Verdict:
     return verdict
 
 
-def _is_sealed(one: Shown, leaf: Leaf) -> bool:
-    found = seal(one.entry, one.nonce)
-    if leaf.seals is not None:
-        return 0 <= one.number < len(leaf.seals) and leaf.seals[one.number] == found
+def _is_committed(one: Shown, leaf: Leaf) -> bool:
+    found = commitment(one.entry, one.nonce)
+    if leaf.commitments is not None:
+        return 0 <= one.number < len(leaf.commitments) and leaf.commitments[one.number] == found
     return is_included(leaf_hash(found), one.number, leaf.width, one.inner, leaf.folded)
 
 

@@ -44,7 +44,7 @@ class Prover:
 
         Raises:
             CheckpointInconsistent: A kept checkpoint is none of this log.
-            TreeAheadOfJournal: The record is not what the tree has sealed.
+            TreeAheadOfJournal: The record is not what the tree commits to.
             TreeDamaged, TreeNewer, BadNote: The tree cannot be read.
             JournalCorrupt, JournalNewer: The journal cannot be read.
         """
@@ -63,7 +63,9 @@ class Prover:
                 index,
                 inclusion_proof(index, files.size, files.subtree),
                 leaf,
-                self._shown(writer, commit, identifier, is_folded=parse_leaf(leaf).seals is None),
+                self._shown(
+                    writer, commit, identifier, is_folded=parse_leaf(leaf).commitments is None
+                ),
                 checkpoint.note.whole,
                 [self._consistency(files, one) for one in kept if one.size < files.size],
                 keys.verifiers(),
@@ -133,7 +135,7 @@ class Prover:
     def _shown(
         self, writer: LeafWriter, commit: Commit, identifier: bytes, *, is_folded: bool
     ) -> list[Shown]:
-        hashes = list(map(leaf_hash, writer.seals(commit))) if is_folded else []
+        hashes = list(map(leaf_hash, writer.commitments(commit))) if is_folded else []
         offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
         return [
             Shown(

@@ -186,8 +186,8 @@ class JobDesk:
         digest = b""
         contract = served.decision.request
         if contract.subject is not None:
-            sealed = contract.seal(principal.tenant, event, self._shell.engine.next_offset)
-            body, digest = sealed.body, sealed.digest
+            protected = contract.protect(principal.tenant, event, self._shell.engine.next_offset)
+            body, digest = protected.body, protected.digest
         new = NewJob(
             id_text(self._ids.next()),
             principal.tenant,

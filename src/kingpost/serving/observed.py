@@ -88,7 +88,7 @@ class _LabelReader:
 
     def read(self, entry: Entry, offset: int) -> Iterator[KnownLabel]:
         if entry.kind != "events":
-            key, label, known_us = self._values(self._contract.decode_sealed(entry.body))
+            key, label, known_us = self._values(self._contract.decode_protected(entry.body))
             if label is not None:
                 yield KnownLabel(str(key), bool(label), known_us, offset)
             return

@@ -1,4 +1,4 @@
-"""The keys of data subjects: personal content is sealed under them, and ends with them."""
+"""The keys of data subjects: personal content is encrypted under them, and ends with them."""
 
 from kingpost.subjects.errors import (
     ContentDamaged,

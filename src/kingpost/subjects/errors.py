@@ -1,4 +1,4 @@
-"""What can go wrong with the keys of data subjects and what is sealed under them."""
+"""What can go wrong with the keys of data subjects and what is encrypted under them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ __all__ = ["ContentDamaged", "KeysNotKept", "MasterKeyUnusable", "SubjectKeyMiss
 
 
 class ContentDamaged(KingpostError):
-    """Personal content that is not as it was sealed, or lies beside other facts."""
+    """Personal content that is not as it was encrypted, or lies beside other facts."""
 
     code = "content_damaged"
 

@@ -1,7 +1,7 @@
 """Where the keys of data subjects are kept, each wrapped by the master key.
 
 The rule: a key is durable before `add` returns, and gone, from the file too, before `destroy`
-returns. That there was one is remembered, so that what it sealed reads as erased.
+returns. That there was one is remembered, so that what it encrypted reads as erased.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class WrappedKey(NamedTuple):
     Attributes:
         id: Random, 16 bytes.
         subject: Keyed digest of tenant, entity and name, 32 bytes.
-        since: What it seals lies at this offset of the journal or later.
+        since: What it encrypts lies at this offset of the journal or later.
         wrapped: The key itself, encrypted; empty once it was destroyed.
     """
 
@@ -51,7 +51,7 @@ class KeyStore(Protocol):
         ...
 
     def rewind(self, offset: int) -> None:
-        """Let keys that were made for what lies beyond an offset seal from there on."""
+        """Let keys that were made for what lies beyond an offset encrypt from there on."""
         ...
 
     def destroy(self, subject: bytes, until: int) -> int:

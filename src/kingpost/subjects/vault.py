@@ -1,7 +1,7 @@
-"""Seals the personal content of events under the keys of their subjects, and opens it.
+"""Encrypts the personal content of events under the keys of their subjects, and opens it.
 
-The rule: each subject of a tenant has a key of its own, random, durable before anything sealed
-under it can be, and what it sealed reads as erased for ever once it is destroyed.
+The rule: each subject of a tenant has a key of its own, random, durable before anything encrypted
+under it can be, and what it encrypted reads as erased for ever once it is destroyed.
 
 Content is AES-256-GCM with a random nonce; everything that stands in the clear beside it is
 authenticated with it, so neither can be changed or moved to another event.
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kingpost.contracts import (
     PersonalContent,
     PersonalPart,
-    SealedContent,
+    ProtectedContent,
     Withheld,
     whole_body,
 )
@@ -86,7 +86,7 @@ class SubjectVault:
         """Make the keys that subjects lack, in one go.
 
         Args:
-            offset: No earlier than where the journal will hold what they seal.
+            offset: No earlier than where the journal will hold what they encrypt.
 
         Raises:
             KeysNotKept: They cannot be kept; nothing was made.
@@ -105,7 +105,7 @@ class SubjectVault:
                 for key, _ in made.values():
                     self._remember(key)
 
-    def seal(self, content: PersonalContent, offset: int) -> SealedContent:
+    def protect(self, content: PersonalContent, offset: int) -> ProtectedContent:
         """Make the stored form of an event; see `Vault`."""
         name = SubjectName(content.tenant, content.entity, content.subject)
         subject = self._master.subject(*name)
@@ -122,9 +122,9 @@ class SubjectVault:
         nonce = secrets.token_bytes(_NONCE)
         part = PersonalPart(1, key.id, tuple(content.encrypted), b"", digests, content.dropped)
         facts = _facts(content.contract, content.clear, part)
-        sealed = nonce + key.cipher.encrypt(nonce, kept, facts)
-        body = whole_body(content.clear, msgspec.structs.replace(part, sealed=sealed))
-        return SealedContent(body, _request_digest(key, content.clear, kept, digests))
+        encrypted = nonce + key.cipher.encrypt(nonce, kept, facts)
+        body = whole_body(content.clear, msgspec.structs.replace(part, encrypted=encrypted))
+        return ProtectedContent(body, _request_digest(key, content.clear, kept, digests))
 
     def open(self, contract: str, clear: bytes, part: PersonalPart) -> Mapping[str, str | None]:
         """Return the personal fields, as far as they can be read; see `Vault`."""
@@ -143,7 +143,7 @@ class SubjectVault:
         return found
 
     def digest(self, contract: str, clear: bytes, part: PersonalPart) -> bytes | None:
-        """Return the digest as `seal` gave it; see `Vault`."""
+        """Return the digest as `protect` gave it; see `Vault`."""
         key = self._find(part.key)
         if not isinstance(key, _Key):
             return None
@@ -189,7 +189,7 @@ class SubjectVault:
     def rewind(self, offset: int) -> None:
         """Hear that the journal ends at an offset, lower than it once was in memory.
 
-        Keys that were made for what was never written seal what comes at lower offsets now, and
+        Keys that were made for what was never written encrypt what comes at lower offsets now, and
         an erasure must find them there.
 
         Raises:
@@ -215,7 +215,7 @@ class SubjectVault:
             one.close()
 
     def _current(self, subject: bytes) -> _Key | None:
-        """Return the key that seals for a subject now; None when it has none."""
+        """Return the key that encrypts for a subject now; None when it has none."""
         with self._lock:
             key = self._by_subject.get(subject)
             if key is None:
@@ -274,15 +274,15 @@ class SubjectVault:
 
     @staticmethod
     def _opened(key: _Key, contract: str, clear: bytes, part: PersonalPart) -> bytes:
-        nonce, sealed = part.sealed[:_NONCE], part.sealed[_NONCE:]
+        nonce, encrypted = part.encrypted[:_NONCE], part.encrypted[_NONCE:]
         try:
-            return key.cipher.decrypt(nonce, sealed, _facts(contract, clear, part))
+            return key.cipher.decrypt(nonce, encrypted, _facts(contract, clear, part))
         except (InvalidTag, ValueError):
             raise ContentDamaged(contract) from None
 
 
 def _key_of(identifier: bytes, subject: bytes, since: int, secret: bytes) -> _Key:
-    content = hmac.digest(secret, b"seal content", "sha256")
+    content = hmac.digest(secret, b"encrypt content", "sha256")
     return _Key(
         identifier,
         subject,

@@ -61,7 +61,7 @@ def test_personal_content_of_a_request_is_opened_until_it_is_erased() -> None:
 
     assert before is not None
     assert after is not None
-    assert b'"name":"Ann Sealed"' in before
+    assert b'"name":"Ann Winter"' in before
     assert b'"name":"[erased]"' in after
 
 

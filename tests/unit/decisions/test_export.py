@@ -71,7 +71,7 @@ def rows(done: Exported) -> list[dict[str, object]]:
     return [msgspec.json.decode(line, type=dict[str, object]) for line in lines]
 
 
-def test_each_record_comes_with_its_request_and_personal_content_stays_sealed(
+def test_each_record_comes_with_its_request_and_personal_content_stays_encrypted(
     where: DataDirectory,
 ) -> None:
     done = export(where, RecordSelection())
@@ -80,7 +80,7 @@ def test_each_record_comes_with_its_request_and_personal_content_stays_sealed(
     found = rows(done)
     assert [one["event_key"] for one in found] == ["0", "1", "2"]
     for one in found:
-        assert one["personal"] == {"name": "[sealed]", "email": "[sealed]"}
+        assert one["personal"] == {"name": "[encrypted]", "email": "[encrypted]"}
         assert set(msgspec.convert(one["event"], dict[str, object])) == {
             "id",
             "at",
@@ -109,7 +109,7 @@ def test_content_in_the_clear_is_asked_for_and_what_is_erased_says_so(
     names = [one["personal"] for one in rows(export(where, RecordSelection(), is_clear=True))]
 
     assert [msgspec.convert(one, dict[str, str])["name"] for one in names] == [
-        "[erased]", "Ann Sealed", "[erased]",
+        "[erased]", "Ann Winter", "[erased]",
     ]  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def test_content_in_the_clear_is_asked_for_and_what_is_erased_says_so(
         (RecordSelection(since_us=START_US + 1), ["1", "2"]),
         (RecordSelection(until_us=START_US + 60_000_000), ["0"]),
         (RecordSelection(subject=("customer", "C2")), ["1"]),
-        (RecordSelection(subject=("name", "Ann Sealed")), []),
+        (RecordSelection(subject=("name", "Ann Winter")), []),
         (RecordSelection(version=BUNDLE.hex()[:8]), ["0", "1", "2"]),
         (RecordSelection(version="00"), []),
         (RecordSelection(decision="other"), []),
@@ -146,7 +146,11 @@ def test_the_manifest_has_the_digest_of_every_other_file(where: DataDirectory) -
         for file in out.iterdir()
         if file.name != "manifest.json"
     }
-    assert (manifest["records"], manifest["stop"], manifest["personal"]) == (3, done.stop, "sealed")
+    assert (manifest["records"], manifest["stop"], manifest["personal"]) == (
+        3,
+        done.stop,
+        "encrypted",
+    )
     report = (out / "report.md").read_text()
     assert "3 records" in report
     assert r"a \| b" in report

@@ -1,4 +1,4 @@
-"""The engine and personal content: sealed before it is written, and gone with its key."""
+"""The engine and personal content: encrypted before it is written, and gone with its key."""
 
 import threading
 from pathlib import Path
@@ -32,14 +32,14 @@ def test_nothing_personal_is_written_and_a_repetition_is_known_after_a_restart()
     house = House()
     with house.engine() as engine:
         [first] = decide(engine, body("1"))
-        assert name_of(engine, first) == "Ann Sealed"
+        assert name_of(engine, first) == "Ann Winter"
         [repeated] = decide(engine, body("1"))
-        [other] = decide(engine, body("1", "Bob Sealed"))
+        [other] = decide(engine, body("1", "Bob Winter"))
         events: list[tuple[Event, bytes]] = [
             (contract_of(Claim).decode(one), one) for one in (body("2"), body("3"))
         ]
         durable(lambda landed: engine.ingest("acme", "claim", events, landed))
-        changed = contract_of(Claim).decode(body("2", "Eve Sealed"))
+        changed = contract_of(Claim).decode(body("2", "Eve Winter"))
         assert (
             durable(lambda landed: engine.correct("acme", "claim", changed, b"", landed))
             is Change.CORRECTED
@@ -54,7 +54,7 @@ def test_nothing_personal_is_written_and_a_repetition_is_known_after_a_restart()
     for kind in ("event", "correction", "record"):
         assert house.entries(kind)
         assert not any(
-            b"Sealed" in one.body or b"seal.ex" in one.body for one in house.entries(kind)
+            b"Winter" in one.body or b"winter.ex" in one.body for one in house.entries(kind)
         )
 
 
@@ -68,7 +68,7 @@ def test_an_engine_that_was_killed_before_the_key_was_destroyed_does_so_when_it_
 
     with house.engine() as engine:
         assert name_of(engine, gone) == "[erased]"
-        assert name_of(engine, kept) == "Ann Sealed"
+        assert name_of(engine, kept) == "Ann Winter"
     assert sum(bool(one.wrapped) for one in house.keys._keys.values()) == 1  # pyright: ignore[reportPrivateUsage]: as above
 
 
@@ -97,7 +97,7 @@ def test_what_comes_while_an_erasure_is_written_is_not_erased() -> None:
 
         assert engine.destroy_keys("acme", erasure) == 1
         assert engine.destroy_keys("acme", erasure) == 0
-        assert (name_of(engine, before), name_of(engine, after)) == ("[erased]", "Ann Sealed")
+        assert (name_of(engine, before), name_of(engine, after)) == ("[erased]", "Ann Winter")
         [unknown] = decide(engine, body("1"))
         assert isinstance(unknown.error, EventConflict), "nobody can tell any more"
 
@@ -168,7 +168,7 @@ def test_whom_somebody_holds_is_not_erased_until_it_is_released() -> None:
     with house.engine() as engine:  # also after a start
         with pytest.raises(UnderLegalHold):
             erase(engine, "C1")
-        assert name_of(engine, held) == "Ann Sealed"
+        assert name_of(engine, held) == "Ann Winter"
         hold(engine, "C1", is_released=True)
         erase(engine, "C1")
 

@@ -16,30 +16,30 @@ CONTRACT = contract_of(Claim)
 STREAMS = (CONTRACT,)
 
 
-def sealed(where: DataDirectory, identifier: str = "1") -> bytes:
+def encrypted(where: DataDirectory, identifier: str = "1") -> bytes:
     with opened_subjects(where, STREAMS):
-        return CONTRACT.seal("acme", CONTRACT.decode(body(identifier)), 0).body
+        return CONTRACT.protect("acme", CONTRACT.decode(body(identifier)), 0).body
 
 
 def test_keys_are_there_while_they_are_open(tmp_path: Path) -> None:
     where = DataDirectory(tmp_path)
-    stored = sealed(where)
+    stored = encrypted(where)
     assert where.master_key.stat().st_mode & 0o777 == 0o600
     assert where.subject_keys.stat().st_mode & 0o777 == 0o600
 
     with pytest.raises(ContentClosed):
         CONTRACT.decode_stored(stored)
     with opened_subjects(where, STREAMS):
-        assert CONTRACT.decode_stored(stored).name == "Ann Sealed"
+        assert CONTRACT.decode_stored(stored).name == "Ann Winter"
         with opened_subjects(DataDirectory(tmp_path / "other"), STREAMS):
-            assert CONTRACT.decode_stored(stored).name == "Ann Sealed", "open already"
-        assert CONTRACT.decode_stored(stored).name == "Ann Sealed"
+            assert CONTRACT.decode_stored(stored).name == "Ann Winter", "open already"
+        assert CONTRACT.decode_stored(stored).name == "Ann Winter"
 
 
 def test_another_master_key_or_none_is_refused(tmp_path: Path) -> None:
     where, other = DataDirectory(tmp_path / "one"), DataDirectory(tmp_path / "other")
-    sealed(where)
-    sealed(other)
+    encrypted(where)
+    encrypted(other)
     own = where.master_key.read_bytes()
 
     for content in (other.master_key.read_bytes(), b"something else\n", b"", own[:-9]):
@@ -55,7 +55,7 @@ def test_another_master_key_or_none_is_refused(tmp_path: Path) -> None:
 def test_content_without_its_key_is_withheld_from_a_server_and_refused_to_a_computation(
     tmp_path: Path,
 ) -> None:
-    stored, elsewhere = sealed(DataDirectory(tmp_path / "one")), DataDirectory(tmp_path / "two")
+    stored, elsewhere = encrypted(DataDirectory(tmp_path / "one")), DataDirectory(tmp_path / "two")
 
     subjects = open_subjects(elsewhere, STREAMS)
     assert subjects is not None
@@ -68,24 +68,24 @@ def test_content_without_its_key_is_withheld_from_a_server_and_refused_to_a_comp
 def test_content_of_another_listed_partition_is_read_with_its_keys(tmp_path: Path) -> None:
     roots = {name: tmp_path / name for name in ("north", "south", "west")}
     listed = tuple(roots.items())
-    theirs = sealed(DataDirectory(roots["south"], "south", listed))
+    theirs = encrypted(DataDirectory(roots["south"], "south", listed))
 
     with opened_subjects(DataDirectory(roots["north"], "north", listed), STREAMS):
-        assert CONTRACT.decode_stored(theirs).name == "Ann Sealed"
+        assert CONTRACT.decode_stored(theirs).name == "Ann Winter"
 
 
 def test_content_of_a_later_format_is_refused(tmp_path: Path) -> None:
     where = DataDirectory(tmp_path)
-    stored = sealed(where).replace(b'"~personal":{"format":1', b'"~personal":{"format":2')
+    stored = encrypted(where).replace(b'"~personal":{"format":1', b'"~personal":{"format":2')
 
     with opened_subjects(where, STREAMS), pytest.raises(ContentUnreadable):
         CONTRACT.decode_stored(stored)
 
 
-def test_a_file_is_taken_in_sealed_and_its_wrong_rows_without_content(tmp_path: Path) -> None:
+def test_a_file_is_taken_in_encrypted_and_its_wrong_rows_without_content(tmp_path: Path) -> None:
     where, file = DataDirectory(tmp_path / "data"), tmp_path / "claims.jsonl"
     wrong = body("9").replace(b"20.0", b'"no amount"')
-    file.write_bytes(b"\n".join([body("1"), body("2", "Bob Sealed"), body("1"), wrong]))
+    file.write_bytes(b"\n".join([body("1"), body("2", "Bob Winter"), body("1"), wrong]))
 
     for is_again in (False, True):
         with (
@@ -98,7 +98,7 @@ def test_a_file_is_taken_in_sealed_and_its_wrong_rows_without_content(tmp_path: 
 
     entries = [one for commit in scan(where.data, disk=SystemDisk()) for one in commit.entries]
     assert [one.kind for one in entries] == ["contract", "event", "event", "quarantine"]
-    assert not any(b"Sealed" in one.body or b"seal.ex" in one.body for one in entries)
+    assert not any(b"Winter" in one.body or b"winter.ex" in one.body for one in entries)
     with opened_subjects(where, STREAMS):
         names = [CONTRACT.decode_stored(one.body).name for one in entries if one.kind == "event"]
-    assert names == ["Ann Sealed", "Bob Sealed"]
+    assert names == ["Ann Winter", "Bob Winter"]

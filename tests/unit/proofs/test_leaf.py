@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kingpost.journal import Entry, Scan
 from kingpost.proofs import BadProof, TreeNewer
-from kingpost.proofs.leaf import MAX_ENTRY, LeafWriter, parse_leaf, seal
+from kingpost.proofs.leaf import MAX_ENTRY, LeafWriter, commitment, parse_leaf
 from tests.simulated_disk import SimulatedDisk
 from tests.small_tree import PLACE, opened
 
@@ -29,7 +29,7 @@ def test_a_leaf_from_the_file_is_that_of_the_commit(commits: list[list[Entry]]) 
 
         assert fast.leaf(frame) == plain.leaf_of(frame.commit())
         assert leaf.offset == next_offset
-        assert leaf.seals is not None
+        assert leaf.commitments is not None
         assert leaf.width == len(frame.commit().entries)
         next_offset = leaf.next_offset
     assert next_offset == journal.next_offset
@@ -46,7 +46,7 @@ def test_many_entries_are_folded_into_one_root() -> None:
 
     assert len(leaf) < 100 < MAX_ENTRY
     assert leaf == writer.leaf_of(frame.commit())
-    assert (parse_leaf(leaf).seals, parse_leaf(leaf).width) == (None, 3000)
+    assert (parse_leaf(leaf).commitments, parse_leaf(leaf).width) == (None, 3000)
 
 
 def test_without_the_salt_a_body_cannot_be_guessed() -> None:
@@ -54,7 +54,7 @@ def test_without_the_salt_a_body_cannot_be_guessed() -> None:
     nonces = {LeafWriter("data", bytes(32)).nonce(at) for at in range(100)}
 
     assert len(nonces) == 100
-    assert len({seal(entry, nonce) for nonce in nonces}) == 100
+    assert len({commitment(entry, nonce) for nonce in nonces}) == 100
     assert LeafWriter("data", bytes(31) + b"1").nonce(0) not in nonces
 
 

@@ -163,7 +163,7 @@ def test_no_changed_proof_is_believed(
     assert house.verdicts(fields, Trust(house.keys, [house.kept])) == [False, False]
 
 
-def test_a_body_is_what_was_sealed(house: House) -> None:
+def test_a_body_is_what_was_committed_to(house: House) -> None:
     fields = house.proof(55)
     body = fields["entries"][0]["body"]
     fields["entries"][0]["body"] = body[:-4] + ("AAA=" if body[-4:] != "AAA=" else "AAE=")

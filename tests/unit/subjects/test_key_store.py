@@ -48,7 +48,7 @@ def test_a_destroyed_key_is_remembered_without_its_bytes(store: KeyStore) -> Non
     assert store.newest(BOB) == key(3, BOB, 5)
 
 
-def test_keys_made_for_what_was_never_written_seal_from_the_end_of_the_journal_on(
+def test_keys_made_for_what_was_never_written_encrypt_from_the_end_of_the_journal_on(
     store: KeyStore,
 ) -> None:
     store.add([key(1, ANN, 5), key(2, BOB, 90)])

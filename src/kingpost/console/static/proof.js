@@ -79,20 +79,20 @@
     throw new Refused("no key that came along has signed the checkpoint");
   };
 
-  const sealsOf = (leaf) => {
+  const commitmentsOf = (leaf) => {
     if (leaf[0] !== 1) throw new Refused("a leaf of another format");
-    const seals = [];
+    const commitments = [];
     let at = 27 + leaf[26];
     if (leaf[1] === 1) return { folded: leaf.slice(at), count: number(leaf, 22, 26) };
     while (at < leaf.length) {
       const end = at + 38 + number(leaf, at, at + 2);
-      seals.push(leaf.slice(at, end));
+      commitments.push(leaf.slice(at, end));
       at = end;
     }
-    return { seals, count: number(leaf, 22, 26) };
+    return { commitments, count: number(leaf, 22, 26) };
   };
 
-  const sealOf = async (entry) => {
+  const commitmentOf = async (entry) => {
     const kind = text.encode(entry.kind);
     const labels = text.encode([entry.kind, entry.tenant, entry.topic].join("\0"));
     const length = [labels.length & 255, labels.length >> 8];
@@ -116,16 +116,16 @@
     const hash = await sha256(join([0], leaf));
     if (!(await isIncluded(hash, index, checkpoint.size, path, checkpoint.root)))
       throw new Refused(`leaf ${index} is not in the tree that was signed`);
-    const held = sealsOf(leaf);
+    const held = commitmentsOf(leaf);
     if (!proof.entries.length) throw new Refused("it shows no entry");
     for (const entry of proof.entries) {
-      const seal = await sealOf(entry);
-      const isSealed = held.seals
-        ? held.seals.length > entry.number && same(held.seals[entry.number], seal)
+      const commitment = await commitmentOf(entry);
+      const isCommitted = held.commitments
+        ? held.commitments.length > entry.number && same(held.commitments[entry.number], commitment)
         : await isIncluded(
-            await sha256(join([0], seal)), entry.number, held.count, entry.inner.map(bytes), held.folded,
+            await sha256(join([0], commitment)), entry.number, held.count, entry.inner.map(bytes), held.folded,
           );
-      if (!isSealed) throw new Refused(`entry ${entry.number} is not the one that was sealed`);
+      if (!isCommitted) throw new Refused(`entry ${entry.number} is not the one that the leaf commits to`);
       if (!idOf(entry).includes(`c410${record.replaceAll("-", "")}`))
         throw new Refused("the entry is another record's");
     }

@@ -48,7 +48,7 @@ def report(
         is_clear: Whether personal content was opened.
     """
     asked = [f"{name} {value}" for name, value in selection.items() if value is not None]
-    personal = "is in it in the clear" if is_clear else "is left out, as `[sealed]`"
+    personal = "is in it in the clear" if is_clear else "is left out, as `[encrypted]`"
     lines = [
         "# Decision records",
         "",

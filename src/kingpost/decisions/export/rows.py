@@ -1,6 +1,6 @@
 """The rows of an export: a record with its request, its review, an erasure.
 
-Personal content stands in `personal`, apart from the event: `[sealed]` unless it is asked for in
+Personal content stands in `personal`, apart from the event: `[encrypted]` unless it is asked for in
 the clear, and what is erased says so then, too.
 """
 
@@ -99,7 +99,7 @@ class Rows:
 
     Args:
         names: Gives the features' names of a bundle; None when it is not known here.
-        vault: Opens personal content; None leaves it sealed.
+        vault: Opens personal content; None leaves it encrypted.
     """
 
     def __init__(self, partition: str, names: FeatureNames, vault: Vault | None) -> None:
@@ -178,7 +178,7 @@ class Rows:
             opened = self._vault.open(asked.topic, clear, part).items()
             return clear, {name: None if one is None else str(one) for name, one in opened}
         return clear, dict.fromkeys(
-            (*part.fields, *part.digests, *part.dropped), str(Withheld.SEALED)
+            (*part.fields, *part.digests, *part.dropped), str(Withheld.ENCRYPTED)
         )
 
 

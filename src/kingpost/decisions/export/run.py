@@ -124,7 +124,7 @@ def export_records(
         where.partition,
         found.stop,
         facts,
-        "clear" if is_clear else "sealed",
+        "clear" if is_clear else "encrypted",
         found.tally.records,
         [_file(out, name) for name in sorted([*_own(files.names()), *proofs])],
         proofs,
