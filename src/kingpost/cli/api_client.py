@@ -4,20 +4,35 @@ The key comes from the environment alone: on a command line everybody on the mac
 read it.
 """
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+import click
 import httpx
 import msgspec
 
-from kingpost.core import KingpostError
+from kingpost.core import KingpostError, Settings
 
-__all__ = ["API_KEY", "ApiClient", "ApiProblem", "NoApiKey", "ServerUnreachable"]
+__all__ = [
+    "API_KEY",
+    "URL_OPTION",
+    "ApiClient",
+    "ApiProblem",
+    "NoApiKey",
+    "ServerUnreachable",
+    "client_of",
+]
 
 API_KEY = "KINGPOST_API_KEY"
 _TIMEOUT_S = 30.0
 Document = dict[str, object]
+URL_OPTION = click.option(
+    "--url",
+    envvar="KINGPOST_URL",
+    help="Where the server is; KINGPOST_URL, or the configured host and port.",
+)
 
 
 class NoApiKey(KingpostError):
@@ -160,3 +175,9 @@ class ApiClient:
             headers = {"authorization": f"Bearer {self._key}"}
             self._opened = httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_S)
         return self._opened
+
+
+def client_of(settings: Settings, url: str | None) -> ApiClient:
+    """Return a client of the server at `url`, or else where the settings have one listen."""
+    where = url or f"http://{settings.host}:{settings.port}"
+    return ApiClient(where, os.environ.get(API_KEY, ""))

@@ -1,14 +1,14 @@
 """What commands print: one JSON object or a few lines, and progress on standard error."""
 
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, cast
 
 import click
 import msgspec
 
-__all__ = ["Progress", "print_result", "printable", "progress"]
+__all__ = ["Progress", "print_lines", "print_result", "printable", "progress"]
 
 
 class Progress(Protocol):
@@ -36,13 +36,24 @@ def print_result(result: Mapping[str, object], *, as_json: bool) -> None:
             click.echo(f"{label}  {value:,.4g}" if value < 1000 else f"{label}  {value:,.0f}")
         elif isinstance(value, int) and not isinstance(value, bool):
             click.echo(f"{label}  {value:,}")
-        elif isinstance(value, list):
-            items = cast("list[object]", value)
+        elif isinstance(value, list | tuple):
+            items = cast("Sequence[object]", value)
             click.echo(f"{label}  {len(items)}")
             for item in items:
                 click.echo(f"  {printable(item if isinstance(item, str) else _line(item))}")
         else:
             click.echo(f"{label}  {printable(str(value))}")
+
+
+def print_lines(rows: Iterable[Sequence[object]], *, nothing: str) -> None:
+    """Print a line per row, `-` where there is no value, or that there are none."""
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        shown = ("-" if value is None or value == "" else str(value) for value in row)
+        click.echo(printable("  ".join(shown)))
+    if is_empty:
+        click.echo(nothing)
 
 
 def _line(item: object) -> str:

@@ -1,22 +1,16 @@
 """`kingpost erase`, `erasures`, `hold` and `holds`: at a running server."""
 
-import os
 from typing import cast
 
 import click
 
-from kingpost.cli.api_client import API_KEY, ApiClient
-from kingpost.cli.output import print_result, printable
+from kingpost.cli.api_client import URL_OPTION, client_of
+from kingpost.cli.output import print_lines, print_result, printable
 from kingpost.core import Settings
 
 __all__ = ["erase", "erasures", "hold", "holds"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_URL = click.option(
-    "--url",
-    envvar="KINGPOST_URL",
-    help="Where the server is; KINGPOST_URL, or the configured host and port.",
-)
 _URLS = click.option(
     "--url",
     "urls",
@@ -57,7 +51,7 @@ def erase(
     left: set[str] = set()
     done: set[str] = set()
     for url in urls or (None,):
-        with _client(settings, url) as client:
+        with client_of(settings, url) as client:
             told = client.post("/v1/erasures", asked)
         print_result(told, as_json=as_json)
         done.add(str(told["position"]).partition(":")[0])
@@ -68,22 +62,19 @@ def erase(
 
 
 @click.command()
-@_URL
+@URL_OPTION
 @_JSON
 @click.pass_obj
 def erasures(settings: Settings, url: str | None, as_json: bool) -> None:
     """List the entities that were erased, the latest first."""
-    with _client(settings, url) as client:
+    with client_of(settings, url) as client:
         found = client.get("/v1/erasures")
     if as_json:
         print_result(found, as_json=True)
         return
     every = cast("list[dict[str, str]]", found["erasures"])
-    for one in every:
-        shown = (one[name] or "-" for name in ("at", "entity", "key", "by", "position", "reason"))
-        click.echo(printable("  ".join(shown)))
-    if not every:
-        click.echo("nothing was erased")
+    names = ("at", "entity", "key", "by", "position", "reason")
+    print_lines(([one[name] for name in names] for one in every), nothing="nothing was erased")
 
 
 @click.command()
@@ -110,30 +101,25 @@ def hold(
     """
     asked = {"entity": entity, "key": key, "reason": reason, "is_released": release}
     for url in urls or (None,):
-        with _client(settings, url) as client:
+        with client_of(settings, url) as client:
             print_result(client.post("/v1/holds", asked), as_json=as_json)
 
 
 @click.command()
-@_URL
+@URL_OPTION
 @_JSON
 @click.pass_obj
 def holds(settings: Settings, url: str | None, as_json: bool) -> None:
     """List legal holds and their ends, the latest first."""
-    with _client(settings, url) as client:
+    with client_of(settings, url) as client:
         found = client.get("/v1/holds")
     if as_json:
         print_result(found, as_json=True)
         return
     every = cast("list[dict[str, object]]", found["holds"])
-    for one in every:
-        state = "released" if one["is_released"] else "held"
-        shown = (str(one[name] or "-") for name in ("at", "entity", "key", "by", "reason"))
-        click.echo(printable("  ".join((state, *shown))))
-    if not every:
-        click.echo("nothing was held")
-
-
-def _client(settings: Settings, url: str | None) -> ApiClient:
-    where = url or f"http://{settings.host}:{settings.port}"
-    return ApiClient(where, os.environ.get(API_KEY, ""))
+    names = ("at", "entity", "key", "by", "reason")
+    rows = (
+        ["released" if one["is_released"] else "held", *(one[name] for name in names)]
+        for one in every
+    )
+    print_lines(rows, nothing="nothing was held")

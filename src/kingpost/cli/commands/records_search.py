@@ -1,13 +1,12 @@
 """`kingpost records`: the records of a running server."""
 
-import os
 from typing import cast
 from urllib.parse import quote
 
 import click
 
-from kingpost.cli.api_client import API_KEY, ApiClient
-from kingpost.cli.output import print_result, printable
+from kingpost.cli.api_client import URL_OPTION, ApiClient, client_of
+from kingpost.cli.output import print_lines, print_result
 from kingpost.core import Settings
 from kingpost.records import Outcome
 
@@ -18,11 +17,7 @@ _SHOWN = ("id", "event_time", "outcome", "score", "principal", "event_key")
 
 
 @click.group()
-@click.option(
-    "--url",
-    envvar="KINGPOST_URL",
-    help="Where the server is; KINGPOST_URL, or the configured host and port.",
-)
+@URL_OPTION
 @click.pass_context
 def records(context: click.Context, url: str | None) -> None:
     """Search and show the records of decisions at a running server.
@@ -31,8 +26,7 @@ def records(context: click.Context, url: str | None) -> None:
     the files, without a server.
     """
     settings = cast("Settings", context.obj)
-    where = url or f"http://{settings.host}:{settings.port}"
-    context.obj = context.with_resource(ApiClient(where, os.environ.get(API_KEY, "")))
+    context.obj = context.with_resource(client_of(settings, url))
 
 
 @records.command("list")
@@ -60,11 +54,7 @@ def list_records(
         print_result(found, as_json=True)
         return
     lines = cast("list[dict[str, object]]", found["records"])
-    for line in lines:
-        shown = ["-" if line[name] is None else str(line[name]) for name in _SHOWN]
-        click.echo(printable("  ".join(shown)))
-    if not lines:
-        click.echo("no records")
+    print_lines(([line[name] for name in _SHOWN] for line in lines), nothing="no records")
     if found["next"]:
         click.echo(f"more with --before {found['next']}", err=True)
 

@@ -1,14 +1,13 @@
 """`kingpost review`: the inbox of a running server."""
 
 import json
-import os
 from typing import cast
 from urllib.parse import quote
 
 import click
 
-from kingpost.cli.api_client import API_KEY, ApiClient
-from kingpost.cli.output import print_result, printable
+from kingpost.cli.api_client import URL_OPTION, ApiClient, client_of
+from kingpost.cli.output import print_lines, print_result
 from kingpost.core import Settings, parse_id
 
 __all__ = ["review"]
@@ -19,11 +18,7 @@ _SHOWN = ("id", "queue", "state", "due", "claimed_by", "title")
 
 
 @click.group()
-@click.option(
-    "--url",
-    envvar="KINGPOST_URL",
-    help="Where the server is; KINGPOST_URL, or the configured host and port.",
-)
+@URL_OPTION
 @click.pass_context
 def review(context: click.Context, url: str | None) -> None:
     """List, claim and answer what waits for people at a running server.
@@ -32,8 +27,7 @@ def review(context: click.Context, url: str | None) -> None:
     review:<queue>.
     """
     settings = cast("Settings", context.obj)
-    where = url or f"http://{settings.host}:{settings.port}"
-    context.obj = context.with_resource(ApiClient(where, os.environ.get(API_KEY, "")))
+    context.obj = context.with_resource(client_of(settings, url))
 
 
 @review.command("list")
@@ -70,10 +64,7 @@ def list_tasks(
         print_result(found, as_json=True)
         return
     tasks = cast("list[dict[str, object]]", found["tasks"])
-    for task in tasks:
-        click.echo(printable("  ".join(str(task[name] or "-") for name in _SHOWN)))
-    if not tasks:
-        click.echo("nothing waits")
+    print_lines(([task[name] for name in _SHOWN] for task in tasks), nothing="nothing waits")
     if found["next"]:
         click.echo(f"more with --after {found['next']}", err=True)
 

@@ -10,6 +10,7 @@ from kingpost.cli.output import Progress, print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.cli.proof_files import read_checkpoints, read_keys
 from kingpost.cli.tree import entry_id
+from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemDisk
 from kingpost.decisions import verify_records
 from kingpost.proofs import KeyRing, Trust, audit_log, verify_json
@@ -57,6 +58,8 @@ def verify(
         verdict = verify_json(path.read_bytes(), trust, entry_id)
         is_fine = verdict.is_proved
         result = {"is_proved": is_fine, **verdict.facts, "problems": verdict.problems}
+        if not as_json and isinstance(time_us := result.pop("time_us", None), int):
+            result["time"] = Instant(time_us).isoformat()
     print_result(result, as_json=as_json)
     if not is_fine:
         raise SystemExit(1)
