@@ -9,12 +9,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from playwright.sync_api import expect
 
 from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions import DataDirectory
 from kingpost.journal import Entry, Journal, scan
 from kingpost.registry import Approval, Approvers, SigningKey
 from tests.cli_app import PreparedShop, kingpost
+from tests.e2e.browser import Chromium
 from tests.served_shop import ServedShop, order
 
 DISK, CLOCK = SystemDisk(), SystemClock()
@@ -175,3 +177,17 @@ def test_an_edited_artefact_is_refused_and_a_swapped_one_is_not_run(shop: Shop) 
     assert "bundle_mismatch" in shop.refusal()
     source.write_text(plain)
     assert "model bytes differ" in shop.refusal()
+
+
+def test_the_console_shows_what_does_not_count_and_why(shop: Shop, chromium: Chromium) -> None:
+    assert shop.approve("ada", "ada").returncode == 0
+    key = str(kingpost(shop.directory, "keys", "create", "--scope", "records", "--json")["secret"])
+    with ServedShop(shop.directory, key, "--no-watch") as server:
+        with chromium.window(server.url) as window:
+            window.sign_in(key)
+            window.open("/approvals")
+            window.page.get_by_text("Every approval").click()
+            history = window.page.get_by_role("listitem").filter(has_text="approved")
+            expect(history.filter(has_text="ada")).not_to_contain_text("does not count")
+            expect(history.filter(has_text="does not count")).to_have_count(1)
+        assert server.end() == 0

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from kingpost.console.running import decision_names
 from kingpost.console.visit import Console, Visit
 from kingpost.decisions import Bundle, read_bundle
-from kingpost.registry import Approval
+from kingpost.registry import Approval, JudgedApproval
 
 __all__ = ["approvals_routes"]
 
@@ -28,7 +28,7 @@ class _Approvals:
     decision: str
     running: str
     bundles: Sequence[_Bundle]
-    history: Sequence[Approval]
+    history: Sequence[JudgedApproval]
 
 
 def approvals_routes(console: Console) -> Sequence[Route]:
@@ -44,14 +44,18 @@ def approvals_routes(console: Console) -> Sequence[Route]:
 
 def _of(visit: Visit, decision: str) -> _Approvals:
     control = visit.sources.control
-    history = control.approvals(decision)
+    history = control.judged_approvals(decision)
     served = visit.sources.served.get(decision)
     running = served.bundle.hex() if served else ""
     bundles = [
         _Bundle(
             one.digest,
             read_bundle(one),
-            [approval for approval in history if approval.bundle == one.digest],
+            [
+                approval
+                for approval, problem in history
+                if not problem and approval.bundle == one.digest
+            ],
             one.digest == running,
         )
         for one in reversed(control.bundles(decision))

@@ -111,7 +111,8 @@ def record_view(visit: Visit, line: RecordLine) -> RecordView:
     bundle = sources.bundle_of(line.decision, line.bundle)
     profile = _profile(visit, line)
     stages, total_us = _stages(record)
-    approvals = sources.control.approvals(line.decision)
+    # those that counted then may not under the approvers of today
+    approvals = [one.approval for one in sources.control.judged_approvals(line.decision)]
     return RecordView(
         id=id_text(line.id),
         line=line,

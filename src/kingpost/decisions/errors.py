@@ -81,7 +81,8 @@ class NotApproved(KingpostError):
 
     def __str__(self) -> str:
         return (
-            f"decision {self.decision!r}: bundle {self.digest} has no approval in the journal; "
+            f"decision {self.decision!r}: bundle {self.digest} has no approval that counts "
+            "(`kingpost models list` tells of those that do not); "
             f"`kingpost approve APP {self.decision} --bundle {self.digest[:12]} --reason …`"
         )
 

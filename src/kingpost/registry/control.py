@@ -197,11 +197,13 @@ class ControlLog:
 
     def _authors(self, decision: str) -> dict[str, str]:
         """Find who made the model of each bundle."""
+        made: dict[str, dict[int, str]] = {}
         found: dict[str, str] = {}
         for bundle in self.bundles(decision):
             of = msgspec.json.decode(bundle.document, type=_OfModel)
-            made = (one.by for one in self.models(of.model_name) if one.number == of.model_number)
-            found[bundle.digest] = next(made, "")
+            if of.model_name not in made:
+                made[of.model_name] = {one.number: one.by for one in self.models(of.model_name)}
+            found[bundle.digest] = made[of.model_name].get(of.model_number, "")
         return found
 
     def _name(self) -> str:
