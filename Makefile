@@ -6,7 +6,7 @@ BIN := .venv/bin
 TOOL_READY := .tool/.uv-$(UV_VERSION)
 RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
-BUILT_FROM := Makefile pyproject.toml uv.lock $(wildcard hatch_build.py tools/*.py src/kingpost/features/*.c)
+BUILT_FROM := Makefile pyproject.toml uv.lock $(wildcard hatch_build.py tools/*.py src/kingpost/*/*.c)
 
 # The lock decides what is installed, on every machine alike; no Python is downloaded.
 unexport UV_FIND_LINKS UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX

@@ -1,9 +1,9 @@
-"""Build hook: compile the window kernel, or leave its Python twin to serve.
+"""Build hook: compile the two C files, or leave their Python twins to serve.
 
 The rule: a build never fails for want of a compiler. `$CC` or the system's `cc` compiles
-the one C file; where neither works, the build asks the package index for `ziglang`; where
-that fails too, the wheel is a pure one and says so once. The binary uses the limited API:
-one serves every CPython from 3.11 on, and Python's own headers need not be installed.
+them; where neither works, the build asks the package index for `ziglang`; where
+that fails too, the wheel is a pure one and says so once. The binaries use the limited API:
+they serve every CPython from 3.11 on, and Python's own headers need not be installed.
 
 Compiled for wheels and editable installs alike, next to its source; a binary that carries
 the digest of its sources is not compiled again.
@@ -20,13 +20,11 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
-SOURCE = "src/kingpost/features/_kernel.c"
-HEADER = "src/kingpost/features/_kernel_abi.h"
-BINARY = "src/kingpost/features/_kernel.abi3.so"
 ZIG = "ziglang>=0.13"
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fPIC", "-pthread", "-fvisibility=hidden"]
 LINK = (
@@ -36,8 +34,60 @@ LINK = (
 )
 
 
-class KernelBuildHook(BuildHookInterface):
-    """Adds the compiled kernel to a wheel, or to the tree of an editable install."""
+HEADER = "src/kingpost/core/python_abi.h"
+
+
+class Extension(NamedTuple):
+    """A C file that is compiled.
+
+    Attributes:
+        source: From the root; the binary lies beside it.
+        twin: What serves where it was not compiled, and at what price.
+        try_out: Python that must run with the module as `built`.
+    """
+
+    source: str
+    twin: str
+    try_out: str
+
+    @property
+    def name(self) -> str:
+        """The module's own name."""
+        return Path(self.source).stem
+
+    @property
+    def binary(self) -> str:
+        """Where the binary lies, from the root."""
+        return self.source.removesuffix(".c") + ".abi3.so"
+
+
+EXTENSIONS = (
+    Extension(
+        "src/kingpost/features/_kernel.c",
+        "the window kernel's Python twin serves: the same values, a backfill about 100 times slower",
+        """
+import array
+state, out = built.State([100], [("mean", 0, 10, 0, 0.0, 0, 0)]), array.array("d", [0.0])
+state.insert(0, 5, 1, (25,))
+state.read(0, 14, 2, out, 0)
+assert out[0] == 0.25, out
+""",
+    ),
+    Extension(
+        "src/kingpost/journal/_frames.c",
+        "commits are encoded by Python: the same bytes, a microsecond more for each",
+        """
+from types import SimpleNamespace
+entry = SimpleNamespace(kind="k", tenant="", topic="t", body=b"123456789", count=1)
+made = built.encode(lambda *parts: parts, [entry], 0, 0, 0)
+assert made and made[4] == 8 + len(made[5][0]) == 55, made
+""",
+    ),
+)
+
+
+class ExtensionsBuildHook(BuildHookInterface):
+    """Adds the compiled modules to a wheel, or to the tree of an editable install."""
 
     def dependencies(self) -> list[str]:
         """Ask for a compiler from the package index only where none is installed."""
@@ -48,23 +98,29 @@ class KernelBuildHook(BuildHookInterface):
         """Compile before the wheel's files are gathered; `version` names the kind of build."""
         if self.target_name != "wheel":
             return
-        failures = compile_kernel(Path(self.root))
-        if failures:
-            self.app.display_warning(
-                "the window kernel was not compiled, its Python twin serves: the same values, "
-                "a backfill about 100 times slower. " + "; ".join(failures)
-            )
+        root = Path(self.root)
+        compiled: list[str] = []
+        for extension in EXTENSIONS:
+            failures = compile_extension(root, extension)
+            if failures:
+                why = "; ".join(failures)
+                self.app.display_warning(
+                    f"{extension.source} was not compiled, {extension.twin}. {why}"
+                )
+            else:
+                compiled.append(extension.binary)
+        if not compiled:
             return
         if version == "editable":
-            make_newest(Path(self.root))
-        build_data["artifacts"] = [BINARY]
+            make_newest(root, compiled)
+        build_data["artifacts"] = compiled
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform_tag()}"
 
 
-def compile_kernel(root: Path) -> list[str]:
-    """Bring the binary up to date. Returns why not: nothing when it is."""
-    source, binary = root / SOURCE, root / BINARY
+def compile_extension(root: Path, extension: Extension) -> list[str]:
+    """Bring a binary up to date. Returns why not: nothing when it is."""
+    source, binary = root / extension.source, root / extension.binary
     if not can_load_extensions():
         binary.unlink(missing_ok=True)
         return [f"{sys.implementation.name} does not load extensions of the limited API"]
@@ -76,15 +132,18 @@ def compile_kernel(root: Path) -> list[str]:
     compilers = [system_compiler()]
     if importlib.util.find_spec("ziglang"):
         compilers.append([sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"])
-    with tempfile.TemporaryDirectory(prefix="kingpost-kernel-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="kingpost-build-") as scratch:
         for compiler in compilers:
             built = Path(scratch, binary.name)
             headers = dict.fromkeys(sysconfig.get_path(x) for x in ("include", "platinclude"))
             command = [*compiler, *FLAGS, *LINK, *(f"-I{path}" for path in headers)]
             failure = run(
-                [*command, f'-DKERNEL_DIGEST="{digest}"', str(source), "-lm", "-o", str(built)],
+                [*command, f'-DSOURCE_DIGEST="{digest}"', str(source), "-lm", "-o", str(built)],
                 scratch,
-            ) or run([sys.executable, "-c", TRY_OUT, str(built)], scratch)
+            ) or run(
+                [sys.executable, "-c", LOAD + extension.try_out, extension.name, str(built)],
+                scratch,
+            )
             if not failure:
                 # Through a rename: a process that has the old binary mapped keeps it.
                 beside = binary.with_name(f"{binary.name}.{os.getpid()}")
@@ -96,30 +155,30 @@ def compile_kernel(root: Path) -> list[str]:
     return failures
 
 
-def make_newest(root: Path) -> None:
-    """Leave the binary as the newest of the files that are uv's cache keys.
+def make_newest(root: Path, compiled: list[str]) -> None:
+    """Leave the binaries as the newest of the files that are uv's cache keys.
 
     uv compares the newest time stamp only, and notes it before it builds. So that a tree
-    whose binary was removed never looks like one it has built before, the source is given
-    a new time and the binary the next one, unless the binary is the newest already.
+    whose binaries were removed never looks like one it has built before, the sources are given
+    a new time and the binaries the next one, unless the binaries are the newest already.
     """
-    source, binary = root / SOURCE, root / BINARY
-    others = [root / "pyproject.toml", root / "hatch_build.py", source, root / HEADER]
-    if binary.stat().st_mtime_ns <= max(file.stat().st_mtime_ns for file in others):
+    sources = [root / extension.source for extension in EXTENSIONS]
+    others = [root / "pyproject.toml", root / "hatch_build.py", *sources, root / HEADER]
+    binaries = [root / name for name in compiled]
+    newest = max(file.stat().st_mtime_ns for file in others)
+    if min(binary.stat().st_mtime_ns for binary in binaries) <= newest:
         now = time.time_ns()
-        os.utime(source, ns=(now, now))
-        os.utime(binary, ns=(now + 1_000_000, now + 1_000_000))
+        for source in sources:
+            os.utime(source, ns=(now, now))
+        for binary in binaries:
+            os.utime(binary, ns=(now + 1_000_000, now + 1_000_000))
 
 
-TRY_OUT = """
-import array, importlib.machinery, importlib.util, sys
-loader = importlib.machinery.ExtensionFileLoader("_kernel", sys.argv[1])
-kernel = importlib.util.module_from_spec(importlib.util.spec_from_loader("_kernel", loader))
-loader.exec_module(kernel)
-state, out = kernel.State([100], [("mean", 0, 10, 0, 0.0, 0, 0)]), array.array("d", [0.0])
-state.insert(0, 5, 1, (25,))
-state.read(0, 14, 2, out, 0)
-assert out[0] == 0.25, out
+LOAD = """
+import importlib.machinery, importlib.util, sys
+loader = importlib.machinery.ExtensionFileLoader(*sys.argv[1:])
+built = importlib.util.module_from_spec(importlib.util.spec_from_loader(sys.argv[1], loader))
+loader.exec_module(built)
 """
 
 

@@ -33,7 +33,7 @@
 #include <Python.h>
 #else
 #define _GNU_SOURCE 1 /* as Python.h has it */
-#include "_kernel_abi.h"
+#include "../core/python_abi.h"
 #endif
 
 #include <math.h>
@@ -3838,9 +3838,9 @@ static int module_exec(PyObject *module)
         status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
         Py_XDECREF(type);
     }
-#ifdef KERNEL_DIGEST /* which source this binary is of, for the build hook */
+#ifdef SOURCE_DIGEST /* which source this binary is of, for the build hook */
     if (status == 0)
-        status = PyModule_AddStringConstant(module, "KERNEL_DIGEST", KERNEL_DIGEST);
+        status = PyModule_AddStringConstant(module, "SOURCE_DIGEST", SOURCE_DIGEST);
 #endif
     return status;
 }

@@ -21,6 +21,11 @@ import msgspec
 
 from kingpost.journal.errors import BadCommit
 
+try:
+    from kingpost.journal._frames import encode as encode_compiled
+except ImportError:
+    encode_compiled = None  # the same bytes from `encode_plainly`
+
 __all__ = [
     "COMPLEMENT",
     "COPIED_BYTES",
@@ -36,6 +41,8 @@ __all__ = [
     "Place",
     "decode_entries",
     "encode",
+    "encode_compiled",
+    "encode_plainly",
 ]
 
 FORMAT_VERSION = 1
@@ -129,6 +136,12 @@ def encode(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Fr
         BadCommit: There are no entries, a label cannot be stored, a count is not positive,
             or the whole is larger than `MAX_COMMIT`.
     """
+    frame = encode_compiled and encode_compiled(Frame, entries, offset, time_us, salt)
+    return frame or encode_plainly(entries, offset, time_us, salt)
+
+
+def encode_plainly(entries: Sequence[Entry], offset: int, time_us: int, salt: int) -> Frame:
+    """Encode in Python: the same, and any commit."""
     parts = [b""]
     span = 0
     try:

@@ -48,9 +48,9 @@ class _Segment:
         at = bisect_right(self._offsets, offset) - 1
         self.walk.offset, self.walk.byte = self._offsets[at], self._bytes[at]
         for frame in self.walk.frames():
-            if frame.place.byte >= self._bytes[-1] + _STRIDE:
+            if frame.byte >= self._bytes[-1] + _STRIDE:
                 self._offsets.append(frame.offset)
-                self._bytes.append(frame.place.byte)
+                self._bytes.append(frame.byte)
             if offset < frame.next_offset:
                 return frame
         return None
@@ -65,10 +65,10 @@ class _Segment:
             middle = (low + high) // 2
             frame = first_frame(walk.file, walk.header, middle, _STRIDE)
             # none begins in the zeros at the end, nor within a long one: the walk finds out
-            if frame is None or frame.place.byte >= high or not before < frame.offset <= offset:
+            if frame is None or frame.byte >= high or not before < frame.offset <= offset:
                 high = middle
             else:
-                low, before = frame.place.byte, frame.offset
+                low, before = frame.byte, frame.offset
                 at = bisect_right(self._offsets, before)
                 self._offsets.insert(at, before)
                 self._bytes.insert(at, low)

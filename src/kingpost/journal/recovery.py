@@ -53,7 +53,7 @@ def _recover(walk: SegmentWalk) -> Tail:
     group_at, last_time_us = walk.byte, walk.header.time_us
     for frame in walk.frames():
         if frame.starts_group:
-            group_at = frame.place.byte
+            group_at = frame.byte
         last_time_us = frame.time_us
     used = last_byte_used(file, walk.byte)
     if used > walk.byte:

@@ -150,4 +150,4 @@ class Scan:
 
 
 def _step_back(walk: SegmentWalk, frame: WholeFrame) -> None:
-    walk.byte, walk.offset = frame.place.byte, frame.offset
+    walk.byte, walk.offset = frame.byte, frame.offset

@@ -7,8 +7,9 @@ caller to say; `proof_after` tells whether something durable lies behind it.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 from zlib import crc32
+
+import msgspec
 
 from kingpost.core import DiskFile
 from kingpost.journal.errors import JournalCorrupt, JournalNewer
@@ -34,10 +35,15 @@ _MARK_BYTES = MARK.to_bytes(4, "little")
 _HEAD_SIZE = FRAME_HEAD.size
 
 
-class WholeFrame(NamedTuple):
-    """A frame that passed its check, still encoded."""
+class WholeFrame(msgspec.Struct, frozen=True, gc=False):
+    """A frame that passed its check, still encoded.
 
-    place: Place
+    Attributes:
+        segment, byte: Where it lies.
+    """
+
+    segment: int
+    byte: int
     offset: int
     next_offset: int
     time_us: int
@@ -45,6 +51,11 @@ class WholeFrame(NamedTuple):
     buffer: bytes
     entries_at: int
     end: int
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        return Place(self.segment, self.byte)
 
     def commit(self) -> Commit:
         """Decode it."""
@@ -96,15 +107,13 @@ class SegmentWalk:
                     return
                 if mark != MARK or offset != self.offset:
                     self._refuse(mark, offset)
-                place = Place(segment, self.byte)
-                self.byte += length
-                self.offset += span
-                frame = WholeFrame(
-                    place, offset, offset + span, time_us, found != check, buffer,
-                    at + _HEAD_SIZE, end,
-                )  # fmt: skip
-                at = end
-                yield frame
+                byte = self.byte
+                self.byte = byte + length
+                self.offset = after = offset + span
+                entries_at, at = at + _HEAD_SIZE, end
+                yield WholeFrame(
+                    segment, byte, offset, after, time_us, found != check, buffer, entries_at, end
+                )
 
     def _refuse(self, mark: int, offset: int) -> None:
         version = mark >> 24
@@ -127,7 +136,7 @@ class SegmentWalk:
         while found >= 0:
             frame = frame_at(self.file, self.header, self.byte + found - MARK_AT)
             if frame is not None and frame.starts_group and frame.offset >= self.offset:
-                return frame.place.byte
+                return frame.byte
             found = rest.find(_MARK_BYTES, found + 1)
         return None
 
@@ -148,10 +157,8 @@ def frame_at(file: DiskFile, header: SegmentHeader, byte: int) -> WholeFrame | N
     found = crc32(memoryview(buffer)[8:], header.salt)
     if len(buffer) < length or (found != check and found ^ COMPLEMENT != check):
         return None
-    place = Place(header.first_offset, byte)
-    return WholeFrame(
-        place, offset, offset + span, time_us, found != check, buffer, _HEAD_SIZE, length
-    )
+    segment, after, is_first = header.first_offset, offset + span, found != check
+    return WholeFrame(segment, byte, offset, after, time_us, is_first, buffer, _HEAD_SIZE, length)
 
 
 def first_frame(file: DiskFile, header: SegmentHeader, start: int, size: int) -> WholeFrame | None:

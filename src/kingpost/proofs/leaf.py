@@ -85,7 +85,7 @@ class LeafWriter:
 
     def leaf(self, frame: WholeFrame) -> bytes:
         """Write the leaf of a commit as it lies in the journal."""
-        _, offset, next_offset, time_us, _, buffer, at, end = frame
+        offset, buffer, at, end = frame.offset, frame.buffer, frame.entries_at, frame.end
         heads, salt = self._heads, self._salt
         parts: list[bytes] = []
         place, number, block, nonces = offset, 0, self._block, self._nonces
@@ -114,7 +114,7 @@ class LeafWriter:
         if _HEAD.size + self._width + len(joined) > MAX_ENTRY:
             form, joined = FOLDED, root_of(map(b"".join, zip(parts[::2], parts[1::2], strict=True)))
         head = _HEAD.pack(
-            LEAF_FORMAT, form, offset, next_offset - offset, time_us, number, self._width
+            LEAF_FORMAT, form, offset, place - offset, frame.time_us, number, self._width
         )
         return head + self._partition + joined
 

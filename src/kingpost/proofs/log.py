@@ -276,17 +276,16 @@ class Tree:
             offsets.clear()
             return count
 
-        for frame in frames:
+        for index, frame in enumerate(frames, files.size):
             leaf = leaf_of(frame)
-            index = files.size + len(leaves)
             leaves.append(leaf)
             hashes.append(sha256(b"\0" + leaf).digest())
             offsets.append(frame.offset)
             if index >= next_mark and (identifier := _first_id(frame, self.id_of)) is not None:
                 files.mark(identifier, index)
                 next_mark = files.next_mark
-            if frame.place.segment != segment:
-                segment = frame.place.segment
+            if frame.segment != segment:
+                segment = frame.segment
                 segments.append(segment)
             if len(leaves) == _TAKEN_AT_ONCE:
                 taken += put()

@@ -1,9 +1,9 @@
-/* What the window kernel uses of Python's stable ABI, for machines without Python's headers
+/* What the compiled parts use of Python's stable ABI, for machines without Python's headers
    (a distribution's Python often comes without its -dev package). The declarations are those
    of the limited API of 3.11, which every later CPython with a GIL keeps binary compatible. */
 
-#ifndef KINGPOST_KERNEL_ABI_H
-#define KINGPOST_KERNEL_ABI_H
+#ifndef KINGPOST_PYTHON_ABI_H
+#define KINGPOST_PYTHON_ABI_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -98,6 +98,7 @@ typedef struct {
 #define Py_XDECREF(object) Py_DecRef((PyObject *)(object))
 #define Py_RETURN_NONE return Py_IncRef(Py_None), Py_None
 #define PyTuple_Check(object) (PyType_GetFlags(Py_TYPE(object)) >> 26 & 1)
+#define PyBytes_Check(object) (PyType_GetFlags(Py_TYPE(object)) >> 27 & 1)
 #define PyUnicode_Check(object) (PyType_GetFlags(Py_TYPE(object)) >> 28 & 1)
 #define Py_BEGIN_ALLOW_THREADS { void *thread_ = PyEval_SaveThread();
 #define Py_END_ALLOW_THREADS PyEval_RestoreThread(thread_); }
@@ -118,6 +119,7 @@ PyObject *PyObject_GetAttr(PyObject *, PyObject *);
 PyObject *PyObject_CallFunctionObjArgs(PyObject *, ...);
 PyObject *PyDict_GetItemWithError(PyObject *, PyObject *);
 PyObject *PyUnicode_InternFromString(const char *);
+const char *PyUnicode_AsUTF8AndSize(PyObject *, Py_ssize_t *);
 PyObject *PyModuleDef_Init(PyModuleDef *);
 int PyModule_AddType(PyObject *, PyTypeObject *);
 int PyModule_AddStringConstant(PyObject *, const char *, const char *);
@@ -136,6 +138,11 @@ PyObject *PyList_New(Py_ssize_t);
 int PyList_SetItem(PyObject *, Py_ssize_t, PyObject *);
 PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
 char *PyBytes_AsString(PyObject *);
+Py_ssize_t PyBytes_Size(PyObject *);
+PyObject *PyImport_ImportModule(const char *);
+PyObject *PyObject_GetAttrString(PyObject *, const char *);
+PyObject *PySequence_GetItem(PyObject *, Py_ssize_t);
+Py_ssize_t PySequence_Size(PyObject *);
 PyObject *PyBool_FromLong(long);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);
 long long PyLong_AsLongLongAndOverflow(PyObject *, int *);
