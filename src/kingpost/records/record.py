@@ -54,7 +54,7 @@ class Stages(msgspec.Struct, array_like=True, frozen=True):
     gate_us: int
 
 
-class DecisionRecord(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+class DecisionRecord(msgspec.Struct, array_like=True, frozen=True):
     """One decision, as made.
 
     Attributes:

@@ -1,10 +1,11 @@
 """The asynchronous shell of the engine: requests gather, answers wait for the disk.
 
-The rule: nothing leaves before the group that wrote it is durable. What arrives in one
-tick of the event loop is decided together; what wrote nothing itself (a retry, a list of
-duplicates) repeats what others wrote, so it waits for everything handed over before it.
-After a failed write nothing leaves at all until the engine has recovered, where what went
-wrong can pass; else the server must be started again.
+The rule: nothing leaves before the group that wrote it is durable. What arrives while a
+group is on its way is decided together when that one has landed: larger batches cost less,
+and the disk writes the next group while the answers of the last are sent. What wrote
+nothing itself (a retry, a list of duplicates) repeats what others wrote, so it waits for
+everything handed over before it. After a failed write nothing leaves at all until the
+engine has recovered, where what went wrong can pass; else the server must be started again.
 """
 
 import asyncio
@@ -132,9 +133,8 @@ class Shell:
             settle: Told its durable record, or why there is none: what `decide` raises.
         """
         self._arrived.append((ask, settle))
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._tick)
+        if not self._flying:
+            self._soon()
 
     async def decide(self, ask: Ask) -> Settled:
         """Do what `submit` does, and wait for what came of it.
@@ -274,14 +274,22 @@ class Shell:
             raise _anew(error)
         return result
 
+    def _soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._tick)
+
     def _tick(self) -> None:
         """Decide what has arrived."""
-        arrived = self._arrived
-        if len(arrived) <= self._max_batch:
-            batch, self._arrived, self._is_due = arrived, [], False
-        else:
-            batch, self._arrived = arrived[: self._max_batch], arrived[self._max_batch :]
-            asyncio.get_running_loop().call_soon(self._tick)
+        self._is_due = False
+        arrived, self._arrived = self._arrived, []
+        if arrived:
+            self._decide_batch(arrived[: self._max_batch])
+            self._arrived = arrived[self._max_batch :] + self._arrived
+            if self._arrived:
+                self._soon()
+
+    def _decide_batch(self, batch: Sequence[tuple[Ask, Settle]]) -> None:
         group = _Group(_ignore)
         try:
             self._refuse_after_failure()
@@ -326,6 +334,7 @@ class Shell:
         self._metrics.group_seconds.observe(self._since(group))
         if error is not None:
             self._stop(error)
+        self._tick()  # before the answers: the disk writes while they are sent
         group.finish(error)
 
     def _settle(

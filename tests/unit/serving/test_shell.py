@@ -1,4 +1,4 @@
-"""Nothing leaves before the disk has it; what arrives together is decided together."""
+"""Nothing leaves before the disk has it; what arrives while it writes is decided together."""
 
 import asyncio
 import errno
@@ -192,6 +192,39 @@ def test_what_arrives_in_one_tick_is_one_batch() -> None:
         await asyncio.gather(*(house.ask(payment(f"p{at}")) for at in range(10)))
 
     assert run(scene).model.batches == [10]
+
+
+def test_what_arrives_while_the_disk_writes_is_the_next_batch() -> None:
+    async def scene(house: House) -> None:
+        house.disk.goes_on.clear()
+        asked = [house.ask(payment("p1"))]
+        await turns()
+        for name in ("p2", "p3", "p4"):
+            asked.append(house.ask(payment(name)))
+            await turns()
+        assert house.model.batches == [1]
+        house.disk.goes_on.set()
+        await asyncio.gather(*asked)
+        assert house.model.batches == [1, 3]
+
+    run(scene)
+
+
+def test_a_request_waits_for_one_write_of_events_and_not_for_all() -> None:
+    async def scene(house: House) -> None:
+        house.disk.goes_on.clear()
+        events = [house.ingest(payment(f"e{number}")) for number in range(3)]
+        await turns()
+        asked = house.ask(payment("p1"))
+        await turns()
+        assert house.model.batches == []
+        house.disk.goes_on.set()
+        await events[0]
+        await turns()
+        assert house.model.batches == [1]
+        await asked
+
+    run(scene)
 
 
 def test_a_batch_is_cut_at_its_limit_and_each_part_waits_for_its_own_write() -> None:
