@@ -1,4 +1,4 @@
-"""Build hook: compile the two C files, or leave their Python twins to serve.
+"""Build hook: compile the C files, or leave their Python twins to serve.
 
 The rule: a build never fails for want of a compiler. `$CC` or the system's `cc` compiles
 them; where neither works, the build asks the package index for `ziglang`; where
@@ -81,6 +81,15 @@ from types import SimpleNamespace
 entry = SimpleNamespace(kind="k", tenant="", topic="t", body=b"123456789", count=1)
 made = built.encode(lambda *parts: parts, [entry], 0, 0, 0)
 assert made and made[4] == 8 + len(made[5][0]) == 55, made
+""",
+    ),
+    Extension(
+        "src/kingpost/proofs/_leaf.c",
+        "leaves of the tree are written by Python: the same bytes, two microseconds more for each",
+        """
+entry = b"\\1\\0\\0\\0" b"\\1\\0\\0\\0" b"\\3\\0" b"k\\0\\0" b"b"
+made = built.commitments(entry, 0, len(entry), 5, lambda block: bytes(64))
+assert made and made[1] == 1 and len(made[0]) == 39, made
 """,
     ),
 )

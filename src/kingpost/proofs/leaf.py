@@ -26,12 +26,18 @@ from kingpost.journal import Commit, Entry, WholeFrame
 from kingpost.proofs.errors import BadProof, TreeNewer
 from kingpost.proofs.merkle import root_of
 
+try:
+    from kingpost.proofs._leaf import commitments as commitments_compiled
+except ImportError:
+    commitments_compiled = None  # the same bytes in Python
+
 __all__ = [
     "LEAF_FORMAT",
     "MAX_ENTRY",
     "Leaf",
     "LeafWriter",
     "commitment",
+    "commitments_compiled",
     "parse_commitments",
     "parse_leaf",
 ]
@@ -45,7 +51,6 @@ _COMMITMENT = struct.Struct(">HI")
 _ENTRY = struct.Struct("<IIH")
 _LABELS = struct.Struct("<IH")
 _KEPT = 4096
-_COPIED = 64 * 1024
 
 
 class Leaf(NamedTuple):
@@ -86,43 +91,41 @@ class LeafWriter:
     def leaf(self, frame: WholeFrame) -> bytes:
         """Write the leaf of a commit as it lies in the journal."""
         offset, buffer, at, end = frame.offset, frame.buffer, frame.entries_at, frame.end
-        heads, salt = self._heads, self._salt
-        parts: list[bytes] = []
-        place, number, block, nonces = offset, 0, self._block, self._nonces
-        while at < end:
-            if place >> 2 != block:
-                block = place >> 2
-                nonces = blake2b(block.to_bytes(8), key=salt, digest_size=64).digest()
-            first = (place & 3) << 4
-            size, count, width = _ENTRY.unpack_from(buffer, at)
-            number += 1
-            place += count
-            body_at = at + 10 + width
-            labels = buffer[at + 4 : body_at]
-            committed_at, at = at + 8, body_at + size
-            parts.append(heads.get(labels) or self._head(labels))
-            nonce = nonces[first : first + 16]
-            if size < _COPIED:
-                parts.append(sha256(nonce + buffer[committed_at:at]).digest())
-            else:
-                hashed = sha256(nonce)
-                hashed.update(memoryview(buffer)[committed_at:at])
-                parts.append(hashed.digest())
-        self._block, self._nonces = block, nonces
-        joined = b"".join(parts)
+        made = commitments_compiled and commitments_compiled(
+            buffer, at, end, offset, self._nonces_of
+        )
+        joined, count = made or _joined(self._commitments(frame))
         form = LISTED
         if _HEAD.size + self._width + len(joined) > MAX_ENTRY:
-            form, joined = FOLDED, root_of(map(b"".join, zip(parts[::2], parts[1::2], strict=True)))
-        head = _HEAD.pack(
-            LEAF_FORMAT, form, offset, place - offset, frame.time_us, number, self._width
-        )
+            form, joined = FOLDED, root_of(self._commitments(frame))
+        span = frame.next_offset - offset
+        head = _HEAD.pack(LEAF_FORMAT, form, offset, span, frame.time_us, count, self._width)
         return head + self._partition + joined
+
+    def _commitments(self, frame: WholeFrame) -> list[bytes]:
+        """Write the commitments in Python: the same, and of any commit."""
+        heads, buffer, place, at = self._heads, frame.buffer, frame.offset, frame.entries_at
+        found: list[bytes] = []
+        while at < frame.end:
+            size, count, width = _ENTRY.unpack_from(buffer, at)
+            body_at = at + _ENTRY.size + width
+            labels = buffer[at + 4 : body_at]
+            hashed = sha256(self.nonce(place))
+            hashed.update(memoryview(buffer)[at + 8 : body_at + size])
+            found.append((heads.get(labels) or self._head(labels)) + hashed.digest())
+            place, at = place + count, body_at + size
+        return found
 
     def nonce(self, offset: int) -> bytes:
         """Return the nonce of the entry that begins at an offset."""
-        block = (offset >> 2).to_bytes(8)
         first = (offset & 3) << 4
-        return blake2b(block, key=self._salt, digest_size=64).digest()[first : first + 16]
+        return self._nonces_of(offset >> 2)[first : first + 16]
+
+    def _nonces_of(self, block: int) -> bytes:
+        if block != self._block:
+            self._nonces = blake2b(block.to_bytes(8), key=self._salt, digest_size=64).digest()
+            self._block = block
+        return self._nonces
 
     def commitments(self, commit: Commit) -> list[bytes]:
         """Return the commitments to the entries of a commit; the same as `leaf` has."""
@@ -208,6 +211,10 @@ def parse_commitments(data: bytes) -> list[bytes]:
         commitments.append(data[at:end])
         at = end
     return commitments
+
+
+def _joined(commitments: Sequence[bytes]) -> tuple[bytes, int]:
+    return b"".join(commitments), len(commitments)
 
 
 def _taken(one: bytes) -> tuple[int, int]:
