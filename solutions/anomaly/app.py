@@ -118,4 +118,7 @@ anomaly = kp.decision(
     features=[kp.field("value"), before, week, hours, known, record, level],
     model=kp.model("anomaly", predict=scores, label=findings.label("anomalous")),
     budget=kp.budget(total="1s", features="20ms", model="20ms"),
+    alarm=kp.alarm(
+        "series", every=QUIET, runbook="solutions/anomaly/README.md#when-an-alarm-comes"
+    ),
 )
