@@ -74,7 +74,7 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
     "alarm": (
         "Look at what it is about: the decision has said what its label means.",
         "Open the records below: they say with what features it was answered.",
-        "Write what you find as a label of the record: it feeds the quality monitor.",
+        "Send what you find as a label of the record: false alarms are then found as mistakes.",
     ),
     "release": (
         "The champion answers all requests: nothing has to be done at once.",

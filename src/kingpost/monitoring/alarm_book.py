@@ -111,7 +111,7 @@ class AlarmBook:
             opened_us=alarm.event_time_us,
             breach_since_us=alarm.event_time_us,
             value=alarm.score,
-            limit=0.5,
+            limit=0.0,
             window="",
             rows=1,
             bundle=alarm.bundle.hex(),

@@ -47,7 +47,8 @@ class Incident:
         opened_us: When the monitor spoke.
         breach_since_us: The first row of the minute, or of the hour, in which it began.
         ended_us: When it had been over for an hour; None while it is open.
-        value, limit, window, rows: The worst measure when it was opened.
+        value, limit, window, rows: The worst measure when it was opened; of an alarm, which has
+            no limit, its score.
         bundle: Digest of the bundle that ran, in hex.
         records: Ids of up to 20 decisions that were affected first, in hex.
         last_at_us: Wall clock of the newest decision that was known when it was opened.

@@ -51,7 +51,7 @@ def test_the_first_alarm_of_an_entity_opens_an_incident_that_says_all_of_it(
     assert changed == [opened]
     assert (opened.title, opened.columns) == ("anomaly: pump-3 is anomalous", ("pump-3",))
     assert (opened.kind, opened.opened_us, opened.is_open) == ("alarm", 5 * HOUR_US, True)
-    assert (opened.value, opened.limit, opened.records) == (0.75, 0.5, ("01",))
+    assert (opened.value, opened.limit, opened.records) == (0.75, 0, ("01",))
     assert opened.facts == ("pump-3 is anomalous, with a score of 0.75",)
     assert opened.runbook == RUNBOOKS["alarm"]
     assert book.take() == ([], [])
