@@ -10,7 +10,7 @@ import numpy as np
 
 from kingpost.contracts import batch_of, contract_of
 from kingpost.core import Disk
-from kingpost.decisions import DataDirectory
+from kingpost.decisions import Application, DataDirectory
 from kingpost.journal import Entry, Journal
 from kingpost.monitoring import Incident, MonitorStore, SqliteMonitors, TaskEvent, Watch
 from kingpost.records import (
@@ -46,7 +46,15 @@ def no_profile(decision: str, bundle: bytes) -> None:
 class ObservedJournal:
     """A data directory: its journal on a simulated disk, its databases in files."""
 
-    def __init__(self, root: Path, *, disk: Disk | None = None, only_read: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        disk: Disk | None = None,
+        only_read: bool = False,
+        application: Application = APPLICATION,
+    ) -> None:
+        self._application = application
         self.where = DataDirectory(root)
         self.disk, self.clock = disk or SimulatedDisk(), StoppedClock()
         self.told: list[Incident] = []
@@ -71,6 +79,8 @@ class ObservedJournal:
         amount: float = 20.0,
         minute: float = 0.0,
         bundle: bytes = BUNDLE,
+        request: bytes = b"{}",
+        is_asked_again: bool = False,
     ) -> bytes:
         """Write a request and its record; return the record's id."""
         self._number += 1
@@ -107,7 +117,7 @@ class ObservedJournal:
             event_time_us=START_US + int(minute * _MINUTE_US),
         )
         self.write(
-            Entry("event", tenant, "payment", b"{}"),
+            Entry("request" if is_asked_again else "event", tenant, "payment", request),
             Entry("record", tenant, decision, encode_record(record)),
         )
         return identifier
@@ -186,7 +196,7 @@ class ObservedJournal:
         monitors = SqliteMonitors(observed)
         observer = Observer(
             self.where,
-            APPLICATION,
+            self._application,
             SqliteRecords(observed),
             lambda: new_watch(monitors) if new_watch else Watch(monitors, no_profile),
             new_tasks(inbox),

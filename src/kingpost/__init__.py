@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kingpost.contracts import Subject as Subject
     from kingpost.contracts import Vector as Vector
     from kingpost.core import KingpostError as KingpostError
+    from kingpost.decisions import alarm as alarm
     from kingpost.decisions import budget as budget
     from kingpost.decisions import cache as cache
     from kingpost.decisions import decision as decision
@@ -77,7 +78,7 @@ _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length "
     "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
-    "decisions": "budget cache decision exposure fallback gate model refuse review rule",
+    "decisions": "alarm budget cache decision exposure fallback gate model refuse review rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
@@ -102,6 +103,7 @@ __all__ = [
     "Subject",
     "Vector",
     "Workflows",
+    "alarm",
     "apatched",
     "ask",
     "budget",

@@ -25,6 +25,7 @@ from kingpost.decisions import (
     profile_of,
 )
 from kingpost.monitoring import (
+    AlarmTerms,
     AlertSettings,
     FreshnessWatch,
     Limits,
@@ -160,8 +161,11 @@ def _limits(application: Application) -> Callable[[str], Limits]:
         declared = application.decisions.get(decision)
         if declared is None:
             return Limits()
-        budget = declared.budget
-        return Limits(budget.total_us, budget.features_us, budget.model_us)
+        budget, alarm = declared.budget, declared.alarm
+        terms = None
+        if alarm is not None:
+            terms = AlarmTerms(alarm.every_us, declared.model.label.field, alarm.runbook)
+        return Limits(budget.total_us, budget.features_us, budget.model_us, terms)
 
     return limits
 

@@ -36,6 +36,7 @@ _CHART_OF: Mapping[Monitor, str] = {
     "overrides": "overrides",
     "quality": "quality",
 }
+_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm"})
 _STEPS: Mapping[Monitor, Sequence[str]] = {
     "drift": (
         "Open the worst feature below and see where its values have gone.",
@@ -69,6 +70,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "Ask whose key it is: kingpost keys list names the holder.",
         "If nobody ought to ask so, revoke the key: kingpost keys revoke.",
         "If it is right to, as for a test of the model: kingpost exposure forgive.",
+    ),
+    "alarm": (
+        "Look at what it is about: the decision has said what its label means.",
+        "Open the records below: they say with what features it was answered.",
+        "Send what you find as a label of the record: false alarms are then found as mistakes.",
     ),
     "release": (
         "The champion answers all requests: nothing has to be done at once.",
@@ -112,6 +118,7 @@ class _IncidentView:
     steps: Sequence[str]
     label: str
     is_column: bool
+    is_drawn: bool
     is_decision: bool
     done: bool
     problem: str
@@ -197,7 +204,7 @@ def _page(
     is_others = (
         task is not None and task.is_held(visit.now_us) and task.claimed_by != visit.principal.by
     )
-    is_column = incident.kind not in _CHART_OF
+    is_column = incident.kind not in _CHART_OF and incident.kind != "alarm"
     view = _IncidentView(
         incident=incident,
         task=task,
@@ -208,6 +215,7 @@ def _page(
         steps=_STEPS.get(incident.kind, _STEPS["drift"]),
         label=label_of(visit, incident.decision),
         is_column=is_column,
+        is_drawn=incident.kind not in _UNDRAWN,
         is_decision=incident.kind != "stale",
         done=visit.asked("done") == "acknowledged",
         problem=problem,
@@ -225,7 +233,7 @@ def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
 
 def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:
     """Draw what was beyond its limit, from half a day before it began."""
-    if incident.kind in ("stale", "extraction", "release"):
+    if incident.kind in _UNDRAWN:
         return ()
     last = last_event_us(visit, incident.decision) or incident.opened_us
     end_us = min(last, incident.opened_us + 12 * HOUR_US)

@@ -1,5 +1,6 @@
 """Decisions: declared, bundled, approved, run, recorded and replayed."""
 
+from kingpost.decisions.alarming import Alarm, alarm
 from kingpost.decisions.answer import (
     PlacedRule,
     Verdict,
@@ -178,6 +179,7 @@ __all__ = [
     "RESTORED_SETTINGS",
     "STORE_REASONS",
     "Adopt",
+    "Alarm",
     "Answered",
     "Application",
     "ApplicationError",
@@ -302,6 +304,7 @@ __all__ = [
     "VersionCounts",
     "Windows",
     "WrongDecision",
+    "alarm",
     "approved_bundle",
     "archive_sealed",
     "back_up",

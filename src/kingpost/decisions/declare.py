@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from kingpost.contracts import Contract, Event, contract_of
 from kingpost.core import BadDuration, Place, caller_place, duration_us
+from kingpost.decisions.alarming import Alarm, check_alarm
 from kingpost.decisions.caching import Cache
 from kingpost.decisions.errors import WrongDecision
 from kingpost.decisions.exposing import Exposure
@@ -300,6 +301,7 @@ class Decision:
         cost: What one answer takes from a caller's limit on cost.
         exposure: What callers see of its answers; None where they see all, and so may a raw
             model be asked.
+        alarm: What a positive answer opens an incident about; None where it is no alarm.
     """
 
     name: str
@@ -311,6 +313,7 @@ class Decision:
     place: Place
     cost: float = 1.0
     exposure: Exposure | None = None
+    alarm: Alarm | None = None
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -334,6 +337,7 @@ def decision(
     budget: Budget | None = None,
     cost: float = 1.0,
     exposure: Exposure | None = None,
+    alarm: Alarm | None = None,
 ) -> Decision:
     """Declare a decision.
 
@@ -345,12 +349,13 @@ def decision(
         budget: Without one there is no deadline.
         cost: What one answer takes from a caller's limit on cost, see `limit_cost`.
         exposure: As from `exposure`; without, callers see all, and collect as much as they like.
+        alarm: As from `alarm`; without, a positive answer opens no incident.
 
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
         WrongDecision: The name cannot be one, a rule speaks of no feature, the cost is
-            none, or the exposure names no field of the request.
+            none, or the exposure or the alarm names no field of the request.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -373,6 +378,8 @@ def decision(
             "put it into an event of its own that says when it became known",
             place,
         )
+    if alarm is not None:
+        check_alarm(alarm, contract, place)
     return Decision(
         _checked_name("decision", name, place),
         contract,
@@ -383,6 +390,7 @@ def decision(
         place,
         cost,
         None if exposure is None else _placed(exposure, contract, resolved, place),
+        alarm,
     )
 
 

@@ -1,5 +1,6 @@
 """Monitors over the records: drift, failures, time, overrides, quality; incidents and alerts."""
 
+from kingpost.monitoring.alarm_book import Alarmed, AlarmTerms
 from kingpost.monitoring.counts import STAGES, StageName
 from kingpost.monitoring.errors import (
     BadAlertSetting,
@@ -49,6 +50,8 @@ __all__ = [
     "RUNBOOKS",
     "STAGES",
     "WINDOWS",
+    "AlarmTerms",
+    "Alarmed",
     "AlertSettings",
     "BadAlertSetting",
     "BadProfile",

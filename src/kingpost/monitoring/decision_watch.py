@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kingpost.monitoring.alarm_book import AlarmBook, Alarmed
 from kingpost.monitoring.board import Board
 from kingpost.monitoring.bundle_watch import BundleWatch, HourCounts, Of
 from kingpost.monitoring.counts import Count
@@ -112,6 +113,10 @@ class DecisionWatch:
         self._waiting: dict[bytes, list[Observations]] = {}
         self._labels: list[LabelledDecision] = []
         self._reviews: list[ReviewedDecision] = []
+        self._alarms: list[Alarmed] = []
+        self._alarm_book = (
+            None if limits.alarm is None else AlarmBook(tenant, decision, store, limits.alarm)
+        )
         self._watches: dict[bytes, BundleWatch] = {}
         self._quality: dict[bytes, Quality] = {}
         known = None if state is None else decode_state(state)
@@ -134,6 +139,10 @@ class DecisionWatch:
         """Take note of reviews."""
         self._reviews += lines
 
+    def alarmed(self, alarms: Sequence[Alarmed]) -> None:
+        """Take note of alarms, each of a decision that was observed."""
+        self._alarms += alarms
+
     @property
     def has_news(self) -> bool:
         """Whether anything was noted since the last `flush`."""
@@ -150,7 +159,7 @@ class DecisionWatch:
         for start in range(0, max(rows, 1), _AT_ONCE):
             end = min(start + _AT_ONCE, rows)
             self._advance(journal, start, end)
-        return self._save()
+        return [*self._save(), *self._save_alarms()]
 
     def _in_order(self, waiting: Mapping[bytes, Observations]) -> _Journal:
         """Put what waits into the journal's order, and say where the stream stood."""
@@ -434,6 +443,19 @@ class DecisionWatch:
             minutes_before_us=(self._stood_us // MINUTE_US - RING_MINUTES + 1) * MINUTE_US,
             live_before_us=self._live.save(),
         )
+        return opened
+
+    def _save_alarms(self) -> Sequence[Incident]:
+        alarms, self._alarms = self._alarms, []
+        if self._alarm_book is None or self._stood_us is None:
+            return ()
+        for alarm in alarms:
+            if alarm.event_time_us <= alarm.at_us + _AHEAD_US:
+                self._alarm_book.tell(alarm)
+        self._alarm_book.pass_to(self._stood_us)
+        changed, opened = self._alarm_book.take()
+        for incident in changed:
+            self._store.save_incident(incident)
         return opened
 
 

@@ -2,7 +2,8 @@
 
 The rule: one open incident per tenant, decision and kind. What breaches while it is open
 joins it; it ends by itself when nothing of its kind has been beyond its limit for an hour
-of stream time. One of kind `extraction` is of a moment, and ends in it. Its id says what it is, so that the same journal gives the same incidents.
+of stream time. One of kind `extraction` is of a moment, and ends in it; of kind `alarm` there
+is one per entity. Its id says what it is, so that the same journal gives the same incidents.
 """
 
 import uuid
@@ -29,6 +30,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "stale": "docs/pipelines.md#a-stale-pipeline",
     "extraction": "docs/security.md#somebody-is-suspected",
     "release": "docs/release.md#a-release-was-rolled-back",
+    "alarm": "docs/monitoring.md#alarms",
 }
 """What to read when it happens, by kind."""
 
@@ -45,7 +47,8 @@ class Incident:
         opened_us: When the monitor spoke.
         breach_since_us: The first row of the minute, or of the hour, in which it began.
         ended_us: When it had been over for an hour; None while it is open.
-        value, limit, window, rows: The worst measure when it was opened.
+        value, limit, window, rows: The worst measure when it was opened; of an alarm, which has
+            no limit, its score.
         bundle: Digest of the bundle that ran, in hex.
         records: Ids of up to 20 decisions that were affected first, in hex.
         last_at_us: Wall clock of the newest decision that was known when it was opened.

@@ -18,6 +18,7 @@ Monitor = Literal[
     "stale",
     "extraction",
     "release",
+    "alarm",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

@@ -9,6 +9,7 @@ made anew.
 
 from collections.abc import Callable, Sequence
 
+from kingpost.monitoring.alarm_book import Alarmed
 from kingpost.monitoring.decision_watch import DecisionWatch
 from kingpost.monitoring.incident import Incident
 from kingpost.monitoring.limits import Limits
@@ -55,6 +56,10 @@ class Watch:
     def reviewed(self, tenant: str, decision: str, lines: Sequence[ReviewedDecision]) -> None:
         """Take note of reviews, in the order of the journal."""
         self._of(tenant, decision).reviewed(lines)
+
+    def alarmed(self, tenant: str, decision: str, alarms: Sequence[Alarmed]) -> None:
+        """Take note of alarms among decisions that were observed, in the order of the journal."""
+        self._of(tenant, decision).alarmed(alarms)
 
     def report(self, incident: Incident) -> None:
         """Take note of an incident that somebody else found in the journal."""

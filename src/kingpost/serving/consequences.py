@@ -81,6 +81,8 @@ class Consequences:
         for (tenant, decision, bundle), records in gathered.records.items():
             width = self._width(decision, bundle, records)
             watch.observe(tenant, decision, bundle, observations_of(records, width))
+        for (tenant, decision), alarms in gathered.alarms.items():
+            watch.alarmed(tenant, decision, alarms)
         joined = sum(
             self._learn(tenant, decision, labels, watch)
             for (tenant, decision), labels in gathered.labels.items()

@@ -8,7 +8,7 @@ Events that are no labels of a declared decision are passed over undecoded, and 
 labels of a tenant whose decision has no records yet: a history may hold millions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kingpost.contracts import Contract, Event, decode_batch
 from kingpost.decisions import Application
 from kingpost.journal import Commit, Entry
-from kingpost.monitoring import NO_ANSWER, OUTCOMES, Observations
+from kingpost.monitoring import NO_ANSWER, OUTCOMES, Alarmed, Observations
 from kingpost.records import (
     DecisionRecord,
     KnownLabel,
@@ -39,6 +39,8 @@ Scope = tuple[str, str]
 
 _LABELS = ("event", "events", "correction")
 _SCORE = b',"score":'
+_REQUESTS = ("event", "request")
+_ALARMING = (Outcome.DECIDED, Outcome.REVIEW)
 _CODE_OF = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _Answer = dict[str, bool | float | None] | None
 _suspicions = msgspec.json.Decoder(SuspicionDocument)
@@ -61,6 +63,7 @@ class Gathered:
         to_review: The records that wait for a person.
         labels, reviews: By tenant and decision.
         suspicions: With tenant and decision.
+        alarms: Positive answers of decisions that are alarms, by tenant and decision.
         size: A measure of the work in it.
     """
 
@@ -74,6 +77,7 @@ class Gathered:
     suspicions: list[tuple[str, str, SuspicionDocument]] = field(
         default_factory=list[tuple[str, str, SuspicionDocument]]
     )
+    alarms: dict[Scope, list[Alarmed]] = field(default_factory=dict[Scope, list[Alarmed]])
     size: int = 0
 
 
@@ -104,6 +108,23 @@ class _LabelReader:
                 yield KnownLabel(str(key), bool(label), known_us, at)
 
 
+class _AlarmReader:
+    """Finds what the alarms of one decision are about, in the requests beside its records."""
+
+    def __init__(self, request: Contract[Event], entity: str) -> None:
+        self._request = request
+        self._values = attrgetter(request.key.name, entity)
+
+    def entities(self, tenant: str, commit: Commit) -> Mapping[str, str]:
+        """Return the entities of a tenant's requests in a commit, by the request's key."""
+        about, found = (tenant, self._request.name), dict[str, str]()
+        for entry in commit.entries:
+            if entry.kind in _REQUESTS and (entry.tenant, entry.topic) == about:
+                key, entity = self._values(self._request.decode_protected(entry.body))
+                found[str(key)] = str(entity)
+        return found
+
+
 class Gathering:
     """Gathers from commits what an application's decisions are observed by.
 
@@ -120,6 +141,11 @@ class Gathering:
             self._readers.setdefault(contract.name, []).append(
                 _LabelReader(name, contract, label.field)
             )
+        self._alarms = {
+            name: _AlarmReader(decision.request, decision.alarm.entity)
+            for name, decision in application.decisions.items()
+            if decision.alarm is not None
+        }
         self._seen: set[Scope] = set()
 
     def add(self, commit: Commit, into: Gathered) -> None:
@@ -130,10 +156,17 @@ class Gathering:
         """
         offset = commit.offset
         into.size += 1
+        alarming: list[tuple[DecisionRecord, RecordLine]] = []
         for entry in commit.entries:
             kind = entry.kind
             if kind == "record":
-                self._record(entry, offset, into)
+                record, line = self._record(entry, offset, into)
+                if (
+                    line.positive
+                    and record.outcome in _ALARMING
+                    and record.decision in self._alarms
+                ):
+                    alarming.append((record, line))
             elif kind == "review":
                 review = ReviewAt(offset, decode_review(entry.body))
                 into.reviews.setdefault((entry.tenant, entry.topic), []).append(review)
@@ -145,8 +178,29 @@ class Gathering:
             elif entry.topic in self._readers and kind in _LABELS:
                 self._labels(entry, offset, into)
             offset += entry.count
+        if alarming:
+            self._alarm(alarming, commit, into)
 
-    def _record(self, entry: Entry, offset: int, into: Gathered) -> None:
+    def _alarm(
+        self, alarming: list[tuple[DecisionRecord, RecordLine]], commit: Commit, into: Gathered
+    ) -> None:
+        """Take alarms, each of the entity that its request names."""
+        known: dict[Scope, Mapping[str, str]] = {}
+        for record, line in alarming:
+            scope = (record.tenant, record.decision)
+            if scope not in known:
+                known[scope] = self._alarms[record.decision].entities(record.tenant, commit)
+            entity = known[scope].get(record.event_key)
+            if entity is None or line.score is None:
+                continue
+            alarm = Alarmed(
+                entity, record.event_time_us, record.at_us, record.bundle, record.id, line.score
+            )
+            into.alarms.setdefault(scope, []).append(alarm)
+
+    def _record(
+        self, entry: Entry, offset: int, into: Gathered
+    ) -> tuple[DecisionRecord, RecordLine]:
         record = decode_record(entry.body)
         line = line_of(record, offset)
         into.lines.append(line)
@@ -159,6 +213,7 @@ class Gathering:
         if record.outcome is Outcome.REVIEW:
             into.to_review.append(record)
         into.size += 1
+        return record, line
 
     def _labels(self, entry: Entry, offset: int, into: Gathered) -> None:
         for reader in self._readers[entry.topic]:

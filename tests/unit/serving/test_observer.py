@@ -10,14 +10,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import kingpost as kp
 from kingpost.core import id_text
 from kingpost.journal import Entry
 from kingpost.monitoring import (
+    HOUR_US,
+    AlarmTerms,
     Freshness,
     FreshnessWatch,
     Incident,
+    Limits,
     MonitorStore,
     MonitorStoreFailed,
+    SqliteMonitors,
     Watch,
     incident_id,
 )
@@ -27,6 +32,7 @@ from kingpost.serving.extraction import SuspicionDocument
 from kingpost.storage import migrate, open_database
 from kingpost.tasks import SqliteTasks, Task, TaskQuery, TaskStoreFailed
 from tests.observed_journal import START_US, ObservedJournal, everything, no_profile
+from tests.tiny_app import APPLICATION, payment
 
 ALL = RecordQuery(tenant="acme", decision="fraud")
 
@@ -522,6 +528,73 @@ def test_a_disk_that_takes_nothing_loses_nothing(
     with house.records() as records, house.tasks() as tasks:
         assert records.count("acme", "fraud") == 300
         assert len(tasks.find(TaskQuery(tenant="acme", limit=1000))) == 300
+
+
+@pytest.fixture
+def alarming(tmp_path: Path) -> Iterator[ObservedJournal]:
+    """Observe an application whose decision alarms by the card, once in six hours."""
+    decision = replace(APPLICATION.decisions["fraud"], alarm=kp.alarm("card", every="6h"))
+    application = replace(APPLICATION, decisions={"fraud": decision})
+    house = ObservedJournal(tmp_path, application=application)
+    yield house
+    house.close()
+
+
+def alarm_watch(store: MonitorStore) -> Watch:
+    terms = AlarmTerms(6 * HOUR_US, "fraud")
+    return Watch(store, no_profile, lambda decision: Limits(alarm=terms))
+
+
+def observed_in_steps(house: ObservedJournal, step_size: int) -> Sequence[Incident]:
+    """Observe with a new observer for each step; return the alarms, the last opened first."""
+    is_more = True
+    while is_more:
+        with house.observer(new_watch=alarm_watch, step_size=step_size) as observer:
+            is_more = observer.step() > 0
+    connection = open_database(house.where.observed)
+    found = SqliteMonitors(connection).incidents("acme", decision="fraud")
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("step_size", [1, 3, 1000])
+def test_positive_answers_of_an_alarm_open_one_incident_of_each_entity_at_a_time(
+    alarming: ObservedJournal, step_size: int
+) -> None:
+    asked = [
+        ("p1", "c1", 0.9, 0), ("p2", "c1", 0.2, 10), ("p3", "c2", 0.8, 20),
+        ("p4", "c1", 0.7, 30), ("p5", "c1", 0.95, 360), ("p6", "c3", 0.1, 361),
+    ]  # fmt: skip
+    made = [
+        alarming.decide(key, score=score, minute=minute, request=payment(key, card=card))
+        for key, card, score, minute in asked
+    ]
+
+    again, second, first = observed_in_steps(alarming, step_size)
+
+    assert [one.title for one in (first, second, again)] == [
+        "fraud: c1 is fraud", "fraud: c2 is fraud", "fraud: c1 is fraud"
+    ]  # fmt: skip
+    assert first.records == (made[0].hex(), made[3].hex())
+    assert (first.ended_us, second.ended_us) == (first.opened_us + 6 * HOUR_US, None)
+    assert again.opened_us == START_US + 6 * HOUR_US
+    assert [one.id for one in alarming.told] == [first.id, second.id, again.id]
+    with alarming.tasks() as tasks:
+        assert len(tasks.find(TaskQuery(tenant="acme", kind="incident"))) == 3
+
+
+def test_what_is_refused_or_unknown_alarms_nobody(alarming: ObservedJournal) -> None:
+    request = payment("p1", card="c1")
+    alarming.decide("p1", score=0.9, outcome=Outcome.FALLBACK, request=request)
+    alarming.decide("p2", score=0.9, outcome=Outcome.FAILED, request=payment("p2"))
+    alarming.decide("p3", score=0.9, minute=10**8, request=payment("p3"))  # far ahead
+    reviewed = alarming.decide(
+        "p4", score=0.6, outcome=Outcome.REVIEW, request=payment("p4"), is_asked_again=True
+    )
+
+    [only] = observed_in_steps(alarming, 1000)
+
+    assert only.records == (reviewed.hex(),)
 
 
 def test_a_suspicion_is_an_incident_that_people_are_told_of(house: ObservedJournal) -> None:

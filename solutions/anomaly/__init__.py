@@ -1,0 +1,1 @@
+"""Streaming anomaly detection: is this measurement a sign that something is about to break?"""
