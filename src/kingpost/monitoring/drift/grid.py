@@ -23,7 +23,7 @@ _OUTER = 24
 """Cells beyond either end: the last begins 2 ** 24 times the reference's range away."""
 _GREATEST = np.float32(2.0**100)
 """Greater numbers count, and have no part in choosing edges."""
-_SORTED_AT_ONCE = 1 << 14
+_SORTED_AT_ONCE = 1 << 13
 _FEW = 1 << 11
 _BINS_ROWS = 1 << 15
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kingpost.monitoring.drift.columns import CategoryColumn, NumberColumn, WatchedColumn
 from kingpost.monitoring.drift.counts import DriftCounts
 from kingpost.monitoring.drift.grid import Grid, choose_grid
-from kingpost.monitoring.drift.tables import ColumnType, Table
+from kingpost.monitoring.drift.tables import ColumnType, Levels, Table
 from kingpost.monitoring.drift.vectors import DIRECTIONS, VectorScale, scale_of, vector_numbers
 from kingpost.monitoring.errors import BadTable, NewerProfile
 
@@ -125,12 +125,12 @@ def _chosen(table: Table, name: str) -> list[tuple[WatchedColumn, _Counted]]:
         case "vector":
             return _chosen_vectors(name, table)
         case "text":
-            values = table.values(name, _MOST_VALUES)
-            if values is None or len(values) * _ROWS_A_VALUE > table.rows:
+            rows = table.values(name, _MOST_VALUES)
+            if rows is None or len(rows) * _ROWS_A_VALUE > table.rows:
                 return [_chosen_numbers(f"{name}.length", name, "length", table)]
-            levels = table.levels(name, values)
+            levels = Levels(tuple(rows.values()), 0, table.rows - sum(rows.values()))
             own = CategoryColumn.bins_for(levels.rows)
-            column = CategoryColumn(name, name, tuple(values), own)
+            column = CategoryColumn(name, name, tuple(rows), own)
             return [(column, _Counted(column.counted(levels)))]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kingpost.monitoring.binning import model_values
-from kingpost.monitoring.drift.tables import ColumnType, Levels
+from kingpost.monitoring.drift.tables import ColumnType, Levels, frequent_first
 from kingpost.monitoring.errors import BadTable
 
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ class StoredTable:
         found = (self._one(column, part)[0] for part in self._parts)
         return next((int(one) for one in found if one is not None), 0)
 
-    def values(self, name: str, most: int) -> Sequence[str] | None:
-        """Return the values of a text, the most frequent first; None when there are more."""
+    def values(self, name: str, most: int) -> Mapping[str, int] | None:
+        """Return the rows of each value of a text, the most frequent first."""
         rows: dict[str, int] = {}
         column = f"CAST({_quoted(name)} AS VARCHAR)"
         for part in self._parts:
@@ -225,26 +225,25 @@ class StoredTable:
                 f"GROUP BY 1 LIMIT {most + 1}"
             ):
                 rows[str(value)] = rows.get(str(value), 0) + int(count)
-        if len(rows) > most:
-            return None
-        return sorted(rows, key=lambda value: (-rows[value], value))
+        return None if len(rows) > most else frequent_first(rows)
 
     def levels(self, name: str, values: Sequence[str]) -> Levels:
         """Count the rows of some values of a text."""
         column = f"CAST({_quoted(name)} AS VARCHAR)"
+        known = f"CASE WHEN {column} IN (SELECT unnest(CAST(? AS VARCHAR[]))) THEN {column} END"
         rows = dict.fromkeys(values, 0)
-        there = everything = 0
+        new = missing = 0
         for part in self._parts:
-            counted = self._one(f"count(*), count({column})", part)
-            everything, there = everything + int(counted[0]), there + int(counted[1])
-            where = self._condition(part, f"{column} IN (SELECT unnest(CAST(? AS VARCHAR[])))")
-            for value, count in self._reader.rows(
-                f"SELECT {column} AS value, count(*) FROM {part.scan}{where} GROUP BY 1",
+            for value, count, there in self._reader.rows(
+                f"SELECT {known} AS value, count(*), count({column}) "
+                f"FROM {part.scan}{self._condition(part)} GROUP BY 1",
                 [list(values)],
             ):
-                rows[str(value)] += int(count)
-        known = tuple(rows[value] for value in values)
-        return Levels(known, there - sum(known), everything - there)
+                if value is None:
+                    new, missing = new + int(there), missing + int(count) - int(there)
+                else:
+                    rows[str(value)] += int(count)
+        return Levels(tuple(rows[value] for value in values), new, missing)
 
     def by_count(self, rows: int) -> Iterator[tuple[int, "StoredTable"]]:
         """Give windows of so many rows, and the row each begins at; the last may be shorter."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kingpost.contracts import ColumnBatch, Texts
 from kingpost.monitoring.binning import model_values
 
-__all__ = ["BatchTable", "ColumnType", "Levels", "Table"]
+__all__ = ["BatchTable", "ColumnType", "Levels", "Table", "frequent_first"]
 
 ColumnType = Literal["number", "text", "vector"]
 
@@ -58,8 +58,8 @@ class Table(Protocol):
         """Return how many elements the first vector has; 0 where there is none."""
         ...
 
-    def values(self, name: str, most: int) -> Sequence[str] | None:
-        """Return the values of a text, the most frequent first; None when there are more."""
+    def values(self, name: str, most: int) -> Mapping[str, int] | None:
+        """Return the rows of each value of a text, the most frequent first; None for too many."""
         ...
 
     def levels(self, name: str, values: Sequence[str]) -> Levels:
@@ -105,11 +105,10 @@ class BatchTable:
         """Return how many elements each vector has."""
         return int(self._batch.numbers(name).shape[1])
 
-    def values(self, name: str, most: int) -> Sequence[str] | None:
-        """Return the values that events have, the most frequent first."""
+    def values(self, name: str, most: int) -> Mapping[str, int] | None:
+        """Return the events of each value, the most frequent first."""
         rows = self._counted(name)
-        ordered = sorted(rows, key=lambda value: (-rows[value], value))
-        return None if len(ordered) > most else ordered
+        return None if len(rows) > most else frequent_first(rows)
 
     def levels(self, name: str, values: Sequence[str]) -> Levels:
         """Count the events of some values."""
@@ -123,6 +122,11 @@ class BatchTable:
         codes = column.codes if present is None else column.codes[present]
         counts = np.bincount(codes, minlength=len(column.values)).tolist()
         return {value: n for value, n in zip(column.values, counts, strict=True) if n}
+
+
+def frequent_first(rows: Mapping[str, int]) -> dict[str, int]:
+    """Put values into the order of their rows, those of equally many into that of their letters."""
+    return dict(sorted(rows.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _type_of(column: NDArray[np.generic] | Texts) -> ColumnType:
