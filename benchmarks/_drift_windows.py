@@ -8,7 +8,7 @@ matter here (`least_moved=0`).
 
 `drift_detect_rows`: in one of 50 columns the mean moves by 0.2 standard deviations; the window
 is looked at every 250 rows, 20 times, at a rate of 1% over all of that. The greatest number
-of rows of 100 trials counts. As many trials without a shift count false alarms.
+of rows of 40 trials counts. As many trials without a shift count false alarms.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from kingpost.monitoring import BatchTable, DriftCounts, build_reference, compar
 RATE = 0.01
 WINDOWS = 1_000
 FIRST_WEEK, LAST_WEEK = 4, 20
-TRIALS, LOOKS, STEP = 100, 20, 250
+TRIALS, LOOKS, STEP = 40, 20, 250
 NUMBERS, TEXTS, LEVELS = 40, 10, 20
 REFERENCE_ROWS = 200_000
 SHIFT = 0.2

@@ -45,6 +45,15 @@ def chi_square(reference: np.ndarray, live: np.ndarray) -> float:
     return float(stats.chi2_contingency(table, correction=False)[0])
 
 
+def beside(counts: np.ndarray, *, both_ends: bool) -> np.ndarray:
+    """Count what the reference never had to the bin beside it."""
+    rows = counts.tolist()
+    rows = [*rows[:-2], rows[-2] + rows[-1]]
+    if both_ends and len(rows) > 1:
+        rows = [rows[0] + rows[1], *rows[2:]]
+    return np.array(rows, np.int64)
+
+
 def of_numbers(column: dict, sides: list[pd.Series]) -> dict[str, float]:
     edges, bins = np.array(column["edges"], np.float32), np.array(column["bins"], np.float32)
     values = [one.dropna().to_numpy(np.float32) for one in sides]
@@ -55,7 +64,7 @@ def of_numbers(column: dict, sides: list[pd.Series]) -> dict[str, float]:
     inside = edges.searchsorted(bins[0])
     at = np.concatenate([edges[: inside + 1], edges[inside:]]).astype(np.float64)
     return divergences(*binned) | {
-        "chi_square": chi_square(*binned),
+        "chi_square": chi_square(*(beside(one, both_ends=True) for one in binned)),
         "kolmogorov_smirnov": float(np.abs(reached).max()),
         "wasserstein": float(stats.wasserstein_distance(at, at, p, q)),
     }
@@ -69,7 +78,8 @@ def of_texts(column: dict, sides: list[pd.Series]) -> dict[str, float]:
         rare = sum(n for value, n in rows.items() if value in known and value not in own)
         new = sum(n for value, n in rows.items() if value not in known)
         binned.append(np.array([*(rows.get(value, 0) for value in own), rare, new], np.int64))
-    return divergences(*binned) | {"chi_square": chi_square(*binned)}
+    folded = [beside(one, both_ends=False) for one in binned]
+    return divergences(*binned) | {"chi_square": chi_square(*folded)}
 
 
 def main() -> None:

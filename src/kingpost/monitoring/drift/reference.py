@@ -22,7 +22,13 @@ from kingpost.monitoring.drift.tables import ColumnType, Levels, Table
 from kingpost.monitoring.drift.vectors import DIRECTIONS, VectorScale, scale_of, vector_numbers
 from kingpost.monitoring.errors import BadTable, NewerProfile
 
-__all__ = ["DriftReference", "build_reference", "decode_reference", "encode_reference"]
+__all__ = [
+    "DriftReference",
+    "build_reference",
+    "decode_reference",
+    "encode_reference",
+    "sampled_rows",
+]
 
 _SAMPLED = 1 << 17
 _SAMPLED_VECTORS = 1 << 13
@@ -94,6 +100,11 @@ def build_reference(
         chosen = [one for many in pool.map(partial(_chosen, table), wanted) for one in many]
     counts = _state(table.rows, [counted for _, counted in chosen])
     return DriftReference(tuple(column for column, _ in chosen), counts)
+
+
+def sampled_rows(rows: int) -> int:
+    """Return on how many rows the cells of a reference of so many are chosen."""
+    return min(rows, _SAMPLED)
 
 
 def _check(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kingpost.monitoring.drift.columns import CategoryColumn, NumberColumn, WatchedColumn
 from kingpost.monitoring.drift.counts import DriftCounts
-from kingpost.monitoring.drift.reference import DriftReference
+from kingpost.monitoring.drift.reference import DriftReference, sampled_rows
 from kingpost.stats import (
     BadTest,
     BinMismatch,
@@ -51,7 +51,7 @@ class Measures(msgspec.Struct, frozen=True):
 
     Attributes:
         psi, kullback_leibler, jensen_shannon: Over the bins, smoothed, in nats.
-        chi_square: Over the bins that both sides fill.
+        chi_square: Over bins that both sides fill, what is new counted to the bin beside it.
         kolmogorov_smirnov: Over the cells; None for categories.
     """
 
@@ -191,6 +191,8 @@ class _Side:
         self._bins, self._new = _binned(self._column, reference.counts.columns[at])
         self._live_bins, self._live_new = _binned(self._column, live.columns[at])
         self._measurable = all(self._rows)
+        self._all = max(1, reference.counts.rows)
+        self._once = int(np.count_nonzero(reference.counts.columns[at][:-2] == 1))
 
     def tails(self, least_moved: float) -> dict[DriftTest, float]:
         """Return how often chance alone does as much, test by test."""
@@ -199,7 +201,7 @@ class _Side:
         if is_number:
             found["kolmogorov_smirnov"] = 1.0
         if self._measurable and total_variation(self._bins, self._live_bins) >= least_moved:
-            value, freedom = chi_square(*_pooled(self._bins, self._live_bins))
+            value, freedom = chi_square(*self._pooled())
             found["chi_square"] = chi_square_tail(value, freedom)
             if is_number:
                 distance = kolmogorov_smirnov(*self._cells)
@@ -209,8 +211,24 @@ class _Side:
         found["missing"] = shares_tail(
             missing, missing + rows, live_missing, live_missing + live_rows, only_more=False
         )
-        found["new"] = shares_tail(self._new, rows, self._live_new, live_rows, only_more=True)
+        found["new"] = self._new_tail()
         return found
+
+    def _new_tail(self) -> float:
+        """Return how often chance alone brings at least so much that the reference never had.
+
+        Whatever the reference happened not to have is new, so its own rows are none by choice.
+        Of texts, those that it has once are what it would not have had without that row (Good
+        1953). Of numbers, the edges were chosen on some of its rows, which say nothing more;
+        and what lies beyond may lie at either end, in as many ways as there are rows, and one.
+        """
+        rows, live_rows = self._rows
+        if isinstance(self._column, CategoryColumn):
+            return shares_tail(self._once, rows, self._live_new, live_rows, only_more=True)
+        judged = rows - rows * sampled_rows(self._all) // self._all
+        judged = max(judged or rows, self._new)
+        tail = shares_tail(self._new, judged, self._live_new, live_rows, only_more=True)
+        return min(1.0, (self._live_new + 1) * tail)
 
     def told(self, tail: float, found: tuple[DriftTest, ...], rate: float) -> ColumnDrift:
         """Put everything that is known into a report."""
@@ -245,7 +263,7 @@ class _Side:
             population_stability_index(*bins),
             kullback_leibler(*bins),
             jensen_shannon(*bins),
-            chi_square(*_pooled(*bins))[0],
+            chi_square(*self._pooled())[0],
             kolmogorov_smirnov(*self._cells) if isinstance(self._column, NumberColumn) else None,
         )
 
@@ -259,13 +277,21 @@ class _Side:
         rows = common_rows(*self._rows)
         filled = int(np.count_nonzero(self._bins + self._live_bins)) - 1
         spread = chi_square_limit(rate, max(filled, 1)) / rows
-        pooled = len(_pooled(self._bins, self._live_bins)[0]) - 1
+        pooled = len(self._pooled()[0]) - 1
         return Measures(
             spread,
             spread / 2,
             spread / 8,
             chi_square_limit(rate, max(pooled, 1)),
             kolmogorov_limit(rate, rows) if isinstance(self._column, NumberColumn) else None,
+        )
+
+    def _pooled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the bins for chi-square: none is there because of what the reference lacks."""
+        is_number = isinstance(self._column, NumberColumn)
+        return _pooled(
+            _folded(self._bins, both_ends=is_number),
+            _folded(self._live_bins, both_ends=is_number),
         )
 
     def _distance_error(self) -> float | None:
@@ -296,6 +322,14 @@ def _binned(column: WatchedColumn, counts: NDArray[np.int64]) -> tuple[NDArray[n
     if isinstance(column, CategoryColumn):
         return column.binned(counts), int(counts[-2])
     return column.grid.binned(counts), column.grid.beyond(counts)
+
+
+def _folded(bins: NDArray[np.int64], *, both_ends: bool) -> NDArray[np.int64]:
+    """Put what is new, the last bin and of numbers the first too, into the bin beside it."""
+    starts = np.arange(len(bins))
+    starts = starts[starts != len(bins) - 1] if len(bins) > 1 else starts
+    starts = starts[starts != 1] if both_ends and len(starts) > 1 else starts
+    return np.add.reduceat(bins, starts)
 
 
 def _pooled(

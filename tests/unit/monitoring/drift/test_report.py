@@ -82,6 +82,21 @@ def test_a_new_category_is_found() -> None:
     assert found.found == ("new",) and found.new == 0.02
 
 
+def test_rare_values_that_come_for_the_first_time_are_no_drift() -> None:
+    rng = np.random.default_rng(5)
+
+    def rare(rows: int) -> list[str]:
+        return [f"v{n}" for n in np.minimum(rng.pareto(1.2, rows) * 3, 900).astype(int).tolist()]
+
+    known = build_reference(table({"x": texts(rare(10_000))}))
+
+    windows = [known.count(table({"x": texts(rare(4_000))})) for _ in range(20)]
+
+    reports = [compare(known, one) for one in windows]
+    assert [one.drifted for one in reports] == [()] * 20
+    assert all(one.columns[0].new > 0.002 for one in reports)
+
+
 def test_a_small_change_of_many_rows_does_not_matter() -> None:
     live = NORMAL.count(table({"x": normal(400_000, seed=2, mean=0.02)}))
 
