@@ -11,7 +11,6 @@ has too few rows a day for a window, stretches of as many rows as it needs stand
 where it has too few at all, the window is not judged.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -31,13 +30,14 @@ from kingpost.monitoring.window import (
     WINDOWS,
     Window,
 )
+from kingpost.stats import chi_square_limit, common_rows
 
 __all__ = ["CALIBRATED_US", "Extremes", "chance", "extremes"]
 
 CALIBRATED_US = 28 * 24 * HOUR_US
 _AT_ONCE = 1024
 _FEWEST_WINDOWS = 30
-_Z_MILLION = 4.753424
+_CHANCE = 1e-6
 _SOONER_HOUR = replace(HOUR, min_rows=HOUR.min_rows * 6 // 10)
 _SOONER_DAY_ROWS = DAY.min_rows * 6 // 10
 
@@ -98,11 +98,10 @@ def chance(bins: int, rows: int, window: Window) -> float:
         rows: Rows of the reference.
 
     Source: the index times n m / (n + m) follows chi-square with bins - 1 degrees of freedom
-        (Yurdakul & Naranjo 2020); its quantile by Wilson & Hilferty (1931).
+        (Yurdakul & Naranjo 2020).
     """
-    free = max(bins - 1, 1)
-    quantile = free * (1 - 2 / (9 * free) + _Z_MILLION * math.sqrt(2 / (9 * free))) ** 3
-    return quantile * (1 / window.min_rows + 1 / rows)
+    exceeded = chi_square_limit(_CHANCE, max(bins - 1, 1))
+    return exceeded / common_rows(rows, window.min_rows)
 
 
 def _rings(

@@ -5,6 +5,7 @@ from kingpost.core import KingpostError
 __all__ = [
     "BadAlertSetting",
     "BadProfile",
+    "BadTable",
     "MonitorStoreFailed",
     "NewerProfile",
     "NewerSummary",
@@ -22,6 +23,19 @@ class BadProfile(KingpostError):
 
     def __str__(self) -> str:
         return f"no profile can be made: {self.problem}"
+
+
+class BadTable(KingpostError):
+    """A table, or a column of it, on which drift cannot be measured."""
+
+    code = "bad_table"
+
+    def __init__(self, table: str, problem: str, remedy: str) -> None:
+        super().__init__(table, problem, remedy)
+        self.table, self.problem, self.remedy = table, problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.problem}; {self.remedy}"
 
 
 class NewerProfile(KingpostError):

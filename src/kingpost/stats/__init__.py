@@ -1,17 +1,29 @@
-"""Statistics that can be merged: divergences, histograms, intervals, a sequential test."""
+"""Statistics that can be merged: divergences, histograms, intervals, tails, a sequential test."""
 
 from kingpost.stats.divergence import (
     SMOOTHING,
     Counts,
+    chi_square,
     jensen_shannon,
     kolmogorov_smirnov,
     kullback_leibler,
     population_stability_index,
+    total_variation,
+    wasserstein,
 )
 from kingpost.stats.errors import BadShare, BadTest, BinMismatch, EmptyWindow
 from kingpost.stats.excess import Excess, ExcessTest, Sample
 from kingpost.stats.intervals import standard_error, wilson_interval
 from kingpost.stats.log_histogram import HISTOGRAM_BINS, LogHistogram, duration_bins
+from kingpost.stats.tails import (
+    chi_square_limit,
+    chi_square_tail,
+    common_rows,
+    kolmogorov_limit,
+    kolmogorov_tail,
+    shares_tail,
+    step_down_rate,
+)
 
 __all__ = [
     "HISTOGRAM_BINS",
@@ -25,11 +37,21 @@ __all__ = [
     "ExcessTest",
     "LogHistogram",
     "Sample",
+    "chi_square",
+    "chi_square_limit",
+    "chi_square_tail",
+    "common_rows",
     "duration_bins",
     "jensen_shannon",
+    "kolmogorov_limit",
     "kolmogorov_smirnov",
+    "kolmogorov_tail",
     "kullback_leibler",
     "population_stability_index",
+    "shares_tail",
     "standard_error",
+    "step_down_rate",
+    "total_variation",
+    "wasserstein",
     "wilson_interval",
 ]

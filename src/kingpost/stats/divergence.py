@@ -15,10 +15,13 @@ from kingpost.stats.errors import BinMismatch, EmptyWindow
 __all__ = [
     "SMOOTHING",
     "Counts",
+    "chi_square",
     "jensen_shannon",
     "kolmogorov_smirnov",
     "kullback_leibler",
     "population_stability_index",
+    "total_variation",
+    "wasserstein",
 ]
 
 Counts = NDArray[np.int64]
@@ -80,18 +83,76 @@ def kolmogorov_smirnov(reference: Counts, live: Counts) -> float:
     Raises:
         BinMismatch, EmptyWindow: As in `population_stability_index`.
     """
+    return float(np.max(_apart(reference, live), initial=0.0))
+
+
+def total_variation(reference: Counts, live: Counts) -> float:
+    """Measure which share of the rows lies in another bin than it should, 0 to 1.
+
+    Raises:
+        BinMismatch, EmptyWindow: As in `population_stability_index`.
+    """
     p, q = _shares(reference, live, 0.0)
-    return float(np.max(np.abs(np.cumsum(p) - np.cumsum(q)))) if len(p) else 0.0
+    return float(np.sum(np.abs(p - q))) / 2
 
 
-def _shares(
-    reference: Counts, live: Counts, smoothing: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wasserstein(reference: Counts, live: Counts, positions: NDArray[np.float64]) -> float:
+    """Measure how far rows have to be moved on average to turn one side into the other.
+
+    Args:
+        positions: Where the rows of each bin lie, ascending, shape (bins,).
+
+    Returns:
+        The distance of first order, in the unit of the positions.
+
+    Raises:
+        BinMismatch, EmptyWindow: As in `population_stability_index`.
+    """
+    apart = _apart(reference, live)
+    if positions.shape != apart.shape:
+        raise BinMismatch(apart.shape, positions.shape)
+    return float(np.sum(apart[:-1] * np.diff(positions)))
+
+
+def chi_square(reference: Counts, live: Counts) -> tuple[float, int]:
+    """Measure whether two samples can be of the same, in Pearson's way, nothing smoothed.
+
+    Returns:
+        The statistic and its degrees of freedom; a bin that is empty on both sides has none.
+
+    Raises:
+        BinMismatch, EmptyWindow: As in `population_stability_index`.
+
+    Source: Pearson (1911), "On the probability that two independent distributions of
+        frequency are really samples from the same population".
+    """
+    p, q = _shares(reference, live, 0.0)
+    both = (reference + live).astype(np.float64)
+    used = both > 0
+    rows, live_rows = float(reference.sum()), float(live.sum())
+    apart = (p[used] - q[used]) ** 2 / both[used]
+    return float(np.sum(apart)) * rows * live_rows, int(np.count_nonzero(used)) - 1
+
+
+def _apart(reference: Counts, live: Counts) -> NDArray[np.float64]:
+    """Return how far the cumulative shares are apart at each bin's end; exactly 0 at the last."""
+    _checked(reference, live)
+    return np.abs(np.cumsum(reference) / reference.sum() - np.cumsum(live) / live.sum())
+
+
+def _checked(reference: Counts, live: Counts) -> tuple[int, int]:
     if reference.shape != live.shape or reference.ndim != 1:
         raise BinMismatch(reference.shape, live.shape)
     rows, live_rows = int(reference.sum()), int(live.sum())
     if not (rows and live_rows):
         raise EmptyWindow(rows, live_rows)
+    return rows, live_rows
+
+
+def _shares(
+    reference: Counts, live: Counts, smoothing: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows, live_rows = _checked(reference, live)
     bins = len(reference)
     expected = (reference.astype(np.float64) + smoothing) / (rows + smoothing * bins)
     found = (live.astype(np.float64) + smoothing) / (live_rows + smoothing * bins)
