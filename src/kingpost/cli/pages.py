@@ -53,7 +53,7 @@ def open_pages(
         bundle_of=read_once(bundle_of),
         profile_of=desk.sources.catalogue.profile_of,
         explain=desk.sources.explain,
-        prove=signed_proof(settings, where),
+        prove=signed_proof(where),
         workflows=workflows,
     )
     return build_console(sources, clock, door=open_sign_in(settings, where, clock))

@@ -51,7 +51,7 @@ from kingpost.decisions.catalogue import (
     read_catalogue,
     record_features,
 )
-from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.data_directory import LOGS, DataDirectory, LogName, LogSettings
 from kingpost.decisions.declare import (
     Budget,
     Decision,
@@ -73,6 +73,7 @@ from kingpost.decisions.engine import Engine
 from kingpost.decisions.errors import (
     ApplicationError,
     BundleMismatch,
+    ControlLogAltered,
     EngineStopped,
     ErasureFailed,
     EventConflict,
@@ -162,6 +163,7 @@ from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import check_snapshot, latest_offset
+from kingpost.decisions.subject_digests import SubjectDigests
 from kingpost.decisions.subjects import Subjects, open_subjects, opened_subjects
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
@@ -175,6 +177,7 @@ from kingpost.decisions.training import Learned, MistakeCosts, TrainingPlan, lea
 from kingpost.decisions.windows import ProcessWindows, Windows
 
 __all__ = [
+    "LOGS",
     "RESTORED_SETTINGS",
     "STORE_REASONS",
     "Adopt",
@@ -209,6 +212,7 @@ __all__ = [
     "Catalogue",
     "CataloguedFeature",
     "Change",
+    "ControlLogAltered",
     "DataDirectory",
     "DataDirectoryInUse",
     "DataDirectoryNotEmpty",
@@ -237,6 +241,8 @@ __all__ = [
     "Learned",
     "Lightening",
     "Load",
+    "LogName",
+    "LogSettings",
     "Manifest",
     "MistakeCosts",
     "Model",
@@ -290,6 +296,7 @@ __all__ = [
     "Snapshotted",
     "SourceDamaged",
     "Spread",
+    "SubjectDigests",
     "Subjects",
     "TenantHistories",
     "Trained",
