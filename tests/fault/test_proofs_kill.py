@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 from kingpost.core import SystemDisk, parse_id
 from kingpost.decisions import DataDirectory
@@ -50,7 +51,8 @@ def test_every_answer_that_left_is_proved(prepared_shop: PreparedShop, tmp_path:
     key = str(trust.keys[0])
     audit = kingpost(tmp_path, "verify", "data", "--key", key, "--checkpoint", "kept.txt", "--json")
     assert audit["is_proved"] is True
-    assert audit["leaves"] == audit["commits_compared"] == last["size"]
+    [found] = cast("list[dict[str, object]]", audit["logs"])
+    assert found["leaves"] == found["commits_compared"] == last["size"]
 
     kingpost(tmp_path, "prove", min(answered), "--out", "proof.json",
              "--checkpoint", "kept.txt", "--json")  # fmt: skip

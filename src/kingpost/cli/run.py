@@ -149,6 +149,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         windows=open_windows(settings, where, application),
         subjects=subjects,
     )
+    logs = {name: PublishedLog(where.log(name).public, disk=disk) for name in LOGS}
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
     app = build_app(
         engine,
@@ -162,11 +163,18 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         extraction=_extraction(settings, application),
         releases=open_releases(application, where),
         watch=watch,
-        logs={name: PublishedLog(where.log(name).public, disk=disk) for name in LOGS},
+        logs=logs,
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
-        settings, where, served, app.desk, workflows=app.workflows, disk=disk, clock=clock
+        settings,
+        where,
+        engine,
+        app.desk,
+        logs=logs,
+        workflows=app.workflows,
+        disk=disk,
+        clock=clock,
     )
     app.mount(pages)
     return app

@@ -1,6 +1,6 @@
 """`kingpost verify`: the records themselves, or a proof, or a whole log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,22 +88,36 @@ def _audited(
     settings: Settings, path: Path, trust: Trust, show: Progress
 ) -> tuple[bool, dict[str, object]]:
     """Check a log, or those of a data directory that anything trusted is of."""
-    tree, listed = path / "tree", [path]
-    if tree.is_dir():
-        listed = [tree / name for name in (settings.partition, "control") if (tree / name).is_dir()]
-    origins = {one: _origin(one) for one in listed}
-    trusted = {key.name for key in trust.keys} | {one.origin for one in trust.kept}
-    # a log that does not say what it is called is looked into with all that is trusted
-    checked = [one for one in listed if origins[one] in (trusted | {""}) or len(listed) == 1]
-    found = [_audit(path, one, trust, origins if len(listed) > 1 else {}, show) for one in checked]
-    missing = trusted - set(origins.values()) if len(listed) > 1 else set[str]()
-    is_fine = not missing and all(one["is_proved"] for one in found) and bool(found)
+    logs = path / "tree"
+    if not logs.is_dir():
+        found, not_checked, missing = [_audit(path, path, trust, show)], [], []
+    else:
+        trees = [logs / name for name in (settings.partition, "control") if (logs / name).is_dir()]
+        origins = {one: _origin(one) for one in trees}
+        trusted = {key.name for key in trust.keys} | {one.origin for one in trust.kept}
+        # one that does not say what it is called is looked into with all that is trusted
+        checked = [one for one in trees if origins[one] in trusted | {""}]
+        found = [_audit(path, one, _of(trust, origins[one]), show) for one in checked]
+        not_checked = [one.name for one in trees if one not in checked]
+        missing = sorted(trusted - set(origins.values()))
+    is_fine = bool(found) and not missing and all(one["is_proved"] for one in found)
     return is_fine, {
         "is_proved": is_fine,
         "logs": found,
-        "not_checked": [one.name for one in listed if one not in checked],
-        "not_here": sorted(missing),
+        "not_checked": not_checked,
+        "not_here": missing,
     }
+
+
+def _of(trust: Trust, origin: str) -> Trust:
+    """Return what is trusted of one log; all where it does not say its name."""
+    if not origin:
+        return trust
+    return replace(
+        trust,
+        keys=[key for key in trust.keys if key.name == origin],
+        kept=[one for one in trust.kept if one.origin == origin],
+    )
 
 
 def _origin(tree: Path) -> str:
@@ -113,21 +127,13 @@ def _origin(tree: Path) -> str:
         return ""
 
 
-def _audit(
-    path: Path, tree: Path, trust: Trust, origins: Mapping[Path, str], show: Progress
-) -> dict[str, object]:
+def _audit(path: Path, tree: Path, trust: Trust, show: Progress) -> dict[str, object]:
     """Check a log: with its journal and its salt where both lie there, else the tree alone."""
     disk, journal, salt = SystemDisk(), None, None
     if tree != path:
         journal, secret = path / "journal" / tree.name, path / "tree-keys" / tree.name
         if (secret / "salt").is_file() and journal.is_dir():
             salt = KeyRing(tree, secret, disk=disk).salt()
-    if origin := origins.get(tree):
-        trust = replace(
-            trust,
-            keys=[key for key in trust.keys if key.name == origin],
-            kept=[one for one in trust.kept if one.origin == origin],
-        )
     audit = audit_log(
         tree,
         trust,
