@@ -4,10 +4,12 @@
     python kingpost_verify.py proof.json --checkpoint kept.txt
     python kingpost_verify.py DIRECTORY --key VKEY --checkpoint kept.txt
 
-DIRECTORY is a log's (static tiles, or Kingpost's own files), or a data directory: then every log
-in it is checked that a key or a checkpoint given is of, and one that is of none refuses. It opens no connection and believes nothing but the keys and checkpoints it is given. What is
+DIRECTORY is a log's (static tiles, or Kingpost's own files), or a data directory: then each log
+in it is checked that a key or a checkpoint given is of; one that is of none of them refuses.
+
+It opens no connection and believes nothing but the keys and checkpoints it is given. What is
 checked: RFC 6962 hashes, inclusion and consistency (RFC 9162, 2.1.3.2 and 2.1.4.2), signed
-notes and cosignatures (C2SP) by Ed25519 (RFC 8032), that the record shown is the one committed to in
+notes and cosignatures (C2SP) by Ed25519 (RFC 8032), that the entry shown is the one committed to in
 its leaf, and, of a directory, every entry, every hash and that no offset is missing. Ends with
 code 0 when all of it holds, else 1. Works with Python 3.9 and later.
 """
@@ -379,8 +381,9 @@ def verify_record(proof, trust):
             raise Refused("entry %d is not the one that the leaf commits to" % number)
         if not is_named(proof["id"], entry, leaf):
             raise Refused("entry {} is not {}".format(number, proof["id"]))
+    kind = "entry" if ":" in proof["id"] else "record"
     return "%s %s is leaf %d of %d, offset %d of %s" % (
-        "entry" if ":" in proof["id"] else "record", proof["id"], index, made["size"], leaf["offset"], leaf["partition"],
+        kind, proof["id"], index, made["size"], leaf["offset"], leaf["partition"],
     )  # fmt: skip
 
 
