@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kingpost.access import Principal
-from kingpost.console import ConsoleSources, KeptRecords, build_console
+from kingpost.console import ConsoleSources, ErasureSources, KeptRecords, build_console
+from kingpost.decisions import SubjectDigests
 from kingpost.monitoring import Profile
 from kingpost.records import Outcome, RecordLine
 from kingpost.registry import ArtefactStore
@@ -81,6 +82,14 @@ class ConsoleHouse:
             profile_of=lambda decision, digest: self.profile,
             explain=explained,
             workflows=self.behind.app.workflows,
+            logs=self.behind.logs,
+            erasures=ErasureSources(
+                "data",
+                self.behind.app.engine.erasures,
+                self.behind.app.engine.refused_erasures,
+                self.behind.app.engine.legal_holds,
+                SubjectDigests(self.behind.where, disk=disk).of,
+            ),
         )
         self.behind.app.mount(build_console(sources, clock, door=self.door))
         transport = httpx.ASGITransport(self.behind.app, raise_app_exceptions=False)

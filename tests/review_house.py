@@ -11,9 +11,16 @@ import msgspec
 
 from kingpost.access import KeyRing, MemoryKeys, create_key
 from kingpost.core import parse_id
-from kingpost.decisions import Explanation, ExplanationLine, catalogue_reader
+from kingpost.decisions import (
+    LOGS,
+    DataDirectory,
+    Explanation,
+    ExplanationLine,
+    catalogue_reader,
+)
 from kingpost.journal import scan
 from kingpost.monitoring import Incident, MemoryMonitors, Profile
+from kingpost.proofs import PublishedLog
 from kingpost.records import (
     DecisionRecord,
     MemoryRecords,
@@ -23,7 +30,6 @@ from kingpost.records import (
     decode_record,
     decode_review,
 )
-from kingpost.registry import ControlLog
 from kingpost.serving import (
     CatalogueSources,
     ReviewSources,
@@ -77,7 +83,11 @@ class ReviewHouse:
         self.disk, self.clock, self.keys = SimulatedDisk(), FakeClock(), MemoryKeys()
         self.tasks, self.monitors = tasks or MemoryTasks(), MemoryMonitors()
         self.records = records or MemoryRecords()
-        self.control = ControlLog(Path("/journal/control"), disk=self.disk, clock=self.clock)
+        self.where = DataDirectory(Path("/"))
+        self.logs = {
+            name: PublishedLog(self.where.log(name).public, disk=self.disk) for name in LOGS
+        }
+        self.control = self.where.control_log(disk=self.disk, clock=self.clock)
         self.profile: Profile | None = None
         self.app = build_app(
             open_engine(DATA, disk=self.disk, clock=self.clock),
@@ -97,6 +107,7 @@ class ReviewHouse:
             if has_sources
             else None,
             workflows=workflows,
+            logs=self.logs,
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from playwright.sync_api import expect
 from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions import DataDirectory
 from kingpost.journal import Entry, Journal, scan
-from kingpost.registry import Approval, Approvers, SigningKey
+from kingpost.registry import Approval, Approvers, ReleaseEvent, SigningKey
 from tests.cli_app import PreparedShop, kingpost
 from tests.e2e.browser import Chromium
 from tests.served_shop import ServedShop, order
@@ -70,6 +71,13 @@ class Shop:
             for one in approvals:
                 body = msgspec.json.encode(one, order="sorted")
                 journal.append([Entry("approval", "", "risk", body)])
+
+    def cut_off(self, kind: str) -> None:
+        """Cut the last entry off the control log, which is of a kind, as if it had never been."""
+        *_, last = scan(self.where.control, disk=DISK)
+        assert last.entries[0].kind == kind
+        with (self.where.control / f"{last.place.segment:020d}.log").open("r+b") as segment:
+            segment.truncate(last.place.byte)
 
     def counting(self) -> tuple[Approval, ...]:
         """Return the approvals that count, as the settings say."""
@@ -145,8 +153,55 @@ def test_an_edited_entry_of_the_log_is_damage(shop: Shop) -> None:
             at = held.index(body) + body.index(b'"ada"') + 1
             segment.write_bytes(held[:at] + b"eve" + held[at + 3 :])
 
-    # the last group of a log looks torn when it is edited, and then its approval is gone
-    assert "journal_corrupt" in (said := shop.refusal()) or "bundle_not_approved" in said
+    # the last group of a log looks torn when it is edited; the tree says that it was there
+    assert "journal_corrupt" in (said := shop.refusal()) or "control_log_altered" in said
+
+
+def test_the_last_approval_cut_off_the_log_brings_the_one_before_not_back(shop: Shop) -> None:
+    assert shop.approve("ada", "ada").returncode == 0
+    source = shop.directory / "shop_app.py"
+    plain = source.read_text()
+    source.write_text(plain.replace("< 6", "< 7"))
+    kingpost(shop.directory, "train", "shop_app.py", "--by", "carol", "--json")
+    assert shop.approve("bob", "bob").returncode == 0
+    kept = shop.directory / "kept.txt"
+    kingpost(shop.directory, "checkpoint", "--log", "control", "--out", str(kept), "--json")
+    shop.cut_off("approval")
+    source.write_text(plain)  # what the first approval let run
+
+    assert "control_log_altered" in shop.refusal()
+    assert "tree_ahead_of_journal" in shop.approve("ada", "ada").stderr
+    found = shop.run("verify", "data", "--checkpoint", str(kept), "--json")
+    assert found.returncode == 1
+    assert "the journal ends before this commit" in found.stdout
+
+    # with the tree gone too nothing on the disk tells: whoever kept a checkpoint does
+    shutil.rmtree(shop.directory / "data" / "tree" / "control")
+    shop.settings.write_text(shop.settings.read_text() + f'control_checkpoint = "{kept}"\n')
+    assert "control_log_altered" in shop.refusal()
+    assert "settings file only" in shop.refusal(KINGPOST_CONTROL_CHECKPOINT="")
+
+
+def test_a_rollback_cut_off_the_log_lets_the_bundle_not_run_again(shop: Shop) -> None:
+    assert shop.approve("ada", "ada").returncode == 0
+    with ServedShop(shop.directory, shop.secret, "--no-watch") as server:
+        assert server.decide(order("one")).status_code == 200
+        assert server.end() == 0
+    event = ReleaseEvent(
+        format=1,
+        decision="risk",
+        release="1",
+        step="rolled_back",
+        bundle=shop.bundle,
+        champion=shop.bundle,
+        by="bob",
+        reason="it was wrong",
+        at_us=CLOCK.now_us(),
+    )
+    assert shop.control.release("risk", lambda _: event) == event
+    shop.cut_off("release")
+
+    assert "control_log_altered" in shop.refusal()
 
 
 def test_the_environment_says_nothing_of_approvers(shop: Shop) -> None:

@@ -32,6 +32,9 @@ PAGES = (
     "/models",
     "/models/risk/1",
     "/approvals",
+    "/checkpoints",
+    "/erasures",
+    "/exports",
 )
 LISTS = (
     ("/records?outcome=review&review=overridden", "/records/"),

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,7 +14,7 @@ from kingpost.core import SystemDisk, id_text
 from kingpost.journal import Journal
 from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import ServedShop, order
-from tests.small_tree import opened, pair, place_in, record_id
+from tests.small_tree import auditor, opened, pair, place_in, record_id
 
 
 def appended(directory: Path, *numbers: int) -> Journal:
@@ -20,6 +22,17 @@ def appended(directory: Path, *numbers: int) -> Journal:
         for number in numbers:
             journal.append(pair(number))
     return journal
+
+
+def log_in(result: dict[str, object]) -> dict[str, object]:
+    """Return what was found of the one log that was checked."""
+    [found] = cast("list[dict[str, object]]", result["logs"])
+    return found
+
+
+def key_of(directory: Path, log: str) -> str:
+    [key] = cast("list[str]", kingpost(directory, "tree", "keys", "--log", log, "--json")["keys"])
+    return key
 
 
 def test_a_proof_is_made_checked_and_refused_when_it_was_changed(tmp_path: Path) -> None:
@@ -44,8 +57,8 @@ def test_a_proof_is_made_checked_and_refused_when_it_was_changed(tmp_path: Path)
     kingpost(tmp_path, "checkpoint", "--since", "kept.txt", "--out", "c.json", "--json")
     assert kingpost(tmp_path, "verify", "c.json", *trusted)["old_size"] == 10
     kingpost(tmp_path, "tree", "export", "public", "--json")
-    assert kingpost(tmp_path, "verify", "public", *trusted)["leaves"] == 30
-    assert kingpost(tmp_path, "verify", "data", *trusted)["commits_compared"] == 30
+    assert log_in(kingpost(tmp_path, "verify", "public", *trusted))["leaves"] == 30
+    assert log_in(kingpost(tmp_path, "verify", "data", *trusted))["commits_compared"] == 30
 
 
 def test_a_changed_journal_is_named_and_signed_no_more(tmp_path: Path) -> None:
@@ -56,7 +69,9 @@ def test_a_changed_journal_is_named_and_signed_no_more(tmp_path: Path) -> None:
         path.unlink()
     appended(tmp_path, 0, 1, 2, 3, 99, *range(5, 10))
 
-    found = kingpost(tmp_path, "verify", "data", "--checkpoint", "kept.txt", "--json", code=1)
+    found = log_in(
+        kingpost(tmp_path, "verify", "data", "--checkpoint", "kept.txt", "--json", code=1)
+    )
 
     assert (found["first_bad"], found["first_bad_before"]) == (4, 5)
     appended(tmp_path, 11)
@@ -68,6 +83,8 @@ def test_a_changed_journal_is_named_and_signed_no_more(tmp_path: Path) -> None:
     [
         (("prove", id_text(record_id(77))), 1, "record_not_found"),
         (("prove", "no-id"), 1, "record_not_found"),
+        (("prove", "data:999"), 1, "record_not_found"),
+        (("prove", "control:x"), 1, "record_not_found"),
         (("verify", "nothing.json", "--key", "a+b+c"), 1, "bad_verifier_key"),
         (("verify", "kept.txt"), 2, "give --key"),
         (("verify", "kept.txt", "--checkpoint", "kept.txt"), 1, "bad_proof"),
@@ -140,3 +157,61 @@ def test_an_export_proves_each_of_its_records(prepared_shop: PreparedShop, tmp_p
         assert hashlib.sha256(proof).hexdigest() == held[name]
         found = kingpost(tmp_path, "verify", f"out/{name}", "--key", str(key), "--json")  # pyright: ignore[reportUnknownArgumentType]
         assert found["is_proved"] is True
+
+
+def test_approvals_and_erasures_are_proved_and_both_logs_are_checked(
+    prepared_shop: PreparedShop, tmp_path: Path
+) -> None:
+    prepared_shop.copied(tmp_path)
+    secret = str(
+        kingpost(tmp_path, "keys", "create", "--scope", "erase", "--scope", "decide", "--json")[
+            "secret"
+        ]
+    )
+    with ServedShop(tmp_path, secret, "--no-watch") as server:
+        server.decide(order("one"))
+        asked = {"entity": "customer", "key": "c1", "reason": "asked to"}
+        erased = server.client.post("/v1/erasures", json=asked).json()["position"]
+        assert server.end() == 0
+    listed = kingpost(tmp_path, "models", "list", "shop_app.py", "--json")
+    [approval] = cast("list[dict[str, str]]", listed["approvals"])
+    keys = {log: key_of(tmp_path, log) for log in ("records", "control")}
+    kingpost(tmp_path, "checkpoint", "--log", "control", "--out", "control.txt", "--json")
+
+    assert keys["records"].partition("+")[0] != keys["control"].partition("+")[0]
+    for position, log in ((erased, "records"), (approval["position"], "control")):
+        kingpost(tmp_path, "prove", position, "--out", "p.json", "--json")
+        for key, code in ((keys[log], 0), (keys["control" if log == "records" else "records"], 1)):
+            found = kingpost(tmp_path, "verify", "p.json", "--key", key, "--json", code=code)
+            assert found["is_proved"] is (code == 0)
+        assert run_auditor(tmp_path, "p.json", "--key", keys[log]).returncode == 0
+
+    trusted = ("--key", keys["records"], "--checkpoint", "control.txt")
+    found = kingpost(tmp_path, "verify", "data", *trusted, "--json")
+    assert [one["log"] for one in cast("list[dict[str, object]]", found["logs"])] == [
+        "data",
+        "control",
+    ]
+    alone = kingpost(tmp_path, "verify", "data", "--key", keys["records"], "--json")
+    assert (alone["not_checked"], alone["not_here"]) == (["control"], [])
+    told = run_auditor(tmp_path, "data", *trusted)
+    assert told.returncode == 0
+    assert "log control: " in told.stdout
+    assert "log data: NOT CHECKED" in run_auditor(tmp_path, "data", *trusted[2:]).stdout
+
+    shutil.rmtree(tmp_path / "data" / "tree" / "control")
+    gone = kingpost(tmp_path, "verify", "data", *trusted, "--json", code=1)
+    assert gone["not_here"] == [keys["control"].partition("+")[0]]
+    assert run_auditor(tmp_path, "data", *trusted).returncode == 1
+
+
+def run_auditor(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the auditor's file, which knows nothing of Kingpost."""
+    script = Path(auditor.__file__)
+    return subprocess.run(
+        [sys.executable, "-I", str(script), *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

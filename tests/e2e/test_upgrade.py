@@ -90,6 +90,10 @@ def test_an_earlier_format_opens_upgrades_replays_and_answers_alike(
         fresh = shop.decide(b'{"id":"new","at":"2026-01-13T12:00:00Z","customer":"c1","amount":20}')
         assert fresh.status_code == httpx.codes.OK
         shop.end()
+    # the server has signed what was approved before there was a tree over it
+    assert (tmp_path / "data" / "tree" / "control" / "checkpoint").is_file()
+    key = kingpost(tmp_path, "tree", "keys", "--log", "control")["keys"][0]
+    assert kingpost(tmp_path, "verify", str(tmp_path / "data"), "--key", key)["is_proved"]
     found = kingpost(tmp_path, "upgrade")["formats"]
     records = {
         row["found"]: row["how_many"] for row in found if row["what"].endswith("data: records")

@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 from kingpost.core import SystemDisk, parse_id
 from kingpost.decisions import DataDirectory
-from kingpost.proofs import Prover, TreePlace, Trust, parse_checkpoint, proof_json, verify_json
+from kingpost.proofs import Prover, Trust, parse_checkpoint, proof_json, verify_json
 from tests.cli_app import PreparedShop, kingpost
 from tests.served_shop import Load, ServedShop, until
 from tests.small_tree import entry_id
@@ -19,8 +20,8 @@ KILLS = 3
 def test_every_answer_that_left_is_proved(prepared_shop: PreparedShop, tmp_path: Path) -> None:
     secret = prepared_shop.copied(tmp_path)
     where = DataDirectory(tmp_path / "data")
-    place = TreePlace(where.data, where.tree, where.tree_keys)
-    checkpoint = where.tree / "checkpoint"
+    place = where.log("records")
+    checkpoint = place.public / "checkpoint"
     kept: list[str] = []
     answered: set[str] = set()
     for run in range(KILLS):
@@ -50,7 +51,8 @@ def test_every_answer_that_left_is_proved(prepared_shop: PreparedShop, tmp_path:
     key = str(trust.keys[0])
     audit = kingpost(tmp_path, "verify", "data", "--key", key, "--checkpoint", "kept.txt", "--json")
     assert audit["is_proved"] is True
-    assert audit["leaves"] == audit["commits_compared"] == last["size"]
+    [found] = cast("list[dict[str, object]]", audit["logs"])
+    assert found["leaves"] == found["commits_compared"] == last["size"]
 
     kingpost(tmp_path, "prove", min(answered), "--out", "proof.json",
              "--checkpoint", "kept.txt", "--json")  # fmt: skip

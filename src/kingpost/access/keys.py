@@ -27,6 +27,7 @@ SCOPES = (
     "jobs",
     "release",
     "metrics",
+    "audit",
     "admin",
 )
 """What a key can be let do; `decide:<decision>` is one decision,

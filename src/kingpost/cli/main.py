@@ -48,6 +48,7 @@ _COMMANDS = {
     "hold": ("erasures", "Let nobody erase a person, or release the hold."),
     "holds": ("erasures", "List legal holds."),
     "export": ("export", "Export records for an auditor: files, a report, digests."),
+    "exports": ("export", "List what was exported, by whom."),
     "review": ("review", "List, claim and answer what waits for people."),
     "work": ("work", "Run an application's workflows."),
     "jobs": ("jobs", "List, show, cancel and replay jobs."),

@@ -7,10 +7,18 @@ from starlette.types import ASGIApp
 from kingpost.cli.read_once import read_once
 from kingpost.cli.sign_in import open_sign_in
 from kingpost.cli.tree import signed_proof
-from kingpost.console import ConsoleSources, KeptRecords, build_console
+from kingpost.console import ConsoleSources, ErasureSources, KeptRecords, build_console
 from kingpost.contracts import Contract, Event
 from kingpost.core import Clock, Disk, Settings
-from kingpost.decisions import Bundle, DataDirectory, ServedDecision, read_bundle
+from kingpost.decisions import (
+    Bundle,
+    DataDirectory,
+    Engine,
+    ServedDecision,
+    SubjectDigests,
+    read_bundle,
+)
+from kingpost.proofs import PublishedLog
 from kingpost.serving import ReviewDesk, WorkflowDesk
 
 __all__ = ["open_pages"]
@@ -19,9 +27,10 @@ __all__ = ["open_pages"]
 def open_pages(
     settings: Settings,
     where: DataDirectory,
-    served: Mapping[str, ServedDecision],
+    engine: Engine,
     desk: ReviewDesk,
     *,
+    logs: Mapping[str, PublishedLog],
     workflows: WorkflowDesk | None = None,
     disk: Disk,
     clock: Clock,
@@ -29,7 +38,9 @@ def open_pages(
     """Open the console.
 
     Args:
+        engine: What decides and remembers here.
         desk: What people may do; its sources are what the pages read.
+        logs: What is published of the logs, by name.
         workflows: What may be done with workflows; None where there are none.
 
     Raises:
@@ -42,19 +53,27 @@ def open_pages(
         return read_bundle(control.bundle(decision, digest.hex()))
 
     sources = ConsoleSources(
-        served=served,
+        served=engine.served,
         records=desk.sources.records,
         monitors=desk.sources.monitors,
         tasks=desk.sources.tasks,
         desk=desk,
-        kept=KeptRecords(where.data, disk=disk, streams=_requests(served)),
+        kept=KeptRecords(where.data, disk=disk, streams=_requests(engine.served)),
         control=control,
         artefacts=store,
         bundle_of=read_once(bundle_of),
         profile_of=desk.sources.catalogue.profile_of,
         explain=desk.sources.explain,
-        prove=signed_proof(settings, where),
+        prove=signed_proof(where),
         workflows=workflows,
+        logs=logs,
+        erasures=ErasureSources(
+            where.partition,
+            engine.erasures,
+            engine.refused_erasures,
+            engine.legal_holds,
+            SubjectDigests(where, disk=disk).of,
+        ),
     )
     return build_console(sources, clock, door=open_sign_in(settings, where, clock))
 

@@ -21,6 +21,7 @@ from kingpost.cli.stores import open_review_sources
 from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
+    LOGS,
     Application,
     BundleLoader,
     DataDirectory,
@@ -37,6 +38,7 @@ from kingpost.decisions import (
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
+from kingpost.proofs import PublishedLog
 from kingpost.serving import (
     Addresses,
     ExtractionStore,
@@ -124,6 +126,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
     Raises:
         NoModel, NotApproved: A decision has no bundle, or none that was approved.
         BundleMismatch: What would run is not what was approved.
+        ControlLogAltered: What was approved is not what the control log says.
         KingpostError: The application, the journal, the keys, the workflows or the online store
             cannot be opened.
     """
@@ -146,6 +149,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         windows=open_windows(settings, where, application),
         subjects=subjects,
     )
+    logs = {name: PublishedLog(where.log(name).public, disk=disk) for name in LOGS}
     limits = ServingSettings(max_body_bytes=settings.max_body_bytes)
     app = build_app(
         engine,
@@ -159,10 +163,18 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         extraction=_extraction(settings, application),
         releases=open_releases(application, where),
         watch=watch,
+        logs=logs,
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
-        settings, where, served, app.desk, workflows=app.workflows, disk=disk, clock=clock
+        settings,
+        where,
+        engine,
+        app.desk,
+        logs=logs,
+        workflows=app.workflows,
+        disk=disk,
+        clock=clock,
     )
     app.mount(pages)
     return app
@@ -263,6 +275,7 @@ def _write_snapshot(engine: Engine) -> None:
 def _served(application: Application, where: DataDirectory) -> dict[str, ServedDecision]:
     if not application.decisions and not workflows_of(application):
         raise NothingToServe(str(application.root / application.path))
+    where.check_control_log(disk=SystemDisk())
     loader = bundle_loader(application, where)
     return {name: loader.running(name) for name in application.decisions}
 

@@ -1,23 +1,23 @@
-"""The tree of an installation, by its settings, and who keeps it up beside a server."""
+"""The trees of an installation, by its settings, and who keeps them up beside a server."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from pathlib import Path
-from uuid import uuid4
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
+import click
 import msgspec
 
 from kingpost.cli.place import data_directory
 from kingpost.core import KingpostError, Settings, SystemDisk, id_text
-from kingpost.decisions import DataDirectory, RecordNotFound
+from kingpost.decisions import LOGS, DataDirectory, LogName, RecordNotFound
 from kingpost.journal import Entry
 from kingpost.proofs import (
     Prover,
     Tree,
     TreeInUse,
-    TreePlace,
     VerifierKey,
     Witness,
     WitnessClient,
@@ -25,7 +25,16 @@ from kingpost.proofs import (
 )
 from kingpost.records import id_in
 
-__all__ = ["entry_id", "open_tree", "proving", "signed_proof", "tree_kept_up", "tree_place"]
+__all__ = ["LOG_OPTION", "entry_id", "open_tree", "proving", "signed_proof", "trees_kept_up"]
+
+LOG_OPTION = click.option(
+    "--log",
+    type=click.Choice(LOGS),
+    default="records",
+    show_default=True,
+    help="Decision records with their events, or the control log: what was let run, by whom.",
+)
+"""Which log a command is about."""
 
 CHECKPOINT_EVERY_S = 1.0
 """A checkpoint is signed so often at most."""
@@ -36,26 +45,14 @@ _MOST_AT_ONCE = 200_000
 _log = logging.getLogger(__name__)
 
 
-def tree_place(settings: Settings, where: DataDirectory) -> TreePlace:
-    """Say where the tree of an installation lies, and what it is called."""
-    return TreePlace(
-        where.data,
-        where.tree,
-        where.tree_keys,
-        origin=settings.tree_origin,
-        default_origin=f"kingpost/{uuid4().hex[:12]}/{where.partition}",
-        key_file=Path(settings.tree_key) if settings.tree_key else None,
-    )
-
-
 def entry_id(entry: Entry) -> bytes | None:
     """Return the id that an entry of the journal is asked for by."""
     return id_in(entry.kind, entry.body)
 
 
 @contextmanager
-def open_tree(settings: Settings) -> Generator[Tree]:
-    """Open the tree of an installation, to be brought up.
+def open_tree(settings: Settings, log: LogName = "records") -> Generator[Tree]:
+    """Open the tree of a log, to be brought up.
 
     Raises:
         PartitionRenamed: Its journal lies under another partition's name.
@@ -63,7 +60,7 @@ def open_tree(settings: Settings) -> Generator[Tree]:
     """
     witnesses = [Witness(url, VerifierKey.parse(key)) for key, url in settings.tree_witness_urls]
     tree = Tree(
-        tree_place(settings, data_directory(settings)),
+        data_directory(settings).log(log),
         SystemDisk(),
         entry_id,
         WitnessClient(witnesses) if witnesses else None,
@@ -83,7 +80,7 @@ def proving(settings: Settings, where: DataDirectory) -> Callable[[bytes], bytes
     """
     with open_tree(settings) as tree:
         tree.update(wait_s=_WAIT_S)
-    prover = Prover(tree_place(settings, where), SystemDisk(), entry_id)
+    prover = Prover(where.log("records"), SystemDisk(), entry_id)
 
     def prove(identifier: bytes) -> bytes:
         proof = prover.prove(identifier)
@@ -94,9 +91,9 @@ def proving(settings: Settings, where: DataDirectory) -> Callable[[bytes], bytes
     return prove
 
 
-def signed_proof(settings: Settings, where: DataDirectory) -> Callable[[bytes], bytes | None]:
+def signed_proof(where: DataDirectory) -> Callable[[bytes], bytes | None]:
     """Return what proves a record as far as the log is signed already: it brings nothing up."""
-    place = tree_place(settings, where)
+    place = where.log("records")
     prover = Prover(place, SystemDisk(), entry_id)
 
     def prove(identifier: bytes) -> bytes | None:
@@ -109,8 +106,8 @@ def signed_proof(settings: Settings, where: DataDirectory) -> Callable[[bytes], 
 
 
 @contextmanager
-def tree_kept_up(settings: Settings) -> Generator[None]:
-    """Keep the tree up in a thread of this process until the end."""
+def trees_kept_up(settings: Settings) -> Generator[None]:
+    """Keep the trees of all logs up in a thread of this process until the end."""
     stop = threading.Event()
     thread = threading.Thread(target=_keep_up, args=(settings, stop), name="kingpost-tree")
     thread.start()
@@ -122,23 +119,40 @@ def tree_kept_up(settings: Settings) -> Generator[None]:
 
 
 def _keep_up(settings: Settings, stop: threading.Event) -> None:
-    is_waiting = False
     try:
-        with open_tree(settings) as tree:
+        with ExitStack() as opened:
+            kept = [_Kept(log, opened.enter_context(open_tree(settings, log))) for log in LOGS]
             while True:
                 is_last = stop.is_set()
-                try:
-                    tree.update(most=_MOST_AT_ONCE)
-                    is_waiting = False
-                except TreeInUse:
-                    pass  # somebody else brings it up at this moment
-                except (KingpostError, OSError) as error:
-                    if not is_waiting:
-                        code = error.code if isinstance(error, KingpostError) else "os_error"
-                        _log.error("tree_waits", extra={"code": code, "reason": str(error)})
-                    is_waiting = True
+                for one in kept:
+                    one.bring_up(is_last=is_last)
                 if is_last:
                     return
-                stop.wait(_PAUSE_S if is_waiting else CHECKPOINT_EVERY_S)
+                stop.wait(CHECKPOINT_EVERY_S)
     except KingpostError as error:
         _log.error("tree_not_kept", extra={"code": error.code, "reason": str(error)})
+
+
+@dataclass
+class _Kept:
+    """A tree that is brought up again and again; one that cannot be is left alone for a while."""
+
+    log: LogName
+    tree: Tree
+    is_waiting: bool = False
+    again_at: float = 0.0
+
+    def bring_up(self, *, is_last: bool) -> None:
+        if self.is_waiting and not is_last and time.monotonic() < self.again_at:
+            return
+        try:
+            self.tree.update(most=_MOST_AT_ONCE)
+            self.is_waiting = False
+        except TreeInUse:
+            pass  # somebody else brings it up at this moment
+        except (KingpostError, OSError) as error:
+            if not self.is_waiting:
+                code = error.code if isinstance(error, KingpostError) else "os_error"
+                reason = {"log": self.log, "code": code, "reason": str(error)}
+                _log.error("tree_waits", extra=reason)
+            self.is_waiting, self.again_at = True, time.monotonic() + _PAUSE_S

@@ -5,11 +5,12 @@ from kingpost.console.door import Door
 from kingpost.console.issuer import Issuer, IssuerSettings
 from kingpost.console.kept import KeptRecords
 from kingpost.console.sign_in import SignIn
-from kingpost.console.sources import ConsoleSources
+from kingpost.console.sources import ConsoleSources, ErasureSources
 
 __all__ = [
     "ConsoleSources",
     "Door",
+    "ErasureSources",
     "Issuer",
     "IssuerSettings",
     "KeptRecords",

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kingpost.console.approvals_page import approvals_routes
+from kingpost.console.audit_page import audit_routes
 from kingpost.console.catalogue_page import catalogue_routes
 from kingpost.console.decision_page import decision_routes
 from kingpost.console.door import Door
@@ -67,6 +68,7 @@ def build_console(sources: ConsoleSources, clock: Clock, *, door: Door) -> ASGIA
         *models_routes(console),
         *catalogue_routes(console),
         *approvals_routes(console),
+        *audit_routes(console),
     ]
     turns = threading.Semaphore(PAGES_AT_ONCE)
     routes: list[BaseRoute] = [

@@ -53,7 +53,7 @@ def _of(visit: Visit, decision: str) -> _Approvals:
             read_bundle(one),
             [
                 approval
-                for approval, problem in history
+                for approval, problem, _ in history
                 if not problem and approval.bundle == one.digest
             ],
             one.digest == running,

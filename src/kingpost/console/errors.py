@@ -48,8 +48,8 @@ class NoPages(KingpostError):
 
     def __str__(self) -> str:
         return (
-            "this opens no page of the console: it lacks the scopes 'records', 'review' and "
-            "'workflows'"
+            "this opens no page of the console: it lacks the scopes 'records', 'review', "
+            "'workflows' and 'audit'"
         )
 
 

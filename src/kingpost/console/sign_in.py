@@ -122,7 +122,8 @@ class SignIn:
             raise ApiKeyRefused from None
 
     def _open(self, request: Request, principal: Principal, *, key: str = "") -> NewSession:
-        if not any(map(principal.may, ("records", "workflows"))) and not _may_review(principal):
+        may_see = any(map(principal.may, ("records", "workflows", "audit")))
+        if not may_see and not _may_review(principal):
             raise NoPages
         before = self._cookies.read(request, "session")
         if before:

@@ -4,18 +4,36 @@ The rule: a page writes nothing. What people do goes through the desk. A store i
 in the thread that uses it, since a connection belongs to its thread.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from kingpost.console.kept import KeptRecords
 from kingpost.decisions import Bundle, Explanation, ServedDecision
+from kingpost.features import Erasure, Hold, RefusedErasure
 from kingpost.monitoring import MonitorStore, Profile
+from kingpost.proofs import PublishedLog
 from kingpost.records import DecisionRecord, RecordSearch
 from kingpost.registry import ArtefactStore, ControlLog
 from kingpost.serving import ReviewDesk, WorkflowDesk
 from kingpost.tasks import TaskStore
 
-__all__ = ["ConsoleSources"]
+__all__ = ["ConsoleSources", "ErasureSources"]
+
+
+@dataclass(frozen=True)
+class ErasureSources:
+    """Who was erased, or was to be, and who is held, by tenant; called in any thread.
+
+    Attributes:
+        partition: The journal that says so.
+        digest_of: Names whom a field of a tenant's events names, without saying who.
+    """
+
+    partition: str
+    erasures: Callable[[str], Sequence[Erasure]]
+    refused: Callable[[str], Sequence[RefusedErasure]]
+    holds: Callable[[str], Sequence[Hold]]
+    digest_of: Callable[[str, str, str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +53,8 @@ class ConsoleSources:
         prove: Proves that a record is in the log, in JSON; None when the log does not have it yet.
             Called in any thread; None where proofs are not kept.
         workflows: What may be done with workflows; None where the application declares none.
+        logs: What is published of the logs, by name.
+        erasures: Who was erased and who is held; None where nobody can be.
     """
 
     served: Mapping[str, ServedDecision]
@@ -50,3 +70,5 @@ class ConsoleSources:
     explain: Callable[[DecisionRecord], Explanation] | None = None
     prove: Callable[[bytes], bytes | None] | None = None
     workflows: WorkflowDesk | None = None
+    logs: Mapping[str, PublishedLog] = field(default_factory=dict[str, PublishedLog])
+    erasures: ErasureSources | None = None

@@ -30,6 +30,7 @@ Section = Literal[
     "features",
     "models",
     "approvals",
+    "audit",
     "",
 ]
 """Which part of the console a page belongs to; empty for none."""
@@ -177,8 +178,10 @@ class Visit:
             any(one.overdue for one in seen),
         )
         workflows = (_Link("workflows", "/workflows", "Workflows"),) if self.may_steer else ()
+        audit = _Link("audit", "/checkpoints", "Audit")
         if not self.may_read:
-            return (inbox, *workflows) if self.may_review() else workflows
+            audited = (audit,) if self.principal.may("audit") else ()
+            return (*((inbox,) if self.may_review() else ()), *workflows, *audited)
         waiting = len(self.monitors.incidents(self.tenant, open_only=True))
         return (
             _Link("overview", "/", "Overview"),
@@ -189,6 +192,7 @@ class Visit:
             _Link("features", "/features", "Features"),
             _Link("models", "/models", "Models"),
             _Link("approvals", "/approvals", "Approvals"),
+            audit,
         )
 
 

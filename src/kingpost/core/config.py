@@ -147,6 +147,11 @@ class Settings:
             data directory when empty.
         tree_witnesses: Who else signs checkpoints, as `VKEY https://host/path`, more of them
             after `;`.
+        control_origin: What the control log is called in checkpoints; as `tree_origin`, with
+            `/control` behind it, when empty.
+        control_key: A file with the key that signs its checkpoints, kept elsewhere.
+        control_checkpoint: A file with a checkpoint of the control log that was kept elsewhere;
+            nothing is served from a log that does not continue it.
     """
 
     data_dir: Path = Path(".kingpost")
@@ -215,6 +220,9 @@ class Settings:
     tree_origin: str = ""
     tree_key: str = ""
     tree_witnesses: str = ""
+    control_origin: str = ""
+    control_key: str = ""
+    control_checkpoint: str = ""
 
     @property
     def job_webhook_urls(self) -> Mapping[str, str]:
@@ -291,7 +299,7 @@ _NEEDS = (
     ("tls_client_ca", ("tls_certificate",)),
     ("tls_principals", ("tls_client_ca",)),
 )
-_FILE_ONLY = ("approvers", "own_approvals")
+_FILE_ONLY = ("approvers", "own_approvals", "control_checkpoint")
 """Settings that no variable overrides: who starts a process does not say who may approve."""
 _NO_SETTINGS = ("KINGPOST_API_KEY", "KINGPOST_URL", "KINGPOST_CHROMIUM")
 """Variables for clients of a server, and for what looks at its pages."""
@@ -417,7 +425,9 @@ def _partition_problem(key: str, value: str) -> str:
 
 def _tree_problem(key: str, value: str) -> str:
     """Say what is wrong with a setting of the tree; nothing when it is sound."""
-    if key == "tree_origin" and any(one.isspace() or one == "+" for one in value):
+    if key in ("tree_origin", "control_origin") and any(
+        one.isspace() or one == "+" for one in value
+    ):
         return "expected a name without spaces and +, as kingpost.example/log"
     if key == "tree_witnesses":
         for part in filter(None, map(str.strip, value.split(";"))):

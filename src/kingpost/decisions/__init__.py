@@ -52,7 +52,7 @@ from kingpost.decisions.catalogue import (
     read_catalogue,
     record_features,
 )
-from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.data_directory import LOGS, DataDirectory, LogName, LogSettings
 from kingpost.decisions.declare import (
     Budget,
     Decision,
@@ -74,6 +74,7 @@ from kingpost.decisions.engine import Engine
 from kingpost.decisions.errors import (
     ApplicationError,
     BundleMismatch,
+    ControlLogAltered,
     EngineStopped,
     ErasureFailed,
     EventConflict,
@@ -163,6 +164,7 @@ from kingpost.decisions.served import Scorer, ServedDecision
 from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import check_snapshot, latest_offset
+from kingpost.decisions.subject_digests import SubjectDigests
 from kingpost.decisions.subjects import Subjects, open_subjects, opened_subjects
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
@@ -176,6 +178,7 @@ from kingpost.decisions.training import Learned, MistakeCosts, TrainingPlan, lea
 from kingpost.decisions.windows import ProcessWindows, Windows
 
 __all__ = [
+    "LOGS",
     "RESTORED_SETTINGS",
     "STORE_REASONS",
     "Adopt",
@@ -211,6 +214,7 @@ __all__ = [
     "Catalogue",
     "CataloguedFeature",
     "Change",
+    "ControlLogAltered",
     "DataDirectory",
     "DataDirectoryInUse",
     "DataDirectoryNotEmpty",
@@ -239,6 +243,8 @@ __all__ = [
     "Learned",
     "Lightening",
     "Load",
+    "LogName",
+    "LogSettings",
     "Manifest",
     "MistakeCosts",
     "Model",
@@ -292,6 +298,7 @@ __all__ = [
     "Snapshotted",
     "SourceDamaged",
     "Spread",
+    "SubjectDigests",
     "Subjects",
     "TenantHistories",
     "Trained",

@@ -2,9 +2,10 @@
 
 journal/data      events, requests and decision records; another name where several servers
                   each have a partition of their own
-tree/data         the Merkle tree over the data partition, and the checkpoints; for everybody
-tree-keys/data    the key that signs them and the salt of the leaves; for nobody else
-journal/control   models, bundles, approvals and releases
+journal/control   models, bundles, approvals, releases and exports
+tree/data         the Merkle tree over each of these partitions, and the checkpoints; for
+tree/control      everybody
+tree-keys/…       the keys that sign them and the salts of the leaves; for nobody else
 releases/         what each process has seen of the releases
 snapshots/        what the server holds in memory; may be deleted, and is made anew
 sealed/           records, inferences and reviews of finished segments as Parquet
@@ -23,14 +24,38 @@ features.spill    windows that memory has no room for; made anew at every start
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
+from uuid import uuid4
 
 from kingpost.core import Clock, Disk
+from kingpost.decisions.control_signing import ControlSigning
 from kingpost.decisions.errors import PartitionNotHere, PartitionRenamed
+from kingpost.proofs import TreePlace
 from kingpost.registry import Approvers, ArtefactStore, ControlLog
 
-__all__ = ["DataDirectory"]
+__all__ = ["LOGS", "DataDirectory", "LogName", "LogSettings"]
+
+LogName = Literal["records", "control"]
+"""A log that can be proved: events, requests and decision records; what was let run."""
+
+LOGS: tuple[LogName, ...] = get_args(LogName)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What an installation says of a log.
+
+    Attributes:
+        origin: What it is called in checkpoints; made up when empty.
+        key_file: Where the key that signs them lies; in the data directory when None.
+        kept: A checkpoint that was kept elsewhere, which the log has to continue.
+    """
+
+    origin: str = ""
+    key_file: Path | None = None
+    kept: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +70,7 @@ class DataDirectory:
         control_root: Where the control log, the artefacts and what was seen of releases lie
             when servers share them; None is `root`.
         approvers: Whose approvals count; everybody's when None.
+        log_settings: What is said of the logs.
     """
 
     root: Path
@@ -52,6 +78,7 @@ class DataDirectory:
     listed: tuple[tuple[str, Path], ...] = ()
     control_root: Path | None = None
     approvers: Approvers | None = None
+    log_settings: Mapping[LogName, LogSettings] = field(default_factory=dict[LogName, LogSettings])
 
     @property
     def data(self) -> Path:
@@ -89,15 +116,21 @@ class DataDirectory:
         """The partition of models, bundles, approvals and releases."""
         return self._shared / "journal" / "control"
 
-    @property
-    def tree(self) -> Path:
-        """The Merkle tree over the data partition."""
-        return self.root / "tree" / self.partition
-
-    @property
-    def tree_keys(self) -> Path:
-        """The directory of the key that signs checkpoints, and of the salt."""
-        return self.root / "tree-keys" / self.partition
+    def log(self, name: LogName) -> TreePlace:
+        """Say where a log and its tree lie, and what it is called."""
+        chosen = self.log_settings.get(name, LogSettings())
+        root, journal = (
+            (self.root, self.data) if name == "records" else (self._shared, self.control)
+        )
+        of_records = self.log_settings.get("records", LogSettings()).origin
+        return TreePlace(
+            journal,
+            root / "tree" / journal.name,
+            root / "tree-keys" / journal.name,
+            origin=chosen.origin,
+            default_origin=f"{of_records or f'kingpost/{uuid4().hex[:12]}'}/{journal.name}",
+            key_file=chosen.key_file,
+        )
 
     @property
     def evidence(self) -> Path:
@@ -179,5 +212,18 @@ class DataDirectory:
         return self.control_root or self.root
 
     def control_log(self, *, disk: Disk, clock: Clock) -> ControlLog:
-        """Open the log of models, bundles and approvals."""
-        return ControlLog(self.control, disk=disk, clock=clock, approvers=self.approvers)
+        """Open the log of models, bundles and approvals; what is added to it is signed."""
+        signing = ControlSigning(self.log("control"), disk=disk)
+        return ControlLog(
+            self.control, disk=disk, clock=clock, approvers=self.approvers, sign=signing.sign
+        )
+
+    def check_control_log(self, *, disk: Disk) -> None:
+        """See that the control log holds all that was signed of it, and sign what is new.
+
+        Raises:
+            ControlLogAltered: It does not, or does not continue the checkpoint that was kept.
+            KingpostError: The log or its tree cannot be read; see `Tree.update`.
+        """
+        kept = self.log_settings.get("control", LogSettings()).kept
+        ControlSigning(self.log("control"), disk=disk).check(kept)

@@ -54,8 +54,10 @@ from kingpost.features import (
     Erasure,
     Hold,
     MemoryRoom,
+    RefusedErasure,
     encode_erasure,
     encode_hold,
+    encode_refused_erasure,
     standing_hold,
 )
 from kingpost.features import Change as WindowChange
@@ -479,7 +481,7 @@ class Engine:
             raise UnderLegalHold(entity, held.by, held.reason)
         offset = self._journal.next_offset
         try:
-            self._remove_snapshots(offset)
+            snapshots = self._remove_snapshots(offset)
         except OSError as error:
             raise ErasureFailed(error.strerror or type(error).__name__) from error
 
@@ -492,15 +494,42 @@ class Engine:
             landed(error)
 
         with self._writing():
-            erasure = Erasure(offset, entity, key, self._clock.now_us(), by, reason)
-            entry = encode_erasure(tenant, erasure)
             state = self._memory.tenant(tenant)
             forgotten = self._windows.forget(tenant, state, offset, entity, key)
+            at_us = self._clock.now_us()
+            erasure = Erasure(offset, entity, key, at_us, by, reason, forgotten, snapshots)
+            entry = encode_erasure(tenant, erasure)
             self._memory.note(entry, offset)
             if self._subjects is not None:
                 self._subjects.erase(tenant, entity, key, offset)
             self._submit([[entry]], recorded)
         return erasure, forgotten
+
+    def note_refused_erasure(
+        self, tenant: str, entity: str, key: str, *, by: str, reason: str, landed: Landed
+    ) -> RefusedErasure:
+        """Record that an erasure was asked for and a legal hold forbade it.
+
+        Args:
+            landed: As in `decide`; always called.
+
+        Raises:
+            JournalFull, JournalFailed, JournalClosed, EngineStopped: As in `decide`.
+        """
+        held = standing_hold(self.legal_holds(tenant), entity, key)
+        with self._writing():
+            offset, at_us = self._journal.next_offset, self._clock.now_us()
+            refused = RefusedErasure(
+                offset, entity, key, at_us, by, reason, -1 if held is None else held.offset
+            )
+            entry = encode_refused_erasure(tenant, refused)
+            self._memory.note(entry, offset)
+            self._submit([[entry]], landed)
+        return refused
+
+    def refused_erasures(self, tenant: str) -> Sequence[RefusedErasure]:
+        """Return the erasures that legal holds forbade, in their order."""
+        return self._memory.refused_erasures.get(tenant, ())
 
     def destroy_keys(self, tenant: str, erasure: Erasure) -> int:
         """Destroy the keys under which personal content of an erased entity is encrypted.
@@ -652,9 +681,11 @@ class Engine:
     def _request_of(self, ask: Ask) -> Contract[Event]:
         return self.served[ask.decision].decision.request
 
-    def _remove_snapshots(self, offset: int) -> None:
-        if self._snapshots is not None:
-            remove_snapshots(self._snapshots, offset, disk=self._disk)
+    def _remove_snapshots(self, offset: int) -> int:
+        """Remove those that reach not beyond an offset; return how many there were."""
+        if self._snapshots is None:
+            return 0
+        return remove_snapshots(self._snapshots, offset, disk=self._disk)
 
     def _refuse_when_failed(self) -> None:
         if self._failure is not None:

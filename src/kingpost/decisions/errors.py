@@ -7,6 +7,7 @@ from kingpost.core import KingpostError, Place
 __all__ = [
     "ApplicationError",
     "BundleMismatch",
+    "ControlLogAltered",
     "EngineStopped",
     "ErasureFailed",
     "EventConflict",
@@ -342,6 +343,23 @@ class UnderLegalHold(KingpostError):
         return (
             f"nothing was erased: this {self.entity} is under a legal hold by {self.by} "
             f"({self.reason or 'no reason given'}); release it first, `kingpost hold --release`"
+        )
+
+
+class ControlLogAltered(KingpostError):
+    """The control log does not hold what was signed of it: nothing of it is run."""
+
+    code = "control_log_altered"
+
+    def __init__(self, directory: Path, problem: str) -> None:
+        super().__init__(directory, problem)
+        self.directory, self.problem = directory, problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.directory} is not the control log that was signed ({self.problem}); nothing "
+            "it approves is run. It was altered, cut, or restored from an older state than its "
+            "tree: `kingpost verify DATA_DIRECTORY` names the place. Restore both from one backup"
         )
 
 

@@ -34,9 +34,11 @@ from kingpost.features import (
     History,
     Hold,
     MemoryRoom,
+    RefusedErasure,
     Versions,
     decode_erasure,
     decode_hold,
+    decode_refused_erasure,
 )
 from kingpost.journal import Commit, Entry
 from kingpost.records import Outcome, RecordIndex, decode_record
@@ -61,6 +63,7 @@ class Memory:
         contracts: Per stream, declared now or not, every description that its events were
             written under, the last one last.
         erasures: Per tenant, the entities that were erased, in the order of their offsets.
+        refused_erasures: Per tenant, those that a hold forbade, in the order of their offsets.
         holds: Per tenant, legal holds and their ends, in the order of their offsets.
     """
 
@@ -78,6 +81,7 @@ class Memory:
         self.tenants: dict[str, TenantState] = {}
         self.contracts: dict[str, list[bytes]] = {}
         self.erasures: dict[str, list[Erasure]] = {}
+        self.refused_erasures: dict[str, list[RefusedErasure]] = {}
         self.holds: dict[str, list[Hold]] = {}
 
     @property
@@ -120,6 +124,9 @@ class Memory:
         elif entry.kind == "erasure":
             erased = self.erasures.setdefault(entry.tenant, [])
             erased.append(decode_erasure(entry, offset))
+        elif entry.kind == "refused_erasure":
+            refused = self.refused_erasures.setdefault(entry.tenant, [])
+            refused.append(decode_refused_erasure(entry, offset))
         elif entry.kind == "hold":
             self.holds.setdefault(entry.tenant, []).append(decode_hold(entry, offset))
 

@@ -55,7 +55,7 @@ class RecordSelection(msgspec.Struct, frozen=True, kw_only=True):
         found = msgspec.json.decode(clear, type=dict[str, object]).get(entity)
         return found is not None and str(found) == name
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, str | int | None]:
         """Return what was asked for, for the manifest."""
         subject = None if self.subject is None else "=".join(self.subject)
         return {

@@ -28,7 +28,7 @@ from kingpost.core import Disk, KingpostError
 from kingpost.decisions.errors import SnapshotInProgress
 from kingpost.decisions.memory import Memory
 from kingpost.decisions.tenant_state import Answered
-from kingpost.features import Erasure, Hold, KeyKind, KeyTable, Versions
+from kingpost.features import Erasure, Hold, KeyKind, KeyTable, RefusedErasure, Versions
 from kingpost.journal import Commit, Lookup, Place
 from kingpost.records import RecordIndex
 from kingpost.storage import ColumnFile, ColumnsDamaged, Part, read_columns, write_columns
@@ -122,6 +122,12 @@ class Snapshot:
             elif part.name == "erasures":
                 memory.erasures.update(
                     msgspec.msgpack.decode(part.columns["erasures"], type=dict[str, list[Erasure]])
+                )
+            elif part.name == "refused_erasures":
+                memory.refused_erasures.update(
+                    msgspec.msgpack.decode(
+                        part.columns["refused"], type=dict[str, list[RefusedErasure]]
+                    )
                 )
             elif part.name == "holds":
                 memory.holds.update(
@@ -234,11 +240,18 @@ def write_snapshot(directory: Path, memory: Memory, mark: Mark, *, disk: Disk) -
     return path
 
 
-def remove_snapshots(directory: Path, offset: int, *, disk: Disk) -> None:
-    """Remove the snapshots that do not reach beyond an offset, such as that of an erasure."""
+def remove_snapshots(directory: Path, offset: int, *, disk: Disk) -> int:
+    """Remove the snapshots that do not reach beyond an offset, such as that of an erasure.
+
+    Returns:
+        How many there were.
+    """
+    removed = 0
     for path in _paths(directory, disk):
         if int(path.name[:20]) <= offset:
             disk.remove(path)
+            removed += 1
+    return removed
 
 
 def _parts(memory: Memory) -> Iterator[Part]:
@@ -250,6 +263,9 @@ def _parts(memory: Memory) -> Iterator[Part]:
     yield Part("records", {}, {"ids": ids, "offsets": offsets})
     erasures = memoryview(msgspec.msgpack.encode(memory.erasures))
     yield Part("erasures", {}, {"erasures": erasures})
+    if memory.refused_erasures:
+        refused = memoryview(msgspec.msgpack.encode(memory.refused_erasures))
+        yield Part("refused_erasures", {}, {"refused": refused})
     if memory.holds:
         yield Part("holds", {}, {"holds": memoryview(msgspec.msgpack.encode(memory.holds))})
     described = [(name, one) for name, every in memory.contracts.items() for one in every]

@@ -55,7 +55,16 @@ from kingpost.features.declare import (
     field,
     stream,
 )
-from kingpost.features.erasures import Erased, Erasure, decode_erasure, encode_erasure, entity_field
+from kingpost.features.erasures import (
+    Erased,
+    Erasure,
+    RefusedErasure,
+    decode_erasure,
+    decode_refused_erasure,
+    encode_erasure,
+    encode_refused_erasure,
+    entity_field,
+)
 from kingpost.features.errors import (
     BadPartitions,
     ConsentNotShared,
@@ -156,6 +165,7 @@ __all__ = [
     "RedisFeatures",
     "RedisSettings",
     "Reduction",
+    "RefusedErasure",
     "Requests",
     "RowFeature",
     "SketchedAggregate",
@@ -193,11 +203,13 @@ __all__ = [
     "decayed_sum",
     "decode_erasure",
     "decode_hold",
+    "decode_refused_erasure",
     "described",
     "different_bits",
     "distinct",
     "encode_erasure",
     "encode_hold",
+    "encode_refused_erasure",
     "entity_field",
     "feature",
     "feature_matrix",

@@ -5,7 +5,8 @@ entity do not see its events, as of any position, up to the erasure; what comes 
 counts. Features of others keep what they are made of: of a shop's sales, say, nobody can
 tell who the customer was.
 
-An erasure is an entry of the journal, of kind `erasure`, its topic the field.
+An erasure is an entry of the journal, of kind `erasure`, its topic the field. One that a legal
+hold forbade leaves an entry too, of kind `refused_erasure`, and erases nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +21,11 @@ from kingpost.journal import Entry
 __all__ = [
     "Erased",
     "Erasure",
+    "RefusedErasure",
     "decode_erasure",
+    "decode_refused_erasure",
     "encode_erasure",
+    "encode_refused_erasure",
     "entity_field",
     "erased_rows",
     "key_of",
@@ -35,6 +39,16 @@ class _Body(msgspec.Struct, array_like=True, frozen=True):
     at_us: int
     by: str
     reason: str
+    forgotten: int = -1
+    snapshots: int = -1
+
+
+class _RefusedBody(msgspec.Struct, array_like=True, frozen=True):
+    key: str
+    at_us: int
+    by: str
+    reason: str
+    hold: int
 
 
 class Erasure(msgspec.Struct, array_like=True, frozen=True):
@@ -46,6 +60,9 @@ class Erasure(msgspec.Struct, array_like=True, frozen=True):
         key: Its value there, as text.
         at_us: When, microseconds UTC.
         by: Who asked for it.
+        forgotten: How many keys of windows and consents it dropped from memory.
+        snapshots: How many snapshots were removed, since they held it. -1 of either: recorded
+            by an earlier version.
     """
 
     offset: int
@@ -54,18 +71,67 @@ class Erasure(msgspec.Struct, array_like=True, frozen=True):
     at_us: int
     by: str
     reason: str
+    forgotten: int = -1
+    snapshots: int = -1
+
+
+class RefusedErasure(msgspec.Struct, array_like=True, frozen=True):
+    """An erasure that somebody asked for, and a legal hold forbade: nothing was erased.
+
+    Attributes:
+        offset: Where the journal says so.
+        hold: The offset of the hold.
+    """
+
+    offset: int
+    entity: str
+    key: str
+    at_us: int
+    by: str
+    reason: str
+    hold: int
 
 
 def encode_erasure(tenant: str, erasure: Erasure) -> Entry:
     """Make the entry of an erasure; its offset is the entry's own."""
-    body = _Body(erasure.key, erasure.at_us, erasure.by, erasure.reason)
+    body = _Body(
+        erasure.key,
+        erasure.at_us,
+        erasure.by,
+        erasure.reason,
+        erasure.forgotten,
+        erasure.snapshots,
+    )
     return Entry("erasure", tenant, erasure.entity, msgspec.msgpack.encode(body))
 
 
 def decode_erasure(entry: Entry, offset: int) -> Erasure:
     """Read an entry of kind `erasure`."""
     body = msgspec.msgpack.decode(entry.body, type=_Body)
-    return Erasure(offset, entry.topic, body.key, body.at_us, body.by, body.reason)
+    return Erasure(
+        offset,
+        entry.topic,
+        body.key,
+        body.at_us,
+        body.by,
+        body.reason,
+        body.forgotten,
+        body.snapshots,
+    )
+
+
+def encode_refused_erasure(tenant: str, one: RefusedErasure) -> Entry:
+    """Make the entry of a refused erasure; its offset is the entry's own."""
+    body = _RefusedBody(one.key, one.at_us, one.by, one.reason, one.hold)
+    return Entry("refused_erasure", tenant, one.entity, msgspec.msgpack.encode(body))
+
+
+def decode_refused_erasure(entry: Entry, offset: int) -> RefusedErasure:
+    """Read an entry of kind `refused_erasure`."""
+    body = msgspec.msgpack.decode(entry.body, type=_RefusedBody)
+    return RefusedErasure(
+        offset, entry.topic, body.key, body.at_us, body.by, body.reason, body.hold
+    )
 
 
 class Erased:

@@ -14,6 +14,7 @@ from kingpost.proofs.errors import (
     CheckpointInconsistent,
     NotInTreeYet,
     OriginChanged,
+    PositionNotListed,
     SigningKeyUnusable,
     TreeAheadOfJournal,
     TreeDamaged,
@@ -22,6 +23,7 @@ from kingpost.proofs.errors import (
     WitnessRefused,
 )
 from kingpost.proofs.export import export_tree
+from kingpost.proofs.files import checkpoint_file
 from kingpost.proofs.keys import KeyRing, trusted_keys
 from kingpost.proofs.log import Cosigns, Tree, TreePlace, log_name
 from kingpost.proofs.notes import (
@@ -42,6 +44,7 @@ from kingpost.proofs.proof import (
     verify_json,
 )
 from kingpost.proofs.prover import Prover
+from kingpost.proofs.published_log import Cosigner, PublishedLog, SignedCheckpoint
 from kingpost.proofs.witness import Witness, WitnessAnswer, WitnessClient, WitnessState
 from kingpost.proofs.witness_server import WitnessServer
 
@@ -54,13 +57,17 @@ __all__ = [
     "BadVerifierKey",
     "Checkpoint",
     "CheckpointInconsistent",
+    "Cosigner",
     "Cosigns",
     "Finding",
     "KeyRing",
     "NotInTreeYet",
     "OriginChanged",
+    "PositionNotListed",
     "Proof",
     "Prover",
+    "PublishedLog",
+    "SignedCheckpoint",
     "SigningKey",
     "SigningKeyUnusable",
     "Tree",
@@ -79,6 +86,7 @@ __all__ = [
     "WitnessServer",
     "WitnessState",
     "audit_log",
+    "checkpoint_file",
     "checkpoint_text",
     "consistency_json",
     "export_tree",

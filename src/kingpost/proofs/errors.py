@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointInconsistent",
     "NotInTreeYet",
     "OriginChanged",
+    "PositionNotListed",
     "SigningKeyUnusable",
     "TreeAheadOfJournal",
     "TreeDamaged",
@@ -178,6 +179,22 @@ class OriginChanged(KingpostError):
         return (
             f"the log is called {self.has!r} since its first checkpoint, and the setting "
             f"tree_origin says {self.wanted!r}; a log keeps its name: change the setting back"
+        )
+
+
+class PositionNotListed(KingpostError):
+    """An entry lies within a commit whose leaf has one root over many entries, not a list."""
+
+    code = "position_not_listed"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return (
+            f"the entry at offset {self.offset} came with so many others that its leaf does not "
+            "say where each begins; prove a record of them by its id"
         )
 
 

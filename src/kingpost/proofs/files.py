@@ -33,6 +33,7 @@ __all__ = [
     "TreeFiles",
     "checkpoint_file",
     "last_published",
+    "newest_published",
     "publish",
     "published",
     "read_whole",
@@ -396,6 +397,27 @@ def last_published(directory: Path, disk: Disk) -> tuple[str, int]:
     # the last one was cut off; what lies before it is found from the beginning
     whole = published(directory, disk)
     return (whole[-1] if whole else ""), sum(4 + len(one.encode()) for one in whole)
+
+
+def newest_published(directory: Path, most: int, disk: Disk) -> list[str]:
+    """Return the checkpoints that were signed last, the newest first."""
+    last, end = last_published(directory, disk)
+    if not last:
+        return []
+    found, at = [last], end - len(last.encode()) - 4
+    file = disk.open(directory / "checkpoints", write=False)
+    try:
+        while at > 0 and len(found) < most:
+            width = int.from_bytes(file.read_at(at - 2, 2))
+            start = at - width - 4
+            text = _whole_one(file.read_at(start, width + 4)) if start >= 0 else ""
+            if not text:
+                break
+            found.append(text)
+            at = start
+    finally:
+        file.close()
+    return found
 
 
 def publish(directory: Path, text: str, end: int, disk: Disk) -> None:

@@ -4,9 +4,12 @@
     python kingpost_verify.py proof.json --checkpoint kept.txt
     python kingpost_verify.py DIRECTORY --key VKEY --checkpoint kept.txt
 
+DIRECTORY is a log's (static tiles, or Kingpost's own files), or a data directory: then each log
+in it is checked that a key or a checkpoint given is of; one that is of none of them refuses.
+
 It opens no connection and believes nothing but the keys and checkpoints it is given. What is
 checked: RFC 6962 hashes, inclusion and consistency (RFC 9162, 2.1.3.2 and 2.1.4.2), signed
-notes and cosignatures (C2SP) by Ed25519 (RFC 8032), that the record shown is the one committed to in
+notes and cosignatures (C2SP) by Ed25519 (RFC 8032), that the entry shown is the one committed to in
 its leaf, and, of a directory, every entry, every hash and that no offset is missing. Ends with
 code 0 when all of it holds, else 1. Works with Python 3.9 and later.
 """
@@ -306,6 +309,18 @@ def id_of(entry):
     return body[at + 2 : at + 18]
 
 
+def is_named(name, entry, leaf):
+    """Say whether an entry is the record of an id, or the one at a position as control:12."""
+    partition, found, offset = name.partition(":")
+    if not found:
+        return (id_of(entry) or b"").hex() == name.replace("-", "")
+    number, listed = entry["number"], leaf["commitments"]
+    if number and listed is None:
+        return False  # its leaf does not say where it begins
+    before = [int.from_bytes(one[2:6], "big") for one in (listed or [])[:number]]
+    return partition == leaf["partition"] and offset == str(leaf["offset"] + sum(before))
+
+
 # what is checked
 
 
@@ -364,10 +379,11 @@ def verify_record(proof, trust):
             )
         if not is_committed:
             raise Refused("entry %d is not the one that the leaf commits to" % number)
-        if (id_of(entry) or b"").hex() != proof["id"].replace("-", ""):
-            raise Refused("entry %d is no record of id %s" % (number, proof["id"]))
-    return "record %s is leaf %d of %d, offset %d of %s" % (
-        proof["id"], index, made["size"], leaf["offset"], leaf["partition"],
+        if not is_named(proof["id"], entry, leaf):
+            raise Refused("entry {} is not {}".format(number, proof["id"]))
+    kind = "entry" if ":" in proof["id"] else "record"
+    return "%s %s is leaf %d of %d, offset %d of %s" % (
+        kind, proof["id"], index, made["size"], leaf["offset"], leaf["partition"],
     )  # fmt: skip
 
 
@@ -449,6 +465,28 @@ def verify_directory(directory, trust):
     return "%d leaves, offsets 0 to %d without a gap" % (len(hashes), offset)
 
 
+def verify_data(directory, trust):
+    """Check the logs of a data directory, each by what is trusted of it."""
+    said, used = [], set()
+    for name in sorted(os.listdir(directory)):
+        log = os.path.join(directory, name)
+        if not os.path.exists(os.path.join(log, "checkpoint")):
+            continue
+        origin = parse_checkpoint(read(os.path.join(log, "checkpoint")).decode())["origin"]
+        keys = [key for key in trust["keys"] if key[0] == origin]
+        kept = [one for one in trust["kept"] if one["origin"] == origin]
+        if keys or kept:
+            used.add(origin)
+            found = verify_directory(log, {**trust, "keys": keys, "kept": kept})
+            said.append("log " + name + ": " + found)
+        else:
+            said.append("log " + name + ": NOT CHECKED, no key or checkpoint of it was given")
+    named = {key[0] for key in trust["keys"]} | {one["origin"] for one in trust["kept"]}
+    if named - used:
+        raise Refused("no log here is " + ", ".join(sorted(named - used)))
+    return "; ".join(said)
+
+
 def verify(path, trust):
     """Check a file or a directory; say what was proved.
 
@@ -458,6 +496,9 @@ def verify(path, trust):
     if not trust["keys"] and not trust["kept"]:
         raise Refused("nothing to trust: give --key, or --checkpoint with one you kept")
     try:
+        logs = os.path.join(path, "tree")
+        if os.path.isdir(logs):
+            return verify_data(logs, trust)
         if os.path.isdir(path):
             return verify_directory(path, trust)
         proof = json.loads(read(path))

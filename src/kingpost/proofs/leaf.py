@@ -38,6 +38,7 @@ __all__ = [
     "LeafWriter",
     "commitment",
     "commitments_compiled",
+    "entry_offset",
     "parse_commitments",
     "parse_leaf",
 ]
@@ -192,6 +193,15 @@ def parse_leaf(data: bytes) -> Leaf:
     except UnicodeDecodeError as error:
         raise BadProof("a leaf names no partition") from error
     return Leaf(offset, span, time_us, count, name, commitments, rest if form == FOLDED else b"")
+
+
+def entry_offset(leaf: Leaf, number: int) -> int | None:
+    """Return where an entry of a commit begins; None where the leaf does not tell."""
+    if not number:
+        return leaf.offset
+    if leaf.commitments is None or not 0 <= number < len(leaf.commitments):
+        return None
+    return leaf.offset + sum(_taken(one)[1] for one in leaf.commitments[:number])
 
 
 def parse_commitments(data: bytes) -> list[bytes]:

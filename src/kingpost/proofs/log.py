@@ -176,9 +176,9 @@ class Tree:
         if self._state is not None and self._state.made is not None:
             fresh = self._state.scan.frames()
             first = next(fresh, None)
-            if first is None:
+            if first is None and (self.cosigns is None or _is_cosigned(self._state.made)):
                 return self._state.made
-            fresh = chain((first,), fresh)
+            fresh = fresh if first is None else chain((first,), fresh)
         before, end = last_published(public, disk)
         last = parse_checkpoint(before) if before else None
         if text and parse_checkpoint(text).size > (last.size if last else -1):
@@ -198,9 +198,11 @@ class Tree:
                 fresh = self._state.scan.frames()
             taken = self._take(files, writer, fresh, None if is_rebuilt else most)
             if not taken and last is not None and not is_rebuilt:
-                if text != before:
+                made = self._cosigned(last, files)
+                if made.note.whole != before:
+                    self._publish(made, end)
+                elif text != before:
                     write_whole(public / "checkpoint", before.encode(), disk)
-                made = last
             else:
                 made = self._sign(files, keys.signing(origin), before, end, is_rebuilt=is_rebuilt)
         self._state.checkpoint, self._state.made = made.note.whole, made
@@ -224,7 +226,8 @@ class Tree:
         return made
 
     def _cosigned(self, made: Checkpoint, files: TreeFiles) -> Checkpoint:
-        if self.cosigns is None:
+        """Ask witnesses for a checkpoint that none of them has signed yet."""
+        if self.cosigns is None or _is_cosigned(made):
             return made
 
         def consistency(old: int) -> Sequence[bytes]:
@@ -354,6 +357,10 @@ def log_name(place: TreePlace, disk: Disk) -> str:
     if place.origin and place.origin != origin:
         raise OriginChanged(origin, place.origin)
     return origin
+
+
+def _is_cosigned(made: Checkpoint) -> bool:
+    return any(one.name != made.origin for one in made.note.signatures)
 
 
 def _first_id(frame: WholeFrame, id_of: Callable[[Entry], bytes | None]) -> bytes | None:

@@ -18,7 +18,7 @@ from kingpost.journal import Entry
 from kingpost.proofs.checkpoint import Checkpoint, parse_checkpoint
 from kingpost.proofs.errors import BadNote, BadProof, TreeNewer
 from kingpost.proofs.keys import trusted_keys
-from kingpost.proofs.leaf import Leaf, commitment, parse_leaf
+from kingpost.proofs.leaf import Leaf, commitment, entry_offset, parse_leaf
 from kingpost.proofs.merkle import is_consistent, is_included, leaf_hash
 from kingpost.proofs.notes import COSIGNATURE, Signed, VerifierKey, decoded, signed_by
 
@@ -68,7 +68,11 @@ class Consistency(NamedTuple):
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof of one record."""
+    """A proof of one entry.
+
+    Attributes:
+        identifier: Its id; of an entry without one its position, as `control:12`.
+    """
 
     identifier: str
     index: int
@@ -283,9 +287,8 @@ def _verify_proof(proof: Proof, trust: Trust, id_of: IdOf) -> Verdict:
     for one in proof.shown:
         if not _is_committed(one, leaf):
             verdict.problems.append(f"entry {one.number} is not the one that the leaf commits to")
-        identifier = id_of(one.entry)
-        if identifier is None or identifier.hex() != proof.identifier.replace("-", ""):
-            verdict.problems.append(f"entry {one.number} is no record of id {proof.identifier}")
+        if not _is_named(proof.identifier, one, leaf, id_of):
+            verdict.problems.append(f"entry {one.number} is not {proof.identifier}")
     verdict.facts |= {
         "id": proof.identifier,
         "index": proof.index,
@@ -297,6 +300,16 @@ def _verify_proof(proof: Proof, trust: Trust, id_of: IdOf) -> Verdict:
         ],
     }
     return verdict
+
+
+def _is_named(name: str, one: Shown, leaf: Leaf, id_of: IdOf) -> bool:
+    """Say whether an entry is the one of an id, or the one that begins at a position."""
+    partition, found, offset = name.partition(":")
+    if found:
+        at = entry_offset(leaf, one.number)
+        return partition == leaf.partition and at is not None and offset == str(at)
+    identifier = id_of(one.entry)
+    return identifier is not None and identifier.hex() == name.replace("-", "")
 
 
 def _is_committed(one: Shown, leaf: Leaf) -> bool:

@@ -1,9 +1,11 @@
-"""Making proofs: from an id to its record, its leaf, and a path to a signed checkpoint.
+"""Making proofs: from an id or a place to its entry, its leaf, and a path to a signed checkpoint.
 
 Ids grow along the journal, and the tree keeps one of some hundreds with its leaf; between
-two of them the journal is read. Where an id is not found so, all of it is.
+two of them the journal is read. Where an id is not found so, all of it is. An entry without an
+id, as an erasure or an approval, is asked for by the offset where the journal has it.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -11,8 +13,13 @@ from itertools import accumulate
 from kingpost.core import Disk, id_text
 from kingpost.journal import Commit, Entry, Lookup, NoSuchOffset, Scan
 from kingpost.proofs.checkpoint import Checkpoint, parse_checkpoint
-from kingpost.proofs.errors import CheckpointInconsistent, NotInTreeYet, TreeAheadOfJournal
-from kingpost.proofs.files import TreeFiles, checkpoint_file
+from kingpost.proofs.errors import (
+    CheckpointInconsistent,
+    NotInTreeYet,
+    PositionNotListed,
+    TreeAheadOfJournal,
+)
+from kingpost.proofs.files import BUNDLE, TreeFiles, checkpoint_file, split_bundle
 from kingpost.proofs.leaf import LeafWriter, parse_leaf
 from kingpost.proofs.log import TreePlace
 from kingpost.proofs.merkle import consistency_proof, inclusion_proof, leaf_hash, subtree_of
@@ -52,25 +59,71 @@ class Prover:
             found = self._find(files, identifier)
             if found is None:
                 return None
-            index, commit = found
-            keys = self._place.keys(self._disk)
-            writer = LeafWriter(self._place.journal.name, keys.salt())
-            leaf = files.leaf(index)
-            if writer.leaf_of(commit) != leaf:
-                raise TreeAheadOfJournal(self._place.public, index, commit.offset)
-            return Proof(
-                id_text(identifier),
-                index,
-                inclusion_proof(index, files.size, files.subtree),
-                leaf,
-                self._shown(
-                    writer, commit, identifier, is_folded=parse_leaf(leaf).commitments is None
-                ),
-                checkpoint.note.whole,
-                [self._consistency(files, one) for one in kept if one.size < files.size],
-                keys.verifiers(),
-                keys.handovers(),
-            )
+
+            def is_asked(entry: Entry, offset: int) -> bool:
+                del offset
+                return self._id_of(entry) == identifier
+
+            return self._proof(files, checkpoint, id_text(identifier), *found, is_asked, kept)
+
+    def prove_at(self, offset: int, *, kept: Sequence[Checkpoint] = ()) -> Proof | None:
+        """Prove the entry that begins at an offset.
+
+        Args:
+            kept: As in `prove`.
+
+        Returns:
+            The proof; None when no entry that the tree has begins there.
+
+        Raises:
+            PositionNotListed: Its commit is too large for that.
+            CheckpointInconsistent, TreeAheadOfJournal, TreeDamaged, TreeNewer, BadNote,
+                JournalCorrupt, JournalNewer: As in `prove`.
+        """
+        with self._opened() as (files, checkpoint):
+            index = _leaf_at(files, offset)
+            if index is None:
+                return None
+            leaf = parse_leaf(files.leaf(index))
+            if leaf.commitments is None and leaf.offset != offset:
+                raise PositionNotListed(offset)
+            commit = self._commit(index, leaf.offset)
+            name = f"{self._place.journal.name}:{offset}"
+
+            def is_asked(entry: Entry, place: int) -> bool:
+                del entry
+                return place == offset
+
+            made = self._proof(files, checkpoint, name, index, commit, is_asked, kept)
+            return made if made.shown else None
+
+    def _proof(
+        self,
+        files: TreeFiles,
+        checkpoint: Checkpoint,
+        name: str,
+        index: int,
+        commit: Commit,
+        is_asked: Callable[[Entry, int], bool],
+        kept: Sequence[Checkpoint],
+    ) -> Proof:
+        keys = self._place.keys(self._disk)
+        writer = LeafWriter(self._place.journal.name, keys.salt())
+        leaf = files.leaf(index)
+        if writer.leaf_of(commit) != leaf:
+            raise TreeAheadOfJournal(self._place.public, index, commit.offset)
+        is_folded = parse_leaf(leaf).commitments is None
+        return Proof(
+            name,
+            index,
+            inclusion_proof(index, files.size, files.subtree),
+            leaf,
+            _shown(writer, commit, is_asked, is_folded=is_folded),
+            checkpoint.note.whole,
+            [self._consistency(files, one) for one in kept if one.size < files.size],
+            keys.verifiers(),
+            keys.handovers(),
+        )
 
     def consistency(self, old: Checkpoint) -> tuple[Checkpoint, list[bytes]]:
         """Return the newest checkpoint, and the proof that it continues an older one.
@@ -112,13 +165,7 @@ class Prover:
             return None
         directory, disk = self._place.journal, self._disk
         offset = parse_leaf(files.leaf(start)).offset
-        lookup = Lookup(directory, disk=disk)
-        try:
-            place = lookup.read(offset).place
-        except NoSuchOffset as error:
-            raise TreeAheadOfJournal(self._place.public, start, offset) from error
-        finally:
-            lookup.close()
+        place = self._commit(start, offset).place
         scan = Scan(directory, disk=disk, start=offset, place=place)
         try:
             for index, frame in enumerate(scan.frames(), start):
@@ -132,18 +179,43 @@ class Prover:
             scan.close()
         return None
 
-    def _shown(
-        self, writer: LeafWriter, commit: Commit, identifier: bytes, *, is_folded: bool
-    ) -> list[Shown]:
-        hashes = list(map(leaf_hash, writer.commitments(commit))) if is_folded else []
-        offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
-        return [
-            Shown(
-                number,
-                entry,
-                writer.nonce(offset),
-                inclusion_proof(number, len(hashes), subtree_of(hashes)) if is_folded else [],
-            )
-            for number, (entry, offset) in enumerate(zip(commit.entries, offsets, strict=False))
-            if self._id_of(entry) == identifier
-        ]
+    def _commit(self, index: int, offset: int) -> Commit:
+        """Read the commit of a leaf."""
+        lookup = Lookup(self._place.journal, disk=self._disk)
+        try:
+            return lookup.read(offset)
+        except NoSuchOffset as error:
+            raise TreeAheadOfJournal(self._place.public, index, offset) from error
+        finally:
+            lookup.close()
+
+
+def _leaf_at(files: TreeFiles, offset: int) -> int | None:
+    """Return the leaf whose commit holds an offset."""
+    full = files.size // BUNDLE
+    number = bisect_right(range(full), offset, key=files.first_offset)
+    for before in (number - 1, number):  # the last one may be a partial bundle
+        if before < 0 or before * BUNDLE >= files.size:
+            continue
+        for index, entry in enumerate(split_bundle(files.bundle(before)), before * BUNDLE):
+            leaf = parse_leaf(entry)
+            if leaf.offset <= offset < leaf.next_offset:
+                return index
+    return None
+
+
+def _shown(
+    writer: LeafWriter, commit: Commit, is_asked: Callable[[Entry, int], bool], *, is_folded: bool
+) -> list[Shown]:
+    hashes = list(map(leaf_hash, writer.commitments(commit))) if is_folded else []
+    offsets = accumulate([entry.count for entry in commit.entries], initial=commit.offset)
+    return [
+        Shown(
+            number,
+            entry,
+            writer.nonce(offset),
+            inclusion_proof(number, len(hashes), subtree_of(hashes)) if is_folded else [],
+        )
+        for number, (entry, offset) in enumerate(zip(commit.entries, offsets, strict=False))
+        if is_asked(entry, offset)
+    ]

@@ -36,10 +36,15 @@ _KEY_BYTES = 32
 
 
 class JudgedApproval(NamedTuple):
-    """An approval, and why it does not count; empty when it does."""
+    """An approval, and why it does not count; empty when it does.
+
+    Attributes:
+        offset: Where the control log has it; -1 where it is not there yet.
+    """
 
     approval: Approval
     problem: str
+    offset: int = -1
 
 
 class SigningKey:

@@ -2,24 +2,28 @@
 
 The rule: everything is appended to the control partition of the journal and nothing is
 ever changed or removed, so the log answers who let what run, and when. Writers hold the
-partition only while they append; readers need no lock.
+partition only while they append; readers need no lock. Whoever is told to signs the log before
+and after each append.
 """
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import structs
 
-from kingpost.core import Clock, Disk
+from kingpost.core import Clock, Disk, KingpostError
 from kingpost.journal import Entry, Journal, JournalInUse, Scan, scan
 from kingpost.registry.approvers import Approvers, JudgedApproval, SigningKey
 from kingpost.registry.artefacts import digest_of
 from kingpost.registry.documents import (
     Approval,
     BatchRun,
+    ExportRun,
     FeatureDefinition,
     ModelDraft,
     ModelVersion,
@@ -45,9 +49,13 @@ class _OfModel(msgspec.Struct):
     model_number: int = 0
 
 
+_log = logging.getLogger(__name__)
+_EXPORTS = "records"
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.02
-Document = TypeVar("Document", ModelVersion, Approval, RegisteredFeatures, ReleaseEvent, BatchRun)
+Document = TypeVar(
+    "Document", ModelVersion, Approval, RegisteredFeatures, ReleaseEvent, BatchRun, ExportRun
+)
 
 
 class ControlLog:
@@ -57,6 +65,8 @@ class ControlLog:
         directory: The partition, `<data directory>/journal/control`.
         wait_s: How long an append waits for another process's to end.
         approvers: Whose approvals count; everybody's when None.
+        sign: Signs what the log holds, and raises where it does not continue what was signed;
+            None where nobody does.
     """
 
     def __init__(
@@ -67,7 +77,9 @@ class ControlLog:
         clock: Clock,
         wait_s: float = 5.0,
         approvers: Approvers | None = None,
+        sign: Callable[[], None] | None = None,
     ) -> None:
+        self._sign = sign
         self._directory, self._approvers = directory, approvers
         self._disk, self._clock, self._wait_s = disk, clock, wait_s
 
@@ -78,7 +90,7 @@ class ControlLog:
             JournalInUse: Another process kept the log for too long; nothing was added.
             JournalFull, JournalFailed, JournalCorrupt, JournalNewer: See `Journal`.
         """
-        with self._open() as journal:
+        with self._appending() as journal:
             fields = {name: getattr(draft, name) for name in ModelDraft.__struct_fields__}
             version = ModelVersion(
                 **fields,
@@ -104,7 +116,7 @@ class ControlLog:
             JournalInUse, JournalFull, JournalFailed: As in `register_model`.
         """
         digest = digest_of(document)
-        with self._open() as journal:
+        with self._appending() as journal:
             for bundle in self.bundles(decision):
                 if bundle.digest == digest:
                     return bundle
@@ -153,7 +165,7 @@ class ControlLog:
         by, reason = by.strip(), reason.strip()
         if not by or not reason:
             raise IncompleteApproval("reason" if by else "name")
-        with self._open() as journal:
+        with self._appending() as journal:
             approval = Approval(
                 format=1 if key is None else 2,
                 decision=decision,
@@ -181,12 +193,16 @@ class ControlLog:
         return tuple(one.approval for one in self.judged_approvals(decision) if not one.problem)
 
     def judged_approvals(self, decision: str) -> tuple[JudgedApproval, ...]:
-        """Return all approvals of a decision, oldest first, and why some do not count.
+        """Return all approvals of a decision, oldest first, where, and why some do not count.
 
         Raises:
             NewerDocument: A later version of Kingpost wrote one of them.
         """
-        return tuple(self._judged(decision))
+        offsets = [offset for offset, _ in self._entries("approval", decision)]
+        return tuple(
+            one._replace(offset=offset)
+            for one, offset in zip(self._judged(decision), offsets, strict=False)
+        )
 
     def _judged(self, decision: str, more: Sequence[Approval] = ()) -> Iterator[JudgedApproval]:
         approvals = [*self._documents("approval", decision, Approval), *more]
@@ -223,7 +239,7 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote one of those before.
             JournalInUse, JournalFull, JournalFailed: As in `register_model`.
         """
-        with self._open() as journal:
+        with self._appending() as journal:
             made = RegisteredFeatures(
                 format=1,
                 decision=decision,
@@ -258,7 +274,7 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote a step before.
             JournalInUse, JournalFull, JournalFailed: As in `register_model`.
         """
-        with self._open() as journal:
+        with self._appending() as journal:
             event = step(self.releases(decision))
             if event is not None:
                 journal.append([Entry("release", "", decision, _canonical(event))])
@@ -282,7 +298,7 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote one before.
             JournalInUse, JournalFull, JournalFailed: As in `register_model`.
         """
-        with self._open() as journal:
+        with self._appending() as journal:
             noted = self.batches(run.decision)
             if all((one.id, one.state) != (run.id, run.state) for one in noted):
                 journal.append([Entry("batch", run.tenant, run.decision, _canonical(run))])
@@ -294,6 +310,25 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote one of them.
         """
         return tuple(self._documents("batch", decision, BatchRun))
+
+    def note_export(self, run: ExportRun) -> None:
+        """Add that records were exported.
+
+        Raises:
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        tenant = str(run.selection.get("tenant") or "")
+        with self._appending() as journal:
+            journal.append([Entry("export", tenant, _EXPORTS, _canonical(run))])
+
+    def exports(self) -> tuple[tuple[int, ExportRun], ...]:
+        """Return the exports that were made, oldest first, each with its offset.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        offsets = [offset for offset, _ in self._entries("export", _EXPORTS)]
+        return tuple(zip(offsets, self._documents("export", _EXPORTS, ExportRun), strict=False))
 
     def follow(self) -> Scan:
         """Return a place at the beginning of the log, from which it can be read on."""
@@ -313,6 +348,20 @@ class ControlLog:
                 if entry.kind == kind and entry.topic == topic:
                     yield offset, entry
                 offset += entry.count
+
+    @contextmanager
+    def _appending(self) -> Generator[Journal, None, None]:
+        with self._open() as journal:
+            if self._sign is not None:
+                self._sign()  # nothing is added to a log that was altered
+            yield journal
+            try:
+                if self._sign is not None:
+                    self._sign()
+            except (KingpostError, OSError) as error:
+                # what was added is durable and counts; whoever signs next takes it in
+                code = error.code if isinstance(error, KingpostError) else "os_error"
+                _log.warning("control_log_not_signed", extra={"code": code, "reason": str(error)})
 
     def _open(self) -> Journal:
         return _patiently(self._open_once, self._clock, self._wait_s)

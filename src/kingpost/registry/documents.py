@@ -15,6 +15,7 @@ __all__ = [
     "BatchRun",
     "DataVersion",
     "Environment",
+    "ExportRun",
     "FeatureDefinition",
     "ModelArtefacts",
     "ModelDraft",
@@ -181,5 +182,30 @@ class BatchRun(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
     refused: int | None = None
     output: str = ""
+    by: Filled
+    at_us: int
+
+
+class ExportRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Records that were exported for an auditor: who did, what was asked for, what came out.
+
+    Attributes:
+        partition: The journal that was read, and up to which offset (`stop`).
+        selection: What the records met; a subject only as a keyed digest.
+        personal: Whether personal content was left encrypted or opened.
+        manifest: Digest of the manifest, which has those of all files.
+        proofs: How many records were proved.
+    """
+
+    format: Literal[1]
+    partition: Filled
+    stop: int
+    selection: Mapping[str, str | int | None]
+    personal: Literal["encrypted", "clear"]
+    records: int
+    reviews: int
+    erasures: int
+    proofs: int
+    manifest: Filled
     by: Filled
     at_us: int

@@ -19,6 +19,7 @@ from kingpost.access import KeyRing
 from kingpost.core import Clock, KingpostError
 from kingpost.decisions import Engine, ServedDecision
 from kingpost.journal import Entry
+from kingpost.proofs import PublishedLog
 from kingpost.serving.control_plane import LIMIT_FIELDS, TRACE_ID, FeatureNames, control_plane
 from kingpost.serving.decision_route import DecisionRoute
 from kingpost.serving.events_route import EventsRoute
@@ -78,6 +79,7 @@ class ServingApp:
         extraction: ExtractionStore,
         releases: ReleaseDesk | None,
         watch: RequestWatch | None,
+        logs: Mapping[str, PublishedLog],
     ) -> None:
         self._watch, self._clock = watch, clock
         self.metrics = Metrics(engine.served)
@@ -121,6 +123,7 @@ class ServingApp:
             bodies,
             clock,
             jobs=self.jobs,
+            logs=logs,
             max_body_bytes=settings.max_body_bytes,
             exposures=Exposures(engine.served),
         )
@@ -304,6 +307,7 @@ def build_app(
     extraction: ExtractionStore | None = None,
     releases: ReleaseDesk | None = None,
     watch: RequestWatch | None = None,
+    logs: Mapping[str, PublishedLog] | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -321,6 +325,7 @@ def build_app(
         releases: The releases of the decisions, closed with the engine; without them what runs
             stays as it is.
         watch: What looks on while requests are answered, closed with the engine.
+        logs: What is published of the logs, by name; without it there are none.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -331,5 +336,6 @@ def build_app(
 
     kept = MemoryExtraction() if extraction is None else extraction
     return ServingApp(
-        engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases, watch
-    )
+        engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases, watch,
+        logs or {},
+    )  # fmt: skip

@@ -4,7 +4,7 @@ A FastAPI application. Its routes are thin: who asks is found first, then the wo
 by the module that owns it. Errors of any kind leave as problem documents.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fastapi import FastAPI, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from kingpost.access import KeyRing, Principal
 from kingpost.core import Clock, KingpostError
+from kingpost.proofs import PublishedLog
 from kingpost.serving.decisions_list import render_decisions
 from kingpost.serving.docs_page import docs_file
 from kingpost.serving.erasure_routes import ErasureRoutes
@@ -30,6 +31,7 @@ from kingpost.serving.hold_routes import HoldRoutes
 from kingpost.serving.http import BodyReader, HttpAnswer
 from kingpost.serving.job_desk import JobDesk
 from kingpost.serving.job_routes import JobRoutes
+from kingpost.serving.log_routes import LogRoutes
 from kingpost.serving.metrics import MEDIA_TYPE, Metrics
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import problem_answer
@@ -85,6 +87,7 @@ def control_plane(
     *,
     exposures: Exposures,
     jobs: JobDesk | None = None,
+    logs: Mapping[str, PublishedLog],
     max_body_bytes: int,
 ) -> FastAPI:
     """Build the application."""
@@ -139,6 +142,7 @@ def control_plane(
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
     ReleaseRoutes(engine, releases, let_in, bodies).add_to(api)
     WorkflowRoutes(workflows, let_in, bodies, clock).add_to(api)
+    LogRoutes(logs, let_in).add_to(api)
     JobRoutes(jobs, let_in, bodies, health, max_body_bytes).add_to(api)
 
     @api.get("/v1/records/{identifier}")

@@ -22,6 +22,7 @@ __all__ = [
     "HttpWorkersNotReady",
     "IncidentNotFound",
     "InternalError",
+    "LogPieceNotFound",
     "MalformedRequest",
     "MethodNotAllowed",
     "NotConfigured",
@@ -192,6 +193,18 @@ class FeatureNotFound(KingpostError):
 
     def __str__(self) -> str:
         return "there is no feature of this name; GET /v1/features lists them"
+
+
+class LogPieceNotFound(KingpostError):
+    """A log of another name, or a piece that it does not have, or not yet."""
+
+    code = "log_piece_not_found"
+
+    def __str__(self) -> str:
+        return (
+            "the log has no such piece, or not yet; GET /v1/logs lists the logs, and the size "
+            "in a checkpoint says which tiles there are"
+        )
 
 
 class UnknownWorkflow(KingpostError):

@@ -29,6 +29,7 @@ from kingpost.serving.openapi_jobs import (
     JOB_OPERATIONS,
     SUBMIT_CODES,
 )
+from kingpost.serving.openapi_logs import LOG_OPERATIONS, LOG_PIECE_CODES
 from kingpost.serving.openapi_releases import RELEASE_OPERATIONS
 from kingpost.serving.openapi_review import REVIEW_DOCUMENTS, REVIEW_OPERATIONS, Described
 from kingpost.serving.openapi_workflows import WORKFLOW_DOCUMENTS, WORKFLOW_OPERATIONS
@@ -83,6 +84,7 @@ def describe_api(
         *REVIEW_DOCUMENTS,
         *(one.answer for one in FEATURE_OPERATIONS),
         *(one.answer for one in ERASURE_OPERATIONS),
+        *(one.answer for one in LOG_OPERATIONS),
         *(one.answer for one in RELEASE_OPERATIONS),
         *(one.body for one in RELEASE_OPERATIONS if one.body is not None),
         EraseDocument,
@@ -118,6 +120,15 @@ def describe_api(
                 "Whether it takes work", "HealthDocument", codes=("not_ready",), tag="server"
             ),
             "/metrics": _metrics(),
+            "/v1/logs/{log}/checkpoint": _log_piece(
+                "/v1/logs/{log}/checkpoint", "Read the newest checkpoint of a log", "text/plain"
+            ),
+            "/v1/logs/{log}/tile/{path}": _log_piece(
+                "/v1/logs/{log}/tile/{path}",
+                "Read a tile of hashes, as 0/x001/234 or 0/000.p/17, or a bundle of entries, as "
+                "entries/000.p/17 (C2SP tlog-tiles)",
+                "application/octet-stream",
+            ),
             **_described_paths(),
             **inference_paths(served),
         },
@@ -329,6 +340,7 @@ def _described_paths() -> dict[str, Json]:
         *REVIEW_OPERATIONS,
         *FEATURE_OPERATIONS,
         *ERASURE_OPERATIONS,
+        *LOG_OPERATIONS,
         *RELEASE_OPERATIONS,
         *WORKFLOW_OPERATIONS,
         *JOB_OPERATIONS,
@@ -383,6 +395,18 @@ def _metrics() -> Json:
     operation["responses"] = {
         **_problems(_ALWAYS),
         "200": {"description": "Prometheus text format", "content": text},
+    }
+    return {"get": operation}
+
+
+def _log_piece(path: str, summary: str, media_type: str) -> Json:
+    codes = (*_ALWAYS, *LOG_PIECE_CODES)
+    operation = _operation(summary, "", codes=codes, tag="logs")
+    schema: Json = {"type": "string"} if media_type == "text/plain" else {}
+    operation["parameters"] = _path_parameters(path)
+    operation["responses"] = {
+        **_problems(codes),
+        "200": {"description": "Done", "content": {media_type: {"schema": schema}}},
     }
     return {"get": operation}
 

@@ -76,6 +76,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "task_not_found": Problem(404, "Unknown task"),
     "incident_not_found": Problem(404, "Unknown incident"),
     "feature_not_found": Problem(404, "Unknown feature"),
+    "log_piece_not_found": Problem(404, "Not in this log"),
     "workflow_not_found": Problem(404, "No such workflow was started"),
     "job_not_found": Problem(404, "No such job"),
     "workflow_unknown": Problem(404, "Unknown workflow"),

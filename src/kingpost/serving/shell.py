@@ -195,18 +195,30 @@ class Shell:
         """Erase an entity, and return when that is durable; see `Engine.erase`.
 
         Raises:
-            UnderLegalHold, ErasureFailed: Nothing was erased.
+            UnderLegalHold: Nothing was erased, and it is recorded that somebody asked.
+            ErasureFailed: Nothing was erased.
             StorageFull, StorageBusy, StorageFailed: It is recorded and counts, and nothing is
                 opened with the keys of personal content, but they are still on the disk: ask
                 again.
             JournalFull, JournalFailed, JournalClosed, EngineStopped: Nothing is recorded.
         """
-        erasure, forgotten = await self._written(
-            lambda landed: (
-                self.engine.erase(tenant, entity, key, by=by, reason=reason, landed=landed),
-                True,
+        try:
+            erasure, forgotten = await self._written(
+                lambda landed: (
+                    self.engine.erase(tenant, entity, key, by=by, reason=reason, landed=landed),
+                    True,
+                )
             )
-        )
+        except UnderLegalHold:
+            await self._written(
+                lambda landed: (
+                    self.engine.note_refused_erasure(
+                        tenant, entity, key, by=by, reason=reason, landed=landed
+                    ),
+                    True,
+                )
+            )
+            raise
         # a thread: the file of keys is packed, which takes as long as it is large
         await asyncio.to_thread(self.engine.destroy_keys, tenant, erasure)
         return erasure, forgotten

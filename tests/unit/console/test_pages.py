@@ -6,10 +6,11 @@ import pytest
 from msgspec import structs
 
 from kingpost.access import Principal
+from kingpost.contracts import Instant
 from kingpost.decisions import record_features
 from kingpost.monitoring import Freshness, FreshnessWatch, Profile
 from kingpost.records import KnownLabel, Outcome, RecordQuery
-from kingpost.registry import FeatureDefinition
+from kingpost.registry import ExportRun, FeatureDefinition
 from kingpost.tasks import Task
 from tests.console_house import ConsoleHouse, run_console
 from tests.review_house import INCIDENT
@@ -36,6 +37,9 @@ PATHS = (
     "/features/share",
     "/models",
     "/approvals",
+    "/checkpoints",
+    "/erasures",
+    "/exports",
 )
 NOBODY = "0199f2a0-7c00-7000-8000-00000000002a"
 
@@ -533,3 +537,29 @@ def _task(identifier: str, queue: str) -> Task:
         id=identifier, tenant="acme", kind="review", queue=queue, decision="fraud",
         subject=identifier, title="elsewhere", created_us=0, event_time_us=0,
     )  # fmt: skip
+
+
+def test_an_auditor_sees_the_exports_of_the_tenant_and_of_all() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        for tenant, by in (("acme", "ann"), (None, "bob"), ("other", "mallory")):
+            house.control.note_export(
+                ExportRun(
+                    format=1, partition="data", stop=7, personal="encrypted", records=3, reviews=0,
+                    erasures=0, proofs=0, manifest="a" * 64, by=by, at_us=START_US,
+                    selection={"since_us": START_US, "decision": None, "tenant": tenant},
+                )
+            )  # fmt: skip
+        house.door.principal = Principal("k9", "acme", frozenset(("audit",)), "eve")
+        page = text_of(await house.page("/exports"))
+
+        assert "ann" in page
+        assert "bob" in page
+        assert "mallory" not in page
+        assert f"since {Instant(START_US).isoformat()}, tenant acme" in page
+        assert "No checkpoint yet" in await house.page("/checkpoints")  # of the records
+        assert (await house.get("/records")).status_code == 403
+        house.door.principal = Principal("k9", "acme", frozenset(("review",)), "eve")
+        for path in ("/checkpoints", "/erasures", "/exports"):
+            assert (await house.get(path)).status_code == 403
+
+    run_console(scene)

@@ -18,10 +18,12 @@ from kingpost.decisions import (
     ExportExists,
     RecordSelection,
     ServedDecision,
+    SubjectDigests,
     export_records,
     open_subjects,
 )
 from kingpost.journal import Entry
+from kingpost.proofs import Prover
 from kingpost.records import Review, encode_review
 from tests.claims_app import APPLICATION, Claim, body, durable, erase, judged
 from tests.tiny_app import BUNDLE, MODEL, ByAmount, FakeClock
@@ -62,7 +64,13 @@ def where(tmp_path: Path) -> DataDirectory:
 def export(where: DataDirectory, selection: RecordSelection, *, is_clear: bool = False) -> Exported:
     out = where.root / f"out{len(list(where.root.iterdir()))}"
     return export_records(
-        where, selection, out, disk=SystemDisk(), clock=FakeClock(), is_clear=is_clear
+        where,
+        selection,
+        out,
+        disk=SystemDisk(),
+        clock=FakeClock(),
+        by="ann",
+        is_clear=is_clear,
     )
 
 
@@ -157,10 +165,31 @@ def test_the_manifest_has_the_digest_of_every_other_file(where: DataDirectory) -
     assert "| customer | C1 |" in report
 
 
+def test_an_export_is_on_record_before_it_is_whole(where: DataDirectory) -> None:
+    done = export(where, RecordSelection(subject=("customer", "C2"), tenant="acme"))
+    control = where.control_log(disk=SystemDisk(), clock=FakeClock())
+    offset, run = control.exports()[-1]
+    manifest = (Path(done.out) / "manifest.json").read_bytes()
+
+    assert (run.by, run.records, run.personal, run.stop) == ("ann", 1, "encrypted", done.stop)
+    assert run.manifest == hashlib.sha256(manifest).hexdigest()
+    entity, _, digest = str(run.selection["subject"]).partition(" ")
+    assert entity == "customer"
+    digests = SubjectDigests(where, disk=SystemDisk())
+    assert digest == digests.of("acme", "customer", "C2") != digests.of("acme", "customer", "C1")
+    place = where.log("control")
+    proof = Prover(place, SystemDisk(), lambda entry: None).prove_at(offset)
+    assert proof is not None
+    assert proof.shown[0].entry.kind == "export"
+    assert b"C2" not in proof.shown[0].entry.body
+
+
 def test_an_export_is_written_once(where: DataDirectory) -> None:
     out = where.root / "out"
     out.mkdir()
     (out / "other.txt").touch()
 
     with pytest.raises(ExportExists, match="not empty"):
-        export_records(where, RecordSelection(), out, disk=SystemDisk(), clock=FakeClock())
+        export_records(
+            where, RecordSelection(), out, disk=SystemDisk(), clock=FakeClock(), by="ann"
+        )

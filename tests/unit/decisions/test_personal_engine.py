@@ -177,6 +177,33 @@ def test_whom_somebody_holds_is_not_erased_until_it_is_released() -> None:
         assert engine.legal_holds("other") == ()
 
 
+def test_an_erasure_that_a_hold_forbade_is_on_record_also_after_a_start() -> None:
+    house, snapshots = House(), Path("/snapshots")
+    with house.engine(snapshots) as engine:
+        decide(engine, body("1"))
+        hold(engine, "C1")
+        durable(
+            lambda told: (
+                engine.note_refused_erasure(
+                    "acme", "customer", "C1", by="ann", reason="asked to", landed=told
+                ),
+                True,
+            )
+        )
+        [live] = engine.refused_erasures("acme")
+    with house.engine(snapshots) as engine:
+        assert engine.refused_erasures("acme") == [live]
+        engine.close()
+        assert engine.write_snapshot()
+    with house.engine(snapshots) as engine:
+        [found] = engine.refused_erasures("acme")
+
+        assert found == live
+        assert (found.by, found.reason) == ("ann", "asked to")
+        assert found.hold == engine.legal_holds("acme")[0].offset
+        assert engine.erasures("acme") == ()
+
+
 def test_a_hold_comes_back_from_a_snapshot() -> None:
     house, snapshots = House(), Path("/snapshots")
     with house.engine(snapshots) as engine:

@@ -7,6 +7,7 @@ from kingpost.proofs import (
     Checkpoint,
     CheckpointInconsistent,
     OriginChanged,
+    PublishedLog,
     SigningKeyUnusable,
     Tree,
     TreeAheadOfJournal,
@@ -177,3 +178,22 @@ def test_what_witnesses_sign_is_part_of_the_checkpoint() -> None:
 
     assert tree.update().note.whole.endswith(line)
     tree.close()
+
+
+def test_what_is_published_tells_the_newest_checkpoints_first_and_who_signed() -> None:
+    disk = SimulatedDisk()
+    for number in range(4):
+        with opened(disk) as journal:
+            journal.append(pair(number))
+        tree = tree_on(disk)
+        tree.update()
+        tree.close()
+    found = PublishedLog(PLACE.public, disk=disk).newest(3)
+
+    assert [one.checkpoint.size for one in found] == [4, 3, 2]
+    [key] = PLACE.keys(disk).verifiers()
+    assert {*map(tuple, (one.keys for one in found))} == {(f"{key.name}+{key.id.hex()}",)}
+    assert all(one.last_us for one in found)
+    assert [one.cosigners for one in found] == [[], [], []]
+    assert len(PublishedLog(PLACE.public, disk=disk).newest(99)) == 4
+    assert PublishedLog(PLACE.secret, disk=disk).newest(3) == []

@@ -14,6 +14,7 @@ from kingpost.proofs import (
     BadProof,
     Checkpoint,
     CheckpointInconsistent,
+    PositionNotListed,
     Prover,
     TreeNewer,
     TreePlace,
@@ -98,6 +99,25 @@ def test_every_record_is_proved_to_both_verifiers(house: House, number: int) -> 
 
 def test_an_unknown_id_has_no_proof(house: House) -> None:
     assert house.prover.prove(record_id(9999)) is None
+
+
+@pytest.mark.parametrize("offset", [0, 1, 77, 199, 200, 2100, 2101, 2699])
+def test_every_entry_is_proved_by_its_position_and_by_no_other(house: House, offset: int) -> None:
+    proof = house.prover.prove_at(offset, kept=[house.kept])
+    assert proof is not None
+    fields = json.loads(json.dumps(proof_json(proof)))
+    trust = Trust(house.keys, [house.kept])
+
+    assert fields["id"] == f"data:{offset}"
+    assert house.verdicts(fields, trust) == [True, True]
+    for other in (f"data:{offset + 1}", f"control:{offset}", f"data:0{offset}", "data:", ":"):
+        assert house.verdicts({**fields, "id": other}, trust) == [False, False]
+
+
+def test_a_position_that_no_leaf_lists_is_not_proved(house: House) -> None:
+    assert house.prover.prove_at(2700) is None
+    with pytest.raises(PositionNotListed):
+        house.prover.prove_at(201)  # 1,900 entries came in one commit
 
 
 def test_nothing_is_proved_to_who_trusts_nothing_or_somebody_else(

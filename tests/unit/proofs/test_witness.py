@@ -1,7 +1,7 @@
 """Witnesses: what they answer, and that two histories are never both signed."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from kingpost.proofs import (
     ED25519,
     Checkpoint,
     SigningKey,
+    Tree,
     Witness,
     WitnessClient,
     WitnessRefused,
@@ -24,6 +25,7 @@ from kingpost.proofs import (
 from kingpost.proofs.merkle import consistency_proof, leaf_hash, subtree_of, tree_root
 from kingpost.proofs.proof import base64_text
 from tests.simulated_disk import SimulatedDisk
+from tests.small_tree import PLACE, entry_id, opened, pair, tree_on
 from tests.stopped_clock import StoppedClock
 
 LOG = SigningKey("a.example/log", ED25519, bytes(32))
@@ -47,6 +49,31 @@ def body(old: int, made: Checkpoint, hashes: list[bytes] = HASHES) -> bytes:
     proof = consistency_proof(old, made.size, subtree_of(hashes)) if 0 < old < made.size else []
     lines = "".join(base64_text(one) + "\n" for one in proof)
     return f"old {old}\n{lines}\n{made.note.whole}".encode()
+
+
+def test_a_checkpoint_that_nobody_was_asked_about_is_offered_later() -> None:
+    disk = SimulatedDisk()
+    with opened(disk) as journal:
+        journal.append(pair(1))
+    plain = tree_on(disk)
+    first = plain.update()
+    asked: list[int] = []
+
+    def cosigns(checkpoint: Checkpoint, consistency: Callable[[int], Sequence[bytes]]) -> str:
+        del consistency
+        asked.append(checkpoint.size)
+        return KEY.sign(checkpoint.note.text, at_s=7) if len(asked) > 1 else ""
+
+    tree = Tree(PLACE, disk, entry_id, cosigns)
+    again, signed, quiet = tree.update(), tree.update(), tree.update()
+    plain.close()
+    tree.close()
+
+    assert again == first  # the witness was away
+    assert (signed.size, signed.root) == (first.size, first.root)
+    assert signed_by(signed.note, [KEY.verifier])[0].at_s == 7
+    assert quiet == signed
+    assert asked == [1, 1]
 
 
 def test_it_signs_what_continues_and_says_when() -> None:

@@ -224,8 +224,10 @@ def list_models(
     ]
     listed: list[object] = [_version(version) for version in versions]
     approved: list[object] = [
-        _approval(one) | ({"does_not_count": problem} if problem else {})
-        for one, problem in control.judged_approvals(chosen.name)
+        _approval(one)
+        | {"position": f"control:{offset}"}
+        | ({"does_not_count": problem} if problem else {})
+        for one, problem, offset in control.judged_approvals(chosen.name)
     ]
     print_result(
         {

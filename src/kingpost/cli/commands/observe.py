@@ -11,9 +11,10 @@ from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
 from kingpost.cli.sealing import keep_sealed
-from kingpost.cli.tree import open_tree, tree_kept_up
+from kingpost.cli.tree import open_tree, trees_kept_up
 from kingpost.contracts import Instant
 from kingpost.core import Settings
+from kingpost.decisions import LOGS
 from kingpost.serving import Observed, Observer
 
 __all__ = ["watch"]
@@ -45,10 +46,11 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
         with open_observer(settings, app, wait=stop if follow_parent else None) as observer:
             if once:
                 _catch_up(observer, stop)
-                with open_tree(settings) as tree:
-                    tree.update(wait_s=_WAIT_S)
+                for log in LOGS:
+                    with open_tree(settings, log) as tree:
+                        tree.update(wait_s=_WAIT_S)
             else:
-                with tree_kept_up(settings), keep_sealed(settings, data_directory(settings)):
+                with trees_kept_up(settings), keep_sealed(settings, data_directory(settings)):
                     observer.run(stop)
             result = _shown(observer.observed)
     except AlreadyObserved:

@@ -9,10 +9,10 @@ import msgspec
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
 from kingpost.cli.proof_files import read_checkpoints
-from kingpost.cli.tree import entry_id, open_tree, tree_place
+from kingpost.cli.tree import LOG_OPTION, entry_id, open_tree
 from kingpost.core import Settings, SystemDisk, parse_id
-from kingpost.decisions import RecordNotFound
-from kingpost.proofs import Prover, consistency_json, proof_json
+from kingpost.decisions import DataDirectory, LogName, RecordNotFound
+from kingpost.proofs import Checkpoint, Proof, Prover, consistency_json, proof_json
 
 __all__ = ["checkpoint", "prove"]
 
@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("asked", metavar="ID|POSITION")
 @click.option("--out", type=_FILE, help="Write the proof there; else to standard output.")
 @click.option(
     "--checkpoint",
@@ -33,44 +33,62 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def prove(
-    settings: Settings, identifier: str, out: Path | None, kept: Sequence[Path], as_json: bool
+    settings: Settings, asked: str, out: Path | None, kept: Sequence[Path], as_json: bool
 ) -> None:
     """Prove that the record ID is in the log: a file that anybody can check, offline.
 
-    It holds the record itself: its features, its answer, who asked.
+    It holds the record itself: its features, its answer, who asked. What has no id is asked for
+    by its POSITION: an erasure or a hold, as `data:1204` (`kingpost erasures` lists it), an
+    approval or another entry of the control log, as `control:12` (`kingpost models`).
     """
-    wanted = parse_id(identifier)
     where = data_directory(settings)
-    prover = Prover(tree_place(settings, where), SystemDisk(), entry_id)
     checkpoints = read_checkpoints(kept)
-    if wanted is None:
-        raise RecordNotFound(identifier, str(where.root))
-    with open_tree(settings) as tree:
-        tree.update(wait_s=_WAIT_S)
-        proof = prover.prove(wanted, kept=checkpoints)
+    proof = _proof(settings, where, asked, checkpoints)
     if proof is None:
-        raise RecordNotFound(identifier, str(where.root))
+        raise RecordNotFound(asked, str(where.root))
     made = proof_json(proof)
     if out is None:
         click.echo(msgspec.json.encode(made).decode())
         return
     out.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
-    result = {"id": identifier, "leaf": proof.index, "file": str(out), "keys": made["keys"]}
+    result = {"id": asked, "leaf": proof.index, "file": str(out), "keys": made["keys"]}
     print_result(result, as_json=as_json)
 
 
+def _proof(
+    settings: Settings, where: DataDirectory, asked: str, kept: Sequence[Checkpoint]
+) -> Proof | None:
+    """Prove a record by its id, or an entry by its position; None where there is none."""
+    partition, found, offset = asked.partition(":")
+    log: LogName = "control" if partition == "control" else "records"
+    identifier = None if found else parse_id(asked)
+    place = where.log(log)
+    is_place = partition == place.journal.name and offset.isascii() and offset.isdigit()
+    if identifier is None and not is_place:
+        return None
+    with open_tree(settings, log) as tree:
+        tree.update(wait_s=_WAIT_S)
+    prover = Prover(place, SystemDisk(), entry_id)
+    if identifier is None:
+        return prover.prove_at(int(offset), kept=kept)
+    return prover.prove(identifier, kept=kept)
+
+
 @click.command()
+@LOG_OPTION
 @click.option("--out", type=_FILE, help="Write it there; else to standard output.")
 @click.option("--since", type=_FILE, help="Say how it continues this checkpoint, in JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def checkpoint(settings: Settings, out: Path | None, since: Path | None, as_json: bool) -> None:
-    """Sign what the log holds now; whoever keeps the checkpoint can prove what comes later.
+def checkpoint(
+    settings: Settings, log: LogName, out: Path | None, since: Path | None, as_json: bool
+) -> None:
+    """Sign what a log holds now; whoever keeps the checkpoint can prove what comes later.
 
     With --since, print a proof that it continues an earlier one, for `kingpost verify`.
     """
-    place = tree_place(settings, data_directory(settings))
-    with open_tree(settings) as tree:
+    place = data_directory(settings).log(log)
+    with open_tree(settings, log) as tree:
         made = tree.update(wait_s=_WAIT_S)
     text = made.note.whole
     if since is not None:

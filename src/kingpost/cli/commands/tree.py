@@ -1,4 +1,4 @@
-"""`kingpost tree`: the log's keys, publishing it, the verifier. `kingpost witness`."""
+"""`kingpost tree`: a log's keys, publishing it, the verifier. `kingpost witness`."""
 
 import os
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ import click
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
 from kingpost.cli.proof_files import read_keys
-from kingpost.cli.tree import open_tree, tree_place
+from kingpost.cli.tree import LOG_OPTION, open_tree
 from kingpost.core import Settings, SystemClock, SystemDisk
+from kingpost.decisions import LogName
 from kingpost.proofs import (
     COSIGNATURE,
     SigningKey,
@@ -30,16 +31,17 @@ _WAIT_S = 10.0
 
 @click.group()
 def tree() -> None:
-    """Show and rotate the log's keys; publish the log; print the verifier."""
+    """Show and rotate a log's keys; publish the log; print the verifier."""
 
 
 @tree.command()
+@LOG_OPTION
 @_JSON
 @click.pass_obj
-def keys(settings: Settings, as_json: bool) -> None:
-    """List the log's verifier keys, the one that signs now last; a first one is made."""
-    place = tree_place(settings, data_directory(settings))
-    with open_tree(settings) as opened:
+def keys(settings: Settings, log: LogName, as_json: bool) -> None:
+    """List a log's verifier keys, the one that signs now last; a first one is made."""
+    place = data_directory(settings).log(log)
+    with open_tree(settings, log) as opened:
         origin = opened.signer(wait_s=_WAIT_S).verifier.name
     found = list(map(str, place.keys(SystemDisk()).verifiers()))
     if as_json:
@@ -50,28 +52,30 @@ def keys(settings: Settings, as_json: bool) -> None:
 
 
 @tree.command()
+@LOG_OPTION
 @_JSON
 @click.pass_obj
-def rotate(settings: Settings, as_json: bool) -> None:
+def rotate(settings: Settings, log: LogName, as_json: bool) -> None:
     """Sign with a new key from here on; the old one signs that it hands over, and is deleted."""
-    with open_tree(settings) as opened:
+    with open_tree(settings, log) as opened:
         new = opened.rotate(wait_s=_WAIT_S)
     print_result({"key": str(new.verifier)}, as_json=as_json)
 
 
 @tree.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@LOG_OPTION
 @_JSON
 @click.pass_obj
-def export(settings: Settings, directory: Path, as_json: bool) -> None:
-    """Write the log as static tiles below DIRECTORY, or add what is new to it.
+def export(settings: Settings, directory: Path, log: LogName, as_json: bool) -> None:
+    """Write a log as static tiles below DIRECTORY, or add what is new to it.
 
     The layout is C2SP's tlog-tiles. It holds digests, times and offsets, no record.
     """
-    with open_tree(settings) as opened:
+    with open_tree(settings, log) as opened:
         opened.update(wait_s=_WAIT_S)
-    where = data_directory(settings)
-    made = export_tree(where.tree, directory, disk=SystemDisk())
+    public = data_directory(settings).log(log).public
+    made = export_tree(public, directory, disk=SystemDisk())
     result = {"origin": made.origin, "leaves": made.size, "directory": str(directory)}
     print_result(result, as_json=as_json)
 

@@ -1,6 +1,7 @@
 """`kingpost verify`: the records themselves, or a proof, or a whole log."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,7 +14,16 @@ from kingpost.cli.tree import entry_id
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemDisk
 from kingpost.decisions import verify_records
-from kingpost.proofs import KeyRing, Trust, audit_log, verify_json
+from kingpost.proofs import (
+    BadNote,
+    KeyRing,
+    TreeDamaged,
+    Trust,
+    audit_log,
+    checkpoint_file,
+    parse_checkpoint,
+    verify_json,
+)
 
 __all__ = ["verify"]
 
@@ -23,7 +33,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("path", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--checkpoint", "kept", type=_FILE, multiple=True, help="One that you have kept.")
-@click.option("--key", "keys", multiple=True, help="The log's verifier key, or a file of keys.")
+@click.option("--key", "keys", multiple=True, help="A log's verifier key, or a file of keys.")
 @click.option("--witness", "witnesses", multiple=True, help="A witness's key, or a file of keys.")
 @click.option("--witnesses", "quorum", type=click.IntRange(0), help="So many must have signed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -40,8 +50,9 @@ def verify(
     """Decide every recorded request again, by its own bundle, and count what differs.
 
     With FILE, check a proof of `kingpost prove`, or of `kingpost checkpoint --since`; with DIR,
-    check a whole log: a data directory, its tree, or a tree that was published. That needs no
-    server and no network: only the log's key, or a checkpoint, that came to you another way.
+    check whole logs: those of a data directory that you give a key or a checkpoint of, one tree
+    of it, or a tree that was published. That needs no server and no network: only the log's key,
+    or a checkpoint, that came to you another way.
 
     Ends with code 1 when anything differs.
     """
@@ -76,26 +87,65 @@ def _recompute(settings: Settings, *, as_json: bool) -> None:
 def _audited(
     settings: Settings, path: Path, trust: Trust, show: Progress
 ) -> tuple[bool, dict[str, object]]:
+    """Check a log, or those of a data directory that anything trusted is of."""
+    logs = path / "tree"
+    if not logs.is_dir():
+        found, not_checked, missing = [_audit(path, path, trust, show)], [], []
+    else:
+        trees = [logs / name for name in (settings.partition, "control") if (logs / name).is_dir()]
+        origins = {one: _origin(one) for one in trees}
+        trusted = {key.name for key in trust.keys} | {one.origin for one in trust.kept}
+        # one that does not say what it is called is looked into with all that is trusted
+        checked = [one for one in trees if origins[one] in trusted | {""}]
+        found = [_audit(path, one, _of(trust, origins[one]), show) for one in checked]
+        not_checked = [one.name for one in trees if one not in checked]
+        missing = sorted(trusted - set(origins.values()))
+    is_fine = bool(found) and not missing and all(one["is_proved"] for one in found)
+    return is_fine, {
+        "is_proved": is_fine,
+        "logs": found,
+        "not_checked": not_checked,
+        "not_here": missing,
+    }
+
+
+def _of(trust: Trust, origin: str) -> Trust:
+    """Return what is trusted of one log; all where it does not say its name."""
+    if not origin:
+        return trust
+    return replace(
+        trust,
+        keys=[key for key in trust.keys if key.name == origin],
+        kept=[one for one in trust.kept if one.origin == origin],
+    )
+
+
+def _origin(tree: Path) -> str:
+    try:
+        return parse_checkpoint(checkpoint_file(tree, SystemDisk())).origin
+    except (BadNote, TreeDamaged):
+        return ""
+
+
+def _audit(path: Path, tree: Path, trust: Trust, show: Progress) -> dict[str, object]:
     """Check a log: with its journal and its salt where both lie there, else the tree alone."""
-    disk, partition = SystemDisk(), settings.partition
-    tree, journal, salt = path, None, None
-    if (path / "tree" / partition).is_dir():
-        tree, journal = path / "tree" / partition, path / "journal" / partition
-        secret = path / "tree-keys" / partition
+    disk, journal, salt = SystemDisk(), None, None
+    if tree != path:
+        journal, secret = path / "journal" / tree.name, path / "tree-keys" / tree.name
         if (secret / "salt").is_file() and journal.is_dir():
             salt = KeyRing(tree, secret, disk=disk).salt()
-    handovers = KeyRing(tree, tree, disk=disk).handovers()
     audit = audit_log(
         tree,
         trust,
         disk=disk,
         journal=journal,
         salt=salt,
-        handovers=handovers,
+        handovers=KeyRing(tree, tree, disk=disk).handovers(),
         on_progress=show,
     )
     first = audit.first
-    return audit.is_sound, {
+    return {
+        "log": tree.name if tree != path else str(path),
         "is_proved": audit.is_sound,
         "leaves": audit.size,
         "commits_compared": audit.commits,

@@ -172,6 +172,37 @@
     }
   };
 
+  // a log that a browser saw once may grow, but not shrink or be another at the same size
+  const seenBefore = ({ origin, size, root }) => {
+    const name = `kingpost-log-seen:${origin}`;
+    const before = JSON.parse(localStorage.getItem(name) || "null");
+    if (before && before.size > size) return `this browser has seen ${before.size} leaves of this log`;
+    if (before && before.size === size && before.root !== hex(root)) return "this browser has seen another log of this size";
+    localStorage.setItem(name, JSON.stringify({ size, root: hex(root) }));
+    return "";
+  };
+
+  const checkNewest = async (panel) => {
+    const said = panel.querySelector("[role=status]");
+    const tell = (kind, line) => {
+      said.className = `notice field ${kind}`;
+      said.textContent = line;
+    };
+    try {
+      if (!globalThis.crypto?.subtle) throw new Refused("browsers check signatures over HTTPS or on this machine only");
+      const checkpoint = parseCheckpoint(panel.querySelector("[data-note]").textContent);
+      const key = await signerOf(checkpoint, panel.querySelector("[data-keys]").textContent.trim().split("\n"));
+      const problem = seenBefore(checkpoint);
+      if (problem) throw new Refused(problem);
+      const trust = known(checkpoint, key);
+      tell(trust === "other" ? "bad" : "ok", `Signed, checked here: ${checkpoint.size} leaves. ${SAID[trust]}`);
+    } catch (error) {
+      const reason = error instanceof Refused ? error.message : `it cannot be checked (${error.message || error.name})`;
+      tell("bad", `Not to be believed: ${reason}.`);
+    }
+  };
+  document.querySelectorAll("[data-checkpoint]").forEach(checkNewest);
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-proof] button");
     if (button) run(button.closest("[data-proof]"));

@@ -24,10 +24,12 @@ def load_bundle(
 
     Raises:
         UnknownDecision: The application declares no such decision.
+        ControlLogAltered: What was approved is not what the control log says.
         KingpostError: It is not approved, or not what would run; see `BundleLoader.load`.
     """
     if decision not in application.decisions:
         raise UnknownDecision(decision, tuple(application.decisions))
+    where.check_control_log(disk=disk)
     control = where.control_log(disk=disk, clock=SystemClock())
     loader = BundleLoader(application, control, where.artefacts(disk=disk))
     return loader.load(decision, digest, Role.CHAMPION)

@@ -1,7 +1,7 @@
 """Writing an export: records as JSON lines and Parquet, a report, a manifest of digests.
 
-The rule: an export reads the journal and changes nothing; the manifest is written last, so a
-directory without one is not whole.
+The rule: an export changes nothing of what it reads, and the control log says that it was made;
+the manifest is written last, so a directory without one is not whole.
 """
 
 import hashlib
@@ -23,12 +23,13 @@ from kingpost.decisions.errors import ExportExists
 from kingpost.decisions.export.report import Tally, report
 from kingpost.decisions.export.rows import COLUMNS, ErasureRow, RecordRow, ReviewRow, Rows
 from kingpost.decisions.record_selection import RecordSelection
+from kingpost.decisions.subject_digests import SubjectDigests
 from kingpost.decisions.subjects import open_vault
 from kingpost.decisions.whole_files import WholeFiles
 from kingpost.features import decode_erasure
 from kingpost.journal import Commit, scan
 from kingpost.records import decode_record, decode_review
-from kingpost.registry import Approval, ControlLog
+from kingpost.registry import Approval, ControlLog, ExportRun
 
 __all__ = ["EXPORT_FORMAT", "Exported", "Proves", "export_records"]
 
@@ -71,7 +72,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     made_at: str
     partition: str
     stop: int
-    selection: dict[str, object]
+    selection: dict[str, str | int | None]
     personal: str
     records: int
     files: list[_File]
@@ -85,6 +86,7 @@ def export_records(
     *,
     disk: Disk,
     clock: Clock,
+    by: str,
     is_clear: bool = False,
     prove: Proves | None = None,
     on_progress: Callable[[int], None] = lambda records: None,
@@ -93,6 +95,7 @@ def export_records(
 
     Args:
         out: Made for it; nothing may be in it.
+        by: Who exports.
         is_clear: Open personal content. An erasure does not reach such an export.
         prove: Proves each record; none is proved without.
         on_progress: Told how many records there are so far.
@@ -101,6 +104,7 @@ def export_records(
         ExportExists: There is something in `out`.
         JournalCorrupt, JournalNewer, NewerRecord: The journal cannot be read.
         ContentDamaged, MasterKeyUnusable: Personal content cannot be opened.
+        JournalInUse, JournalFull, JournalFailed: The control log cannot take that it was made.
     """
     disk.make_directory(out)
     if disk.list(out):
@@ -129,7 +133,24 @@ def export_records(
         [_file(out, name) for name in sorted([*_own(files.names()), *proofs])],
         proofs,
     )
-    files.place_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+    whole = msgspec.json.format(msgspec.json.encode(manifest))
+    asked = {**facts, "subject": _whom(where, selection, disk)}
+    run = ExportRun(
+        format=1,
+        partition=where.partition,
+        stop=found.stop,
+        selection=asked,
+        personal="clear" if is_clear else "encrypted",
+        records=found.tally.records,
+        reviews=len(found.reviews),
+        erasures=len(found.erasures),
+        proofs=len(proofs),
+        manifest=hashlib.sha256(whole).hexdigest(),
+        by=by,
+        at_us=clock.now_us(),
+    )
+    control.note_export(run)
+    files.place_bytes("manifest.json", whole)
     return Exported(
         str(out), found.tally.records, len(found.reviews), len(found.erasures), found.stop
     )
@@ -218,6 +239,14 @@ def _write_parquet(lines: Path, path: Path) -> None:
         read = f"read_json($path, format = 'newline_delimited', columns = {{{columns}}})"
         rows = database.sql(f"SELECT * FROM {read}", params={"path": str(lines)})
         rows.write_parquet(str(path), compression="zstd")
+
+
+def _whom(where: DataDirectory, selection: RecordSelection, disk: Disk) -> str | None:
+    """Name the subject that was asked for by a digest; the control log forgets nothing."""
+    if selection.subject is None:
+        return None
+    entity, key = selection.subject
+    return f"{entity} {SubjectDigests(where, disk=disk).of(selection.tenant or '', entity, key)}"
 
 
 def _own(names: Sequence[str]) -> list[str]:
