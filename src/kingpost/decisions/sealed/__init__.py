@@ -7,6 +7,7 @@ from kingpost.decisions.sealed.archive import (
     fetch_archived,
     prune_archived,
 )
+from kingpost.decisions.sealed.erasing import ErasedRows, erase_sealed
 from kingpost.decisions.sealed.errors import (
     ArchiveDiffers,
     ArchiveRefused,
@@ -23,6 +24,7 @@ from kingpost.decisions.sealed.errors import (
 from kingpost.decisions.sealed.kinds import KINDS
 from kingpost.decisions.sealed.manifest import (
     Manifest,
+    Rewriting,
     SealedFile,
     SealedFiles,
     SealedSegment,
@@ -39,6 +41,7 @@ __all__ = [
     "ArchiveUnreachable",
     "Archived",
     "BadQuery",
+    "ErasedRows",
     "Manifest",
     "NewerManifest",
     "NotArchived",
@@ -46,6 +49,7 @@ __all__ = [
     "Objects",
     "QueryTooLarge",
     "QueryTookTooLong",
+    "Rewriting",
     "SealFailed",
     "SealInUse",
     "Sealed",
@@ -55,6 +59,7 @@ __all__ = [
     "SealedRecords",
     "SealedSegment",
     "archive_sealed",
+    "erase_sealed",
     "fetch_archived",
     "names_of_features",
     "open_sealed",
