@@ -98,7 +98,7 @@ def _ask(where: DataDirectory, what: str) -> None:
             threads=1,
         ) as sealed:
             rows = sealed.query(sql).rows
-        assert rows
+        assert rows or what.startswith(("erased", "after"))
         print(f"{what}{name}: {(perf_counter() - start) * 1e3:,.0f} ms")
 
 

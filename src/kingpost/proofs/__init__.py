@@ -41,7 +41,7 @@ from kingpost.proofs.proof import (
     proof_json,
     verify_json,
 )
-from kingpost.proofs.prover import Prover
+from kingpost.proofs.prover import Prover, covered_until
 from kingpost.proofs.witness import Witness, WitnessAnswer, WitnessClient, WitnessState
 from kingpost.proofs.witness_server import WitnessServer
 
@@ -81,6 +81,7 @@ __all__ = [
     "audit_log",
     "checkpoint_text",
     "consistency_json",
+    "covered_until",
     "export_tree",
     "is_name",
     "log_name",

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from itertools import accumulate
 
 from kingpost.core import Disk, id_text
-from kingpost.journal import Commit, Entry, Lookup, NoSuchOffset, Scan
+from kingpost.journal import (
+    Commit,
+    Entry,
+    Lookup,
+    NoSuchOffset,
+    Scan,
+    decode_removed,
+    is_removed,
+)
 from kingpost.proofs.checkpoint import Checkpoint, parse_checkpoint
 from kingpost.proofs.errors import CheckpointInconsistent, NotInTreeYet, TreeAheadOfJournal
 from kingpost.proofs.files import TreeFiles, checkpoint_file
@@ -18,7 +26,18 @@ from kingpost.proofs.log import TreePlace
 from kingpost.proofs.merkle import consistency_proof, inclusion_proof, leaf_hash, subtree_of
 from kingpost.proofs.proof import Consistency, Proof, Shown
 
-__all__ = ["Prover"]
+__all__ = ["Prover", "covered_until"]
+
+
+def covered_until(place: TreePlace, *, disk: Disk) -> int:
+    """Return the first offset that the newest checkpoint does not cover.
+
+    Raises:
+        TreeDamaged, TreeNewer, BadNote: The tree cannot be read.
+    """
+    checkpoint = parse_checkpoint(checkpoint_file(place.public, disk))
+    with TreeFiles(place.public, checkpoint.size, disk=disk) as files:
+        return parse_leaf(files.leaf(files.size - 1)).next_offset if files.size else 0
 
 
 class Prover:
@@ -114,14 +133,21 @@ class Prover:
         offset = parse_leaf(files.leaf(start)).offset
         lookup = Lookup(directory, disk=disk)
         try:
-            place = lookup.read(offset).place
+            begin = lookup.read(offset)
         except NoSuchOffset as error:
             raise TreeAheadOfJournal(self._place.public, start, offset) from error
         finally:
             lookup.close()
-        scan = Scan(directory, disk=disk, start=offset, place=place)
+        scan = Scan(directory, disk=disk, start=begin.offset, place=begin.place)
+        index = start - 1
         try:
-            for index, frame in enumerate(scan.frames(), start):
+            for frame in scan.frames():
+                if is_removed(frame):
+                    gone = decode_removed(frame)
+                    # the first one may have begun before the leaf that the search begins at
+                    index = start + self._leaves_before(files, gone.next_offset, start, end) - 1
+                    continue
+                index += 1
                 if index >= end:
                     return None
                 if frame.buffer.find(identifier, frame.entries_at, frame.end) >= 0:
@@ -131,6 +157,18 @@ class Prover:
         finally:
             scan.close()
         return None
+
+    @staticmethod
+    def _leaves_before(files: TreeFiles, offset: int, start: int, end: int) -> int:
+        """Count the leaves from one on that lie before an offset."""
+        low, high = start, end
+        while low < high:
+            middle = (low + high) // 2
+            if parse_leaf(files.leaf(middle)).offset < offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low - start
 
     def _shown(
         self, writer: LeafWriter, commit: Commit, identifier: bytes, *, is_folded: bool

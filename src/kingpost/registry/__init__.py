@@ -14,6 +14,8 @@ from kingpost.registry.documents import (
     ModelVersion,
     RegisteredBundle,
     RegisteredFeatures,
+    Removal,
+    RetentionRun,
 )
 from kingpost.registry.errors import (
     AmbiguousDigest,
@@ -86,6 +88,8 @@ __all__ = [
     "ReleasePlan",
     "ReleaseState",
     "ReleaseStep",
+    "Removal",
+    "RetentionRun",
     "SigningKey",
     "Stage",
     "UnknownBundle",

@@ -11,9 +11,10 @@ from kingpost.cli.place import data_directory
 from kingpost.cli.proof_files import read_checkpoints, read_keys
 from kingpost.cli.tree import entry_id
 from kingpost.contracts import Instant
-from kingpost.core import Settings, SystemDisk
-from kingpost.decisions import verify_records
+from kingpost.core import Settings, SystemClock, SystemDisk
+from kingpost.decisions import noted_removals, verify_records
 from kingpost.proofs import KeyRing, Trust, audit_log, verify_json
+from kingpost.registry import ControlLog
 
 __all__ = ["verify"]
 
@@ -92,6 +93,7 @@ def _audited(
         journal=journal,
         salt=salt,
         handovers=handovers,
+        removals=_removals(path, partition),
         on_progress=show,
     )
     first = audit.first
@@ -100,6 +102,7 @@ def _audited(
         "leaves": audit.size,
         "commits_compared": audit.commits,
         "commits_waiting": audit.waiting,
+        "commits_removed": audit.removed,
         "first_bad": None if first is None else first.leaf,
         "first_bad_before": None if first is None else first.until,
         **audit.facts,
@@ -110,3 +113,12 @@ def _audited(
             for one in audit.findings
         ],
     }
+
+
+def _removals(root: Path, partition: str) -> Sequence[tuple[int, int]] | None:
+    """Read what was noted to have been removed; None where the control log is elsewhere."""
+    control = root / "journal" / "control"
+    if not control.is_dir():
+        return None
+    log = ControlLog(control, disk=SystemDisk(), clock=SystemClock())
+    return noted_removals(log.retentions(partition))
