@@ -22,6 +22,7 @@ def data_directory(settings: Settings) -> DataDirectory:
         settings.partition_directories,
         Path(settings.control_dir) if settings.control_dir else None,
         approvers_of(settings),
+        settings.subject_key_store,
     )
     where.check_partition(disk=SystemDisk())
     return where

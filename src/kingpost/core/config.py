@@ -80,6 +80,9 @@ class Settings:
             own. A worker takes up what one of its name left unfinished, or one that is gone.
         job_store: Where jobs are kept when workers of several machines share them, as
             `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
+        subject_key_store: Where the keys of data subjects are kept when they are to lie apart from
+            what they encrypt, as `postgresql://user:password@host:5432/database`; a file in
+            `data_dir` when empty.
         job_queue: What wakes workers, as `nats://host:4222`, `amqp://user:password@host/` or
             `kafka://host:9092`; they look into the store by themselves when empty.
         job_webhooks: Receivers that jobs may name, as `crm=https://crm.example/hook;erp=…`.
@@ -173,6 +176,7 @@ class Settings:
     workflow_store: str = field(default="", repr=False)
     worker: str = "local"
     job_store: str = field(default="", repr=False)
+    subject_key_store: str = field(default="", repr=False)
     job_queue: str = field(default="", repr=False)
     job_webhooks: str = field(default="", repr=False)
     job_webhook_secret: str = field(default="", repr=False)

@@ -23,7 +23,7 @@ features.spill    windows that memory has no room for; made anew at every start
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kingpost.core import Clock, Disk
@@ -45,6 +45,8 @@ class DataDirectory:
         control_root: Where the control log, the artefacts and what was seen of releases lie
             when servers share them; None is `root`.
         approvers: Whose approvals count; everybody's when None.
+        key_store: Where the keys of data subjects are, as the setting `subject_key_store`; a
+            file here when empty.
     """
 
     root: Path
@@ -52,6 +54,7 @@ class DataDirectory:
     listed: tuple[tuple[str, Path], ...] = ()
     control_root: Path | None = None
     approvers: Approvers | None = None
+    key_store: str = field(default="", repr=False)
 
     @property
     def data(self) -> Path:
