@@ -17,7 +17,7 @@ from kingpost.decisions.application import Application
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.retention.judging import Judge, standing_holds
 from kingpost.decisions.retention.policy import RetentionPolicy
-from kingpost.decisions.sealed import remove_sealed
+from kingpost.decisions.sealed import remove_sealed, sealing_paused
 from kingpost.features import Hold, decode_hold
 from kingpost.journal import (
     FinishedSegment,
@@ -130,29 +130,30 @@ def apply_retention(
         What was noted; None where nothing had to go.
 
     Raises:
-        SealInUse: Another process seals or archives; what was noted goes with the next run.
+        SealInUse: Another process seals or archives; nothing was removed.
         JournalInUse: Another process kept the control log for too long; nothing was removed.
         JournalCorrupt, OSError: What was noted goes with the next run.
     """
     run = None
-    if plan.removals:
-        run = RetentionRun(
-            format=1,
-            partition=where.partition,
-            policy=policy.text,
-            removals=tuple(plan.removals),
-            commits=plan.commits,
-            entries=plan.entries,
-            by=by,
-            at_us=clock.now_us(),
-        )
-        control.note_retention(run)
-    noted = noted_removals(control.retentions(where.partition))
-    segments = finished_segments(where.data, disk=disk)
-    for number, segment in enumerate(segments):
-        _remove(segment, noted, policy.text, disk)
-        on_progress(number + 1, len(segments))
-    remove_sealed(where, noted, disk=disk, now_us=clock.now_us())
+    with sealing_paused(where, disk=disk):
+        if plan.removals:
+            run = RetentionRun(
+                format=1,
+                partition=where.partition,
+                policy=policy.text,
+                removals=tuple(plan.removals),
+                commits=plan.commits,
+                entries=plan.entries,
+                by=by,
+                at_us=clock.now_us(),
+            )
+            control.note_retention(run)
+        noted = noted_removals(control.retentions(where.partition))
+        segments = finished_segments(where.data, disk=disk)
+        for number, segment in enumerate(segments):
+            _remove(segment, noted, policy.text, disk)
+            on_progress(number + 1, len(segments))
+        remove_sealed(where, noted, disk=disk, now_us=clock.now_us())
     if search is not None and noted:
         search.remove(noted)
     return run

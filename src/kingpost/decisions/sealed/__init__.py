@@ -31,7 +31,7 @@ from kingpost.decisions.sealed.manifest import (
 )
 from kingpost.decisions.sealed.object_store import ObjectStore
 from kingpost.decisions.sealed.query import Answered, SealedRecords, open_sealed
-from kingpost.decisions.sealed.removing import remove_sealed
+from kingpost.decisions.sealed.removing import remove_sealed, sealing_paused
 from kingpost.decisions.sealed.sealing import Sealed, names_of_features, seal_segments
 
 __all__ = [
@@ -67,4 +67,5 @@ __all__ = [
     "prune_archived",
     "remove_sealed",
     "seal_segments",
+    "sealing_paused",
 ]

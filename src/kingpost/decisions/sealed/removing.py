@@ -5,7 +5,8 @@ rewritten and why, and names it as it is now, so that the archive follows.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import msgspec
@@ -26,7 +27,7 @@ from kingpost.decisions.sealed.tables import columns_of, parquet
 from kingpost.decisions.sealed.writing import LOCK, SETTINGS, write_rows
 from kingpost.journal import FinishedSegment, check_segment
 
-__all__ = ["remove_sealed"]
+__all__ = ["remove_sealed", "sealing_paused"]
 
 _KINDS = {kind.name: kind for kind in KINDS}
 _STAYS = (
@@ -34,10 +35,24 @@ _STAYS = (
 )
 
 
+@contextmanager
+def sealing_paused(where: DataDirectory, *, disk: Disk) -> Generator[None, None, None]:
+    """Let nobody seal or archive meanwhile.
+
+    Raises:
+        SealInUse: Another process does.
+    """
+    try:
+        with SealedFiles(where, disk=disk).manifests.claimed(LOCK):
+            yield
+    except BlockingIOError as error:
+        raise SealInUse(where.root) from error
+
+
 def remove_sealed(
     where: DataDirectory, removals: Sequence[tuple[int, int]], *, disk: Disk, now_us: int
 ) -> int:
-    """Take out the rows of offsets that were removed, where some are left.
+    """Take out the rows of offsets that were removed, where some are left, in `sealing_paused`.
 
     Args:
         removals: From one offset to before another, in order and apart.
@@ -46,19 +61,16 @@ def remove_sealed(
         How many rows went.
 
     Raises:
-        SealInUse: Another process seals, archives or erases.
         SealFailed, JournalCorrupt, OSError: What was done stays; the rest goes with the next call.
     """
     files, total = SealedFiles(where, disk=disk), 0
     try:
-        with files.manifests.claimed(LOCK), duckdb.connect(config=SETTINGS) as database:
+        with duckdb.connect(config=SETTINGS) as database:
             for manifest in files.read():
                 here = _inside(removals, manifest)
                 if here:
                     total += _remove_from(database, where, files, manifest, here, disk, now_us)
             files.remove_unnamed()
-    except BlockingIOError as error:
-        raise SealInUse(where.root) from error
     except duckdb.Error as error:
         raise SealFailed(files.root, str(error)) from error
     return total
