@@ -68,7 +68,6 @@ def write_records(directory: Path, records: int) -> RecordIndex:
 
 def _commits(records: int) -> Iterator[list[tuple[bytes, Sequence[Entry]]]]:
     record = _record()
-    event = Entry("event", "acme", "transactions", b"x" * 200)
     chance = np.random.default_rng(7)
     for start in range(0, records, _AT_ONCE):
         features = chance.random((_AT_ONCE, 10))
@@ -86,8 +85,18 @@ def _commits(records: int) -> Iterator[list[tuple[bytes, Sequence[Entry]]]]:
                 features=features[number - start].tobytes(),
                 principal=f"key-{number % 7}",
             )
+            event = Entry("event", "acme", "transactions", _event(number))
             some.append((made.id, [event, Entry("record", "acme", "fraud", encode_record(made))]))
         yield some
+
+
+def _event(number: int) -> bytes:
+    """Write an event of 200 bytes."""
+    text = (
+        f'{{"id":"transaction-{number}","at":"2026-09-21T14:13:20.{number % 1000:03d}Z",'
+        f'"customer":"customer-{number % 5000}","terminal":"terminal-{number % 300}","amount":12.5'
+    )
+    return (text + f',"note":"{"x" * (189 - len(text))}"}}').encode()
 
 
 def _record() -> DecisionRecord:

@@ -12,15 +12,18 @@ from time import perf_counter
 
 from benchmarks._figures import say
 from benchmarks._journal_retrieval import write_records
-from kingpost.core import SystemDisk
+from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions import (
     DataDirectory,
     ObjectStore,
     SealedFiles,
     archive_sealed,
+    erase_sealed,
     open_sealed,
     seal_segments,
 )
+from kingpost.features import Erasure, encode_erasure
+from kingpost.journal import Journal
 from tests.s3_server import BUCKET, CREDENTIALS, s3_server
 
 RECORDS = 300_000
@@ -53,6 +56,8 @@ def main(records: int) -> None:
         sizes = sum(one.segment.size_bytes for one in SealedFiles(where, disk=disk).read())
         print(f"their segments have {sizes / 1e6:,.0f} MB")
         _ask(where, "sealed: ")
+        _erase(where)
+        _ask(where, "after it: ")
 
         with s3_server() as server:
             store = ObjectStore(f"s3://{BUCKET}/bench", server.endpoint)
@@ -63,6 +68,22 @@ def main(records: int) -> None:
                 f"archived {put.size_bytes / 1e6:,.0f} MB, read back: "
                 f"{put.size_bytes / 1e6 / took:,.0f} MB/s"
             )
+
+
+def _erase(where: DataDirectory) -> None:
+    """Erase one customer, asked about before and after the files are written anew."""
+    disk = SystemDisk()
+    erase_sealed(where, disk=disk)
+    journal = Journal.open(where.data, disk=disk, clock=SystemClock())
+    for entity, key in (("id", "transaction-1000"), ("customer", "customer-1")):
+        offset = journal.next_offset
+        journal.append([encode_erasure("acme", Erasure(offset, entity, key, 0, "key-1", ""))])
+    journal.close()
+    _ask(where, "erased, files as they were: ")
+    start = perf_counter()
+    done = erase_sealed(where, disk=disk)
+    took = perf_counter() - start
+    print(f"erased {done.rows:,} rows of {done.segments} segments in {took:.2f} s")
 
 
 def _ask(where: DataDirectory, what: str) -> None:
@@ -77,7 +98,7 @@ def _ask(where: DataDirectory, what: str) -> None:
             threads=1,
         ) as sealed:
             rows = sealed.query(sql).rows
-        assert rows
+        assert rows or what.startswith(("erased", "after"))
         print(f"{what}{name}: {(perf_counter() - start) * 1e3:,.0f} ms")
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from kingpost.core import Clock, SystemDisk
 from kingpost.decisions import DataDirectory
+from kingpost.features import Erasure, encode_erasure
 from kingpost.journal import Entry, Journal
 from kingpost.records import (
     RECORD_FORMAT,
@@ -91,6 +93,55 @@ class SealedJournal:
                 ]
             )
 
+    def decide_about(self, customer: str, *, key: str, role: Role | None = None) -> bytes:
+        """Write a request that names a customer, with its record; return the record's id."""
+        self._number += 1
+        identifier = self._number.to_bytes(16)
+        request = f'{{"id":"{key}","customer":"{customer}","member":7,"amount":2.5}}'.encode()
+        offset = self._journal.next_offset
+        record = DecisionRecord(
+            format=RECORD_FORMAT,
+            id=identifier,
+            at_us=START_US + self._number * 1_000_000,
+            decision="fraud",
+            bundle=_BUNDLE,
+            model=_MODEL,
+            principal="key-1",
+            tenant="acme",
+            trace_id=f"{self._number:032x}",
+            session=f"of {customer}",
+            idempotency_key=f"retry of {customer}",
+            request_digest=bytes(32),
+            event_key=key,
+            event_offset=offset,
+            position=f"data:{offset}",
+            features=np.array([77.25, 3.0], "<f8").tobytes(),
+            unavailable=(),
+            answer=b'{"fraud":true}',
+            confidence=0.75,
+            outcome=Outcome.DECIDED,
+            reason="",
+            stages=Stages(1, 2, 3, 4),
+            event_time_us=START_US + self._number,
+        )
+        self._journal.append(
+            [
+                Entry("event", "acme", "payment", request),
+                Entry("record", "acme", "fraud", encode_record(record)),
+            ]
+        )
+        if role is not None:
+            shadow = msgspec.structs.replace(record, role=role)
+            self._journal.append([Entry("shadow", "acme", "fraud", encode_record(shadow))])
+        return identifier
+
+    def erase(self, customer: str, *, entity: str = "customer", tenant: str = "acme") -> int:
+        """Write that a customer was erased; return where."""
+        offset = self._journal.next_offset
+        erasure = Erasure(offset, entity, customer, START_US, "key-9", "")
+        self._journal.append([encode_erasure(tenant, erasure)])
+        return offset
+
     def ask(self) -> None:
         """Write an inference."""
         asked = InferenceRecord(
@@ -111,11 +162,11 @@ class SealedJournal:
         )
         self._journal.append([Entry("inference", "acme", "fraud", encode_inference(asked))])
 
-    def review(self) -> None:
-        """Write a review of the first record."""
+    def review(self, record: bytes = (1).to_bytes(16)) -> None:
+        """Write a review of a record, the first one if none is named."""
         said = Review(
             format=1,
-            record=(1).to_bytes(16),
+            record=record,
             decision="fraud",
             verdict="overridden",
             positive=False,

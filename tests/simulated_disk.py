@@ -101,6 +101,10 @@ class SimulatedDisk:
         _resize(inode.cache, size)
         _resize(inode.platter, size)
 
+    def has_name(self, inode: _Inode) -> bool:
+        """Say whether a file that was opened can be found under a name."""
+        return any(one is inode for one in self._names.values())
+
     def contents(self) -> dict[str, bytes]:
         """Return every file as programs see it."""
         return {path.name: bytes(inode.cache) for path, inode in self._names.items()}
@@ -238,6 +242,9 @@ class _File:
 
     def size(self) -> int:
         return len(self._inode.cache)
+
+    def is_replaced(self) -> bool:
+        return not self._disk.has_name(self._inode)
 
     def map(self) -> memoryview:
         return memoryview(bytes(self._inode.cache))

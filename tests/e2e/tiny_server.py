@@ -24,7 +24,7 @@ class SlowFile:
         self._file, self._sync_s = file, sync_s
         self.read_at, self.write_at = file.read_at, file.write_at
         self.size, self.truncate, self.close = file.size, file.truncate, file.close
-        self.map = file.map
+        self.map, self.is_replaced = file.map, file.is_replaced
 
     @property
     def descriptor(self) -> int | None:

@@ -65,6 +65,7 @@ _COMMANDS = {
     "witness": ("tree", "Sign the checkpoints of logs that continue what was signed."),
     "seal": ("seal", "Seal finished segments of the journal as Parquet."),
     "archive": ("archive", "Put sealed segments into an object store, or bring them back."),
+    "retention": ("retention", "Say what is over its time, and remove it."),
     "sql": ("sql", "Ask everything on record in SQL."),
     "dead-letters": ("dead_letters", "List, show, replay and discard messages nobody took."),
     "config": ("config", "Show the settings, or check them."),

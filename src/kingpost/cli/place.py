@@ -24,6 +24,7 @@ def data_directory(settings: Settings) -> DataDirectory:
         Path(settings.control_dir) if settings.control_dir else None,
         approvers_of(settings),
         _logs(settings),
+        settings.subject_key_store,
     )
     where.check_partition(disk=SystemDisk())
     return where

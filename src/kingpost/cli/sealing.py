@@ -1,4 +1,5 @@
-"""Sealing beside a server: a thread of the observer that seals what is finished, and archives it.
+"""Sealing beside a server: a thread of the observer seals what is finished, takes out of it whom
+was erased, and archives it.
 
 The rule: it owes nobody anything. What it cannot do now it logs once, and tries again later;
 decisions and the observer go on meanwhile.
@@ -10,7 +11,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from kingpost.core import KingpostError, Settings, SystemDisk
-from kingpost.decisions import DataDirectory, ObjectStore, archive_sealed, seal_segments
+from kingpost.decisions import (
+    DataDirectory,
+    ObjectStore,
+    archive_sealed,
+    erase_sealed,
+    seal_segments,
+)
 
 __all__ = ["NoArchive", "SealingThread", "archive_store", "keep_sealed"]
 
@@ -99,6 +106,11 @@ def _seal(settings: Settings, where: DataDirectory, is_stopped: Callable[[], boo
     done = seal_segments(where, disk=disk, is_stopped=is_stopped)
     if done.segments:
         _log.info("sealed", extra={"segments": done.segments, "records": done.records})
+    erased = erase_sealed(where, disk=disk, is_stopped=is_stopped)
+    if erased.rows:
+        _log.info("sealed_erased", extra={"segments": erased.segments, "rows": erased.rows})
+    if erased.old:
+        _log.warning("sealed_unerased", extra={"segments": erased.old})
     if settings.archive_store and not is_stopped():
         put = archive_sealed(where, archive_store(settings), disk=disk, is_stopped=is_stopped)
         if put.segments:

@@ -80,6 +80,9 @@ class Settings:
             own. A worker takes up what one of its name left unfinished, or one that is gone.
         job_store: Where jobs are kept when workers of several machines share them, as
             `postgresql://user:password@host:5432/database`; a file in `data_dir` when empty.
+        subject_key_store: Where the keys of data subjects are kept when they are to lie apart from
+            what they encrypt, as `postgresql://user:password@host:5432/database`; a file in
+            `data_dir` when empty.
         job_queue: What wakes workers, as `nats://host:4222`, `amqp://user:password@host/` or
             `kafka://host:9092`; they look into the store by themselves when empty.
         job_webhooks: Receivers that jobs may name, as `crm=https://crm.example/hook;erp=…`.
@@ -104,6 +107,10 @@ class Settings:
             when empty.
         archive_endpoint: Where that store is reached, as `https://minio.internal:9000`; Amazon's
             when empty.
+        retention: For how long decisions and streams are kept before `kingpost retention apply`
+            removes them, as `fraud=400d;*=800d`, `*` for all others; for ever when none names
+            them.
+        retention_minimum: What the law asks for: records are kept for that long at least.
         public_url: What people's browsers call the server, as `https://kingpost.example`;
             links in alerts and the address to return to after signing in begin with it.
         alert_webhook: URL that is told of incidents; a secret too, since chat services
@@ -174,6 +181,7 @@ class Settings:
     workflow_store: str = field(default="", repr=False)
     worker: str = "local"
     job_store: str = field(default="", repr=False)
+    subject_key_store: str = field(default="", repr=False)
     job_queue: str = field(default="", repr=False)
     job_webhooks: str = field(default="", repr=False)
     job_webhook_secret: str = field(default="", repr=False)
@@ -187,6 +195,8 @@ class Settings:
     seal: str = "on"
     archive_store: str = ""
     archive_endpoint: str = ""
+    retention: str = ""
+    retention_minimum: str = "184d"
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
     alert_webhook_secret: str = field(default="", repr=False)
@@ -228,6 +238,11 @@ class Settings:
     def job_webhook_urls(self) -> Mapping[str, str]:
         """Where webhooks of jobs go, by the name of their receiver."""
         return dict(_pairs(self.job_webhooks))
+
+    @property
+    def retentions(self) -> tuple[tuple[str, str], ...]:
+        """The names of decisions and streams, and for how long each is kept."""
+        return _pairs(self.retention)
 
     @property
     def tree_witness_urls(self) -> tuple[tuple[str, str], ...]:
@@ -280,7 +295,7 @@ _NUMBERS = {
     "jobs_waiting": (1, 1 << 40),
 }
 _SHARES = ("trace_sample", "access_log")
-_LENGTHS = ("drain", "drain_delay", "jobs_keep", "jwt_leeway")
+_LENGTHS = ("drain", "drain_delay", "jobs_keep", "retention_minimum", "jwt_leeway")
 _REQUIRED = ("data_dir", "tenant", "host", "partition", "jwt_scope_claim", *_LENGTHS)
 _RATES = ("limit_requests", "limit_rows", "limit_cost")
 _LOG_FORMATS = ("auto", "text", "json")
@@ -380,6 +395,9 @@ def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
             duration_us(value)
         if key in _RATES and value:
             rate_of(value)
+        if key == "retention":
+            for _, length in _pairs(value):
+                duration_us(length)
     except (BadDuration, BadRate) as error:
         raise BadSetting(source, key, str(error)) from error
     if key == "own_approvals" and value not in ("refused", "allowed"):

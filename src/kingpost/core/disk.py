@@ -48,6 +48,10 @@ class DiskFile(Protocol):
         """Return the file's length in bytes."""
         ...
 
+    def is_replaced(self) -> bool:
+        """Say whether the file has lost its name: it was removed, or another one has it now."""
+        ...
+
     def map(self) -> memoryview:
         """Return the whole file as bytes that are read when they are looked at.
 
@@ -160,6 +164,9 @@ class _SystemFile:
 
     def size(self) -> int:
         return os.fstat(self._descriptor).st_size
+
+    def is_replaced(self) -> bool:
+        return os.fstat(self._descriptor).st_nlink == 0
 
     def map(self) -> memoryview:
         if not self.size():

@@ -71,6 +71,8 @@ class DataDirectory:
             when servers share them; None is `root`.
         approvers: Whose approvals count; everybody's when None.
         log_settings: What is said of the logs.
+        key_store: Where the keys of data subjects are, as the setting `subject_key_store`; a
+            file here when empty.
     """
 
     root: Path
@@ -79,6 +81,7 @@ class DataDirectory:
     control_root: Path | None = None
     approvers: Approvers | None = None
     log_settings: Mapping[LogName, LogSettings] = field(default_factory=dict[LogName, LogSettings])
+    key_store: str = field(default="", repr=False)
 
     @property
     def data(self) -> Path:

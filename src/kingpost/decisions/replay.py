@@ -283,6 +283,7 @@ def _run(
             only=None if only is None else only.hex(),
             selection=selection,
             stop=stop,
+            key_store=where.key_store,
         )
         (work / JOB).write_bytes(msgspec.json.encode(job))
         run = subprocess.run(

@@ -21,6 +21,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         partition: Its name.
         control_dir: Where the control log and the artefacts are.
         listed: All partitions with their data directories; none where it is alone.
+        key_store: Where the keys of data subjects are.
     """
 
     data_dir: str
@@ -33,6 +34,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     only: str | None
     selection: RecordSelection | None = None
     stop: int
+    key_store: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,13 @@ def run(job: Job) -> Comparison:
     """
     disk = SystemDisk()
     listed = tuple((name, Path(root)) for name, root in job.listed)
-    where = DataDirectory(Path(job.data_dir), job.partition, listed, Path(job.control_dir))
+    where = DataDirectory(
+        Path(job.data_dir),
+        job.partition,
+        listed,
+        Path(job.control_dir),
+        key_store=job.key_store,
+    )
     store = where.artefacts(disk=disk)
     control = where.control_log(disk=disk, clock=SystemClock())
     bundle = read_bundle(control.bundle(job.decision, job.bundle))

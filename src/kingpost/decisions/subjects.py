@@ -12,9 +12,9 @@ from kingpost.decisions.data_directory import DataDirectory
 from kingpost.features import Erasure
 from kingpost.subjects import (
     MasterKeyUnusable,
-    SqliteSubjectKeys,
     SubjectName,
     SubjectVault,
+    open_key_store,
     read_master_key,
 )
 
@@ -110,11 +110,15 @@ def open_vault(where: DataDirectory, *, is_strict: bool = False) -> SubjectVault
     Raises:
         MasterKeyUnusable, DatabaseUnreadable, DatabaseNewer: See `open_subjects`.
     """
-    others = [DataDirectory(root, name) for name, root in where.listed if name != where.partition]
+    others = [
+        DataDirectory(root, name, key_store=where.key_store)
+        for name, root in where.listed
+        if name != where.partition
+    ]
     beside: list[SubjectVault] = []
     try:
         for other in others:
-            if other.subject_keys.exists():
+            if (other.master_key if where.key_store else other.subject_keys).exists():
                 beside.append(_vault(other, ()))
         return _vault(where, beside, is_strict=is_strict)
     except BaseException:
@@ -146,7 +150,7 @@ def opened_subjects(
 def _vault(
     where: DataDirectory, beside: Sequence[SubjectVault], *, is_strict: bool = False
 ) -> SubjectVault:
-    store = SqliteSubjectKeys(where.subject_keys)
+    store = open_key_store(where.key_store, where.subject_keys, where.partition)
     try:
         master = read_master_key(where.master_key, may_make=not store.check)
         if not store.check:

@@ -108,8 +108,10 @@ from kingpost.features.store_memory import MemoryFeatures
 from kingpost.features.store_overlay import OverlaidFeatures, OverlaidReader
 from kingpost.features.store_redis import RedisFeatures, RedisSettings
 from kingpost.features.versions import RETRACTED, WITHHELD, Arrival, Versions
+from kingpost.features.windows import ALL_TIME_US
 
 __all__ = [
+    "ALL_TIME_US",
     "KERNEL",
     "NEVER",
     "RETRACTED",

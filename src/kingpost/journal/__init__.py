@@ -21,6 +21,13 @@ from kingpost.journal.frames import MAX_COMMIT, Commit, Entry, Place
 from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
+from kingpost.journal.removal import (
+    REMOVED,
+    RemovedRange,
+    decode_removed,
+    is_removed,
+    remove_commits,
+)
 from kingpost.journal.scans import Scan, last_commit, scan
 from kingpost.journal.segment_files import (
     CheckedSegment,
@@ -40,6 +47,7 @@ from kingpost.journal.walk import WholeFrame
 __all__ = [
     "GROUP_BYTES",
     "MAX_COMMIT",
+    "REMOVED",
     "SEGMENT_HEADER_SIZE",
     "ArchivedSegment",
     "BadCommit",
@@ -63,6 +71,7 @@ __all__ = [
     "NoSuchOffset",
     "Place",
     "Position",
+    "RemovedRange",
     "Scan",
     "SegmentArchived",
     "SurveyedSegment",
@@ -70,12 +79,15 @@ __all__ = [
     "WholeFrame",
     "archived_segment",
     "check_segment",
+    "decode_removed",
     "finished_segments",
     "is_passing",
+    "is_removed",
     "last_commit",
     "last_time_us",
     "note_archived",
     "read_commit_at",
+    "remove_commits",
     "restore_segment",
     "scan",
     "segment_identity",

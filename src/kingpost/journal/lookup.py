@@ -138,6 +138,9 @@ class Lookup:
 
     def _segment(self, first: int) -> _Segment:
         segment = self._open.pop(first, None)
+        if segment is not None and segment.walk.file.is_replaced():
+            segment.walk.file.close()  # commits were removed: what is left lies elsewhere in it
+            segment = None
         if segment is None:
             file, header = open_segment(self._disk, self._directory, first)
             path = segment_path(self._directory, first)

@@ -43,7 +43,7 @@ from kingpost.proofs.proof import (
     proof_json,
     verify_json,
 )
-from kingpost.proofs.prover import Prover
+from kingpost.proofs.prover import Prover, covered_until
 from kingpost.proofs.published_log import Cosigner, PublishedLog, SignedCheckpoint
 from kingpost.proofs.witness import Witness, WitnessAnswer, WitnessClient, WitnessState
 from kingpost.proofs.witness_server import WitnessServer
@@ -89,6 +89,7 @@ __all__ = [
     "checkpoint_file",
     "checkpoint_text",
     "consistency_json",
+    "covered_until",
     "export_tree",
     "is_name",
     "log_name",

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from kingpost.core import Disk, KingpostError
-from kingpost.journal import JournalCorrupt, Scan, WholeFrame
+from kingpost.journal import (
+    JournalCorrupt,
+    RemovedRange,
+    Scan,
+    WholeFrame,
+    decode_removed,
+    is_removed,
+)
 from kingpost.proofs.checkpoint import Checkpoint, parse_checkpoint
 from kingpost.proofs.errors import BadNote, BadProof, TreeDamaged
 from kingpost.proofs.files import (
@@ -58,12 +65,15 @@ class Audit:
         size: Leaves in the newest checkpoint.
         commits: Of the journal that were compared; None where no journal was given.
         waiting: Commits in the journal that are not in the tree yet.
+        removed: Leaves whose commits were taken out of the journal, since nobody may keep them
+            any longer. What they committed to can be shown no more; that they were there can.
     """
 
     findings: list[Finding] = field(default_factory=list[Finding])
     size: int = 0
     commits: int | None = None
     waiting: int = 0
+    removed: int = 0
     facts: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -131,6 +141,7 @@ def audit_log(
     journal: Path | None = None,
     salt: bytes | None = None,
     handovers: Sequence[str] = (),
+    removals: Sequence[tuple[int, int]] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Audit:
     """Compute a log anew and compare it with all that is said of it.
@@ -139,6 +150,8 @@ def audit_log(
         directory: A tree as Kingpost keeps it, or as static files in C2SP's layout.
         journal: The partition that it is of; compared commit by commit with `salt`.
         handovers: How keys handed over to each other.
+        removals: Offsets that somebody noted to have taken out of the journal, from one to before
+            another; what is gone besides is a finding. None where nobody knows.
         on_progress: Told (leaves checked, leaves in all).
     """
     audit = Audit()
@@ -159,7 +172,7 @@ def audit_log(
         audit.findings.append(Finding("history", 0, made.size, text))
     if trust.keys:
         _check_history(history, trusted_keys(trust.keys, handovers), audit)
-    walk = _Walk(made, trust, history, audit)
+    walk = _Walk(made, trust, history, audit, removals)
     try:
         if (directory / "tile").is_dir():
             walk.run(_Published(directory, disk), _commits(journal, salt, disk), on_progress)
@@ -196,7 +209,7 @@ def _commits(
         scan = Scan(journal, disk=disk)
         try:
             for frame in scan.frames():
-                yield frame, writer.leaf(frame)
+                yield frame, b"" if is_removed(frame) else writer.leaf(frame)
         finally:
             scan.close()
 
@@ -207,9 +220,15 @@ class _Walk:
     """One pass over the entries; the roots of every size that somebody has signed."""
 
     def __init__(
-        self, made: Checkpoint, trust: Trust, history: Sequence[Checkpoint], audit: Audit
+        self,
+        made: Checkpoint,
+        trust: Trust,
+        history: Sequence[Checkpoint],
+        audit: Audit,
+        removals: Sequence[tuple[int, int]] | None,
     ) -> None:
         self.size = 0
+        self._removals, self._removed_until = removals, 0
         self._made, self._audit = made, audit
         self._marks = sorted(
             [
@@ -290,6 +309,9 @@ class _Walk:
     ) -> bool:
         """Compare some leaves with the journal; False where the first one differs."""
         for index, entry in enumerate(entries, self.size):
+            if self._removed_until and _offset_of(entry) < self._removed_until:
+                self._audit.removed += 1
+                continue
             try:
                 found = next(commits, None)
             except JournalCorrupt as error:
@@ -298,12 +320,30 @@ class _Walk:
             if found is None:
                 self._find("journal", index, "the journal ends before this commit")
                 return False
+            if is_removed(found[0]):
+                self._pass_over(index, entry, decode_removed(found[0]))
+                continue
             if found[1] != entry:
                 text = f"the commit at offset {found[0].offset} is not what its leaf commits to"
                 self._find("journal", index, text)
                 return False
             self._audit.commits = (self._audit.commits or 0) + 1
         return True
+
+    def _pass_over(self, index: int, entry: bytes, gone: RemovedRange) -> None:
+        """Go on after commits that were removed, if that was noted."""
+        self._removed_until = gone.next_offset
+        self._audit.removed += 1
+        if _offset_of(entry) != gone.offset:
+            text = f"commits from offset {gone.offset} on were removed, which is none of a leaf's"
+            self._find("removed", index, text)
+        if self._removals is not None and not any(
+            first <= gone.offset and gone.next_offset <= end for first, end in self._removals
+        ):
+            text = (
+                f"offsets {gone.offset} to {gone.next_offset - 1} were removed, and nobody noted it"
+            )
+            self._find("removed", index, text)
 
     def _check_tile(
         self, source: _Source, level: int, number: int, hashes: Sequence[bytes]
@@ -369,3 +409,11 @@ class _Walk:
             self._found.add(code)
             end = index + 1 if until is None else until
             self._audit.findings.append(Finding(code, index, end, text))
+
+
+def _offset_of(entry: bytes) -> int:
+    """Return the first offset of a leaf; -1 where it is none, which is found elsewhere."""
+    try:
+        return parse_leaf(entry).offset
+    except BadProof:
+        return -1

@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from itertools import accumulate
 
 from kingpost.core import Disk, id_text
-from kingpost.journal import Commit, Entry, Lookup, NoSuchOffset, Scan
+from kingpost.journal import (
+    Commit,
+    Entry,
+    Lookup,
+    NoSuchOffset,
+    Scan,
+    decode_removed,
+    is_removed,
+)
 from kingpost.proofs.checkpoint import Checkpoint, parse_checkpoint
 from kingpost.proofs.errors import (
     CheckpointInconsistent,
@@ -25,7 +33,18 @@ from kingpost.proofs.log import TreePlace
 from kingpost.proofs.merkle import consistency_proof, inclusion_proof, leaf_hash, subtree_of
 from kingpost.proofs.proof import Consistency, Proof, Shown
 
-__all__ = ["Prover"]
+__all__ = ["Prover", "covered_until"]
+
+
+def covered_until(place: TreePlace, *, disk: Disk) -> int:
+    """Return the first offset that the newest checkpoint does not cover.
+
+    Raises:
+        TreeDamaged, TreeNewer, BadNote: The tree cannot be read.
+    """
+    checkpoint = parse_checkpoint(checkpoint_file(place.public, disk))
+    with TreeFiles(place.public, checkpoint.size, disk=disk) as files:
+        return parse_leaf(files.leaf(files.size - 1)).next_offset if files.size else 0
 
 
 class Prover:
@@ -165,10 +184,17 @@ class Prover:
             return None
         directory, disk = self._place.journal, self._disk
         offset = parse_leaf(files.leaf(start)).offset
-        place = self._commit(start, offset).place
-        scan = Scan(directory, disk=disk, start=offset, place=place)
+        begin = self._commit(start, offset)
+        scan = Scan(directory, disk=disk, start=begin.offset, place=begin.place)
+        index = start - 1
         try:
-            for index, frame in enumerate(scan.frames(), start):
+            for frame in scan.frames():
+                if is_removed(frame):
+                    gone = decode_removed(frame)
+                    # the first one may have begun before the leaf that the search begins at
+                    index = start + self._leaves_before(files, gone.next_offset, start, end) - 1
+                    continue
+                index += 1
                 if index >= end:
                     return None
                 if frame.buffer.find(identifier, frame.entries_at, frame.end) >= 0:
@@ -178,6 +204,18 @@ class Prover:
         finally:
             scan.close()
         return None
+
+    @staticmethod
+    def _leaves_before(files: TreeFiles, offset: int, start: int, end: int) -> int:
+        """Count the leaves from one on that lie before an offset."""
+        low, high = start, end
+        while low < high:
+            middle = (low + high) // 2
+            if parse_leaf(files.leaf(middle)).offset < offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low - start
 
     def _commit(self, index: int, offset: int) -> Commit:
         """Read the commit of a leaf."""

@@ -151,6 +151,10 @@ class RecordSearch(Protocol):
         """Note reviews in their order; return the records known here as they stand then."""
         ...
 
+    def remove(self, ranges: Sequence[tuple[int, int]]) -> int:
+        """Let go of the records at offsets from one to before another; return how many."""
+        ...
+
     def get(self, tenant: str, identifier: bytes) -> RecordLine | None:
         """Return a record in brief by its id; None when the tenant has none of this id."""
         ...

@@ -61,6 +61,16 @@ class MemoryRecords:
                 known.append(self._lines[line.id])
         return known
 
+    def remove(self, ranges: Sequence[tuple[int, int]]) -> int:
+        gone = [
+            line.id
+            for line in self._lines.values()
+            if any(first <= line.offset < end for first, end in ranges)
+        ]
+        for identifier in gone:
+            del self._lines[identifier]
+        return len(gone)
+
     def get(self, tenant: str, identifier: bytes) -> RecordLine | None:
         line = self._lines.get(identifier)
         return line if line is not None and line.tenant == tenant else None

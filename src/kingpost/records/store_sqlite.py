@@ -210,6 +210,35 @@ class SqliteRecords:
                 )
         return known
 
+    def remove(self, ranges: Sequence[tuple[int, int]]) -> int:
+        if not ranges:
+            return 0
+        with _translated():
+            self._connection.execute("PRAGMA secure_delete = ON")
+        total = 0
+        with _translated(), self._together():
+            for one in ranges:
+                counts = self._connection.execute(
+                    "SELECT count(*), scope FROM record_lines WHERE offset >= ? AND offset < ? "
+                    "GROUP BY scope",
+                    one,
+                ).fetchall()
+                if counts:
+                    self._connection.executemany(
+                        "UPDATE record_scopes SET records = records - ? WHERE id = ?", counts
+                    )
+                    self._connection.execute(
+                        "DELETE FROM record_lines WHERE offset >= ? AND offset < ?", one
+                    )
+                    total += sum(count for count, _ in counts)
+            if total:
+                self._connection.execute(
+                    "DELETE FROM record_texts WHERE piece BETWEEN ? AND ? "
+                    "AND offset NOT IN (SELECT offset FROM record_lines)",
+                    [ranges[0][0] >> _PIECE_BITS, ranges[-1][1] >> _PIECE_BITS],
+                )
+        return total
+
     def get(self, tenant: str, identifier: bytes) -> RecordLine | None:
         with _translated():
             return self._get(tenant, identifier)

@@ -15,6 +15,8 @@ from kingpost.registry.documents import (
     ModelVersion,
     RegisteredBundle,
     RegisteredFeatures,
+    Removal,
+    RetentionRun,
 )
 from kingpost.registry.errors import (
     AmbiguousDigest,
@@ -88,6 +90,8 @@ __all__ = [
     "ReleasePlan",
     "ReleaseState",
     "ReleaseStep",
+    "Removal",
+    "RetentionRun",
     "SigningKey",
     "Stage",
     "UnknownBundle",

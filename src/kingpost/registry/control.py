@@ -29,6 +29,7 @@ from kingpost.registry.documents import (
     ModelVersion,
     RegisteredBundle,
     RegisteredFeatures,
+    RetentionRun,
 )
 from kingpost.registry.errors import (
     AmbiguousDigest,
@@ -54,7 +55,14 @@ _EXPORTS = "records"
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.02
 Document = TypeVar(
-    "Document", ModelVersion, Approval, RegisteredFeatures, ReleaseEvent, BatchRun, ExportRun
+    "Document",
+    ModelVersion,
+    Approval,
+    RegisteredFeatures,
+    ReleaseEvent,
+    BatchRun,
+    ExportRun,
+    RetentionRun,
 )
 
 
@@ -329,6 +337,23 @@ class ControlLog:
         """
         offsets = [offset for offset, _ in self._entries("export", _EXPORTS)]
         return tuple(zip(offsets, self._documents("export", _EXPORTS, ExportRun), strict=False))
+
+    def note_retention(self, run: RetentionRun) -> None:
+        """Add what is going to be removed from a partition, since its time is over.
+
+        Raises:
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        with self._appending() as journal:
+            journal.append([Entry("retention", "", run.partition, _canonical(run))])
+
+    def retentions(self, partition: str) -> tuple[RetentionRun, ...]:
+        """Return what was noted to be removed from a partition, oldest first.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._documents("retention", partition, RetentionRun))
 
     def follow(self) -> Scan:
         """Return a place at the beginning of the log, from which it can be read on."""

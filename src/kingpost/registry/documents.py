@@ -22,6 +22,8 @@ __all__ = [
     "ModelVersion",
     "RegisteredBundle",
     "RegisteredFeatures",
+    "Removal",
+    "RetentionRun",
 ]
 
 Setting = str | int | float | bool | None
@@ -207,5 +209,31 @@ class ExportRun(msgspec.Struct, frozen=True, kw_only=True):
     erasures: int
     proofs: int
     manifest: Filled
+    by: Filled
+    at_us: int
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets of a partition that were taken out: from the first to before the end."""
+
+    first: int
+    end: int
+
+
+class RetentionRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What was over its time and is removed: noted before anything is.
+
+    Attributes:
+        policy: What the settings asked for.
+        commits: How many commits the removals are.
+        entries: How many entries of each kind were in them.
+    """
+
+    format: Literal[1]
+    partition: Filled
+    policy: str
+    removals: tuple[Removal, ...]
+    commits: int
+    entries: Mapping[str, int]
     by: Filled
     at_us: int

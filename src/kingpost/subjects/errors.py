@@ -4,7 +4,13 @@ from pathlib import Path
 
 from kingpost.core import KingpostError
 
-__all__ = ["ContentDamaged", "KeysNotKept", "MasterKeyUnusable", "SubjectKeyMissing"]
+__all__ = [
+    "ContentDamaged",
+    "KeyStoreUnfit",
+    "KeysNotKept",
+    "MasterKeyUnusable",
+    "SubjectKeyMissing",
+]
 
 
 class ContentDamaged(KingpostError):
@@ -20,6 +26,18 @@ class ContentDamaged(KingpostError):
         return (
             f"the personal content of a stored event of {self.contract!r} does not open under its "
             "subject's key: the journal or the key store was altered; restore both from one backup"
+        )
+
+
+class KeyStoreUnfit(KingpostError):
+    """A setting `subject_key_store` that names no store of keys."""
+
+    code = "key_store_unfit"
+
+    def __str__(self) -> str:
+        return (
+            "subject_key_store must be a URL as postgresql://user:password@host:5432/database, "
+            "or empty"
         )
 
 

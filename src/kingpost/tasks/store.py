@@ -72,6 +72,10 @@ class TaskStore(Protocol):
         """Return those of these tasks that are closed, whole."""
         ...
 
+    def waiting(self, kind: TaskKind) -> Sequence[str]:
+        """Return the subjects of the tasks of a kind that are not closed, of all tenants."""
+        ...
+
     def counts(self, tenant: str, now_us: int) -> Sequence[QueueCount]:
         """Count what is not closed, by queue and kind."""
         ...

@@ -44,6 +44,11 @@ class MemoryTasks:
             found = [self.get(tenant, identifier) for identifier in dict.fromkeys(identifiers)]
         return [task for task in found if task is not None and task.closed_us is not None]
 
+    def waiting(self, kind: TaskKind) -> Sequence[str]:
+        with self._lock:
+            found = [one for one in self._tasks.values() if one.closed_us is None]
+        return sorted(one.subject for one in found if one.kind == kind)
+
     def counts(self, tenant: str, now_us: int) -> Sequence[QueueCount]:
         counted: dict[tuple[str, TaskKind], list[Task]] = {}
         with self._lock:

@@ -19,7 +19,14 @@ from kingpost.tasks.errors import (
 )
 from kingpost.tasks.store import QueueCount, TaskQuery, not_closed
 from kingpost.tasks.tables import ADD, COLUMNS, IN_BRIEF, row_of, task_of
-from kingpost.tasks.task import CLAIM_LEASE_US, CLOSED, Task, TaskVerdict, closed_place
+from kingpost.tasks.task import (
+    CLAIM_LEASE_US,
+    CLOSED,
+    Task,
+    TaskKind,
+    TaskVerdict,
+    closed_place,
+)
 from kingpost.tasks.value import EMPTY, encoded
 
 __all__ = ["SqliteTasks"]
@@ -79,6 +86,14 @@ class SqliteTasks:
                 [msgspec.json.encode(list(identifiers)).decode(), tenant],
             ).fetchall()
         return [task_of(row) for row in rows]
+
+    def waiting(self, kind: TaskKind) -> Sequence[str]:
+        with _translated():
+            rows = self._connection.execute(
+                "SELECT subject FROM tasks WHERE kind = ? AND closed_us IS NULL ORDER BY subject",
+                [kind],
+            ).fetchall()
+        return [row[0] for row in rows]
 
     def counts(self, tenant: str, now_us: int) -> Sequence[QueueCount]:
         with _translated():

@@ -33,6 +33,7 @@ CALLS: list[Callable[[RecordSearch], object]] = [
     lambda search: search.count("acme", "fraud"),
     lambda search: search.decisions("acme"),
     lambda search: search.last_at("acme"),
+    lambda search: search.remove([(0, 9)]),
 ]
 
 
@@ -312,3 +313,19 @@ def test_a_database_without_its_tables_is_a_clear_error(
             call(SqliteRecords(connection))
     finally:
         connection.close()
+
+
+def test_what_is_let_go_is_found_no_more_and_not_counted(search: RecordSearch) -> None:
+    search.add([line(number) for number in range(1, 9)])
+
+    assert search.remove([(3, 6), (9, 10), (400, 500)]) == 3
+    assert search.remove([]) == 0
+
+    left = [number for number in range(1, 9) if not (3 <= 2 * number + 1 < 6 or number == 4)]
+    assert [one.id for one in search.find(query(limit=50))] == [
+        number.to_bytes(16) for number in reversed(left)
+    ]
+    assert search.count("acme", "fraud") == len(left)
+    assert search.get("acme", (4).to_bytes(16)) is None
+    assert search.find(query(text="p4")) == []
+    assert [one.event_key for one in search.find(query(text="p5"))] == ["p5"]

@@ -6,14 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from kingpost.subjects import KeyStore, MemorySubjectKeys, SqliteSubjectKeys, WrappedKey
+from kingpost.storage import DatabaseNewer, StorageFailed
+from kingpost.subjects import (
+    KeyStore,
+    KeyStoreUnfit,
+    MemorySubjectKeys,
+    PostgresSubjectKeys,
+    SqliteSubjectKeys,
+    WrappedKey,
+    open_key_store,
+)
+from tests.postgres import own_schema
 
 ANN, BOB = b"a" * 32, b"b" * 32
 Opened = Callable[[], KeyStore]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
+    if request.param == "postgres":
+        with own_schema() as (_, url):
+            kept = PostgresSubjectKeys(url, "data")
+            yield kept
+            kept.close()
+        return
     made = (
         MemorySubjectKeys()
         if request.param == "memory"
@@ -70,7 +86,7 @@ def test_all_keys_up_to_an_offset_go_together(store: KeyStore) -> None:
 def test_what_tells_the_master_key_is_kept_once(store: KeyStore) -> None:
     assert store.check == b""
     store.begin(b"first")
-    if isinstance(store, SqliteSubjectKeys):
+    if not isinstance(store, MemorySubjectKeys):
         store.begin(b"second")  # another process was quicker
 
     assert store.check == b"first"
@@ -109,3 +125,69 @@ def test_what_a_killed_process_had_still_to_remove_goes_with_the_next_call(tmp_p
 
     assert not any(gone.wrapped in file for file in files(tmp_path))
     store.close()
+
+
+def test_partitions_that_share_a_server_have_keys_of_their_own() -> None:
+    with own_schema() as (_, url):
+        ours, theirs = PostgresSubjectKeys(url, "a"), PostgresSubjectKeys(url, "b")
+        ours.begin(b"ours")
+        theirs.begin(b"theirs")
+        ours.add([key(1, ANN, 5)])
+        theirs.add([key(2, ANN, 3)])
+
+        ours.rewind(1)
+        assert theirs.destroy(ANN, 9) == 1
+
+        assert (ours.check, theirs.check) == (b"ours", b"theirs")
+        assert ours.newest(ANN) == key(1, ANN, 1)
+        assert ours.get(key(2, ANN, 3).id) is None
+        ours.close()
+        theirs.close()
+
+
+def test_the_table_of_a_server_has_no_byte_of_a_destroyed_key() -> None:
+    with own_schema() as (database, url):
+        store = PostgresSubjectKeys(url, "data")
+        gone = WrappedKey(os.urandom(16), ANN, 1, os.urandom(60))
+        store.add([gone, key(3, BOB, 5)])
+        place = database.execute("SELECT pg_relation_filenode('subject_keys')").fetchone()
+
+        store.destroy(ANN, 9)
+
+        (size,) = database.execute(
+            "SELECT count(*) FROM subject_keys WHERE length(wrapped) > 0"
+        ).fetchone() or (0,)
+        assert size == 1
+        after = database.execute("SELECT pg_relation_filenode('subject_keys')").fetchone()
+        assert place != after, "the file that held it was replaced"
+        store.close()
+
+
+def test_a_connection_that_broke_is_opened_anew() -> None:
+    with own_schema() as (database, url):
+        store = PostgresSubjectKeys(url, "data")
+        store.add([key(1, ANN, 5)])
+        connection = store._connection  # pyright: ignore[reportPrivateUsage]: to break it
+        assert connection is not None
+        database.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+        with pytest.raises(StorageFailed):
+            store.newest(ANN)
+
+        assert store.newest(ANN) == key(1, ANN, 5)
+        store.close()
+
+
+def test_tables_of_a_later_version_are_refused() -> None:
+    with own_schema() as (database, url):
+        PostgresSubjectKeys(url, "data").close()
+        database.execute("UPDATE kingpost_format SET version = 99 WHERE owner = 'subjects'")
+
+        with pytest.raises(DatabaseNewer, match="format 99"):
+            PostgresSubjectKeys(url, "data")
+
+
+def test_the_setting_names_a_store(tmp_path: Path) -> None:
+    with pytest.raises(KeyStoreUnfit):
+        open_key_store("redis://127.0.0.1", tmp_path / "keys", "data")
+    with pytest.raises(StorageFailed, match="PostgreSQL"):
+        open_key_store("postgresql://127.0.0.1:9/none", tmp_path / "keys", "data")

@@ -9,6 +9,7 @@ from kingpost.cli.sealing import archive_store
 from kingpost.core import Settings, SystemClock, SystemDisk, duration_us
 from kingpost.decisions import (
     archive_sealed,
+    erase_sealed,
     fetch_archived,
     prune_archived,
     seal_segments,
@@ -41,8 +42,9 @@ def archive(
 ) -> None:
     """Seal, and put what is sealed into the object store of the setting `archive_store`.
 
-    Segments of the journal and their Parquet files are put once and read back. May be killed
-    and started again at any time. Nothing is removed here without --prune.
+    Segments of the journal and their Parquet files are put once and read back; files that were
+    written anew, since somebody was erased, take the place of earlier ones. May be killed and
+    started again at any time. Nothing is removed here without --prune.
     """
     where, disk = data_directory(settings), SystemDisk()
     store = archive_store(settings)
@@ -55,6 +57,7 @@ def archive(
         return
     before_us = SystemClock().now_us() - duration_us(older_than)
     seal_segments(where, disk=disk)
+    erase_sealed(where, disk=disk)
     with progress("archive", "segments") as show:
         done = archive_sealed(where, store, disk=disk, on_progress=show)
     result: dict[str, object] = msgspec.to_builtins(done)

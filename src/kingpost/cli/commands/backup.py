@@ -23,7 +23,7 @@ from kingpost.decisions import (
 
 __all__ = ["backup", "backup_roots", "kept_elsewhere", "restore"]
 
-_ELSEWHERE = ("workflow_store", "job_store")
+_ELSEWHERE = ("workflow_store", "job_store", "subject_key_store")
 
 
 @click.command()

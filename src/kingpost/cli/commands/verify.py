@@ -12,8 +12,8 @@ from kingpost.cli.place import data_directory
 from kingpost.cli.proof_files import read_checkpoints, read_keys
 from kingpost.cli.tree import entry_id
 from kingpost.contracts import Instant
-from kingpost.core import Settings, SystemDisk
-from kingpost.decisions import verify_records
+from kingpost.core import Settings, SystemClock, SystemDisk
+from kingpost.decisions import noted_removals, verify_records
 from kingpost.proofs import (
     BadNote,
     KeyRing,
@@ -24,6 +24,7 @@ from kingpost.proofs import (
     parse_checkpoint,
     verify_json,
 )
+from kingpost.registry import ControlLog
 
 __all__ = ["verify"]
 
@@ -141,6 +142,7 @@ def _audit(path: Path, tree: Path, trust: Trust, show: Progress) -> dict[str, ob
         journal=journal,
         salt=salt,
         handovers=KeyRing(tree, tree, disk=disk).handovers(),
+        removals=_removals(path, tree.name),
         on_progress=show,
     )
     first = audit.first
@@ -150,6 +152,7 @@ def _audit(path: Path, tree: Path, trust: Trust, show: Progress) -> dict[str, ob
         "leaves": audit.size,
         "commits_compared": audit.commits,
         "commits_waiting": audit.waiting,
+        "commits_removed": audit.removed,
         "first_bad": None if first is None else first.leaf,
         "first_bad_before": None if first is None else first.until,
         **audit.facts,
@@ -160,3 +163,12 @@ def _audit(path: Path, tree: Path, trust: Trust, show: Progress) -> dict[str, ob
             for one in audit.findings
         ],
     }
+
+
+def _removals(root: Path, partition: str) -> Sequence[tuple[int, int]] | None:
+    """Read what was noted to have been removed; None where the control log is elsewhere."""
+    control = root / "journal" / "control"
+    if not control.is_dir():
+        return None
+    log = ControlLog(control, disk=SystemDisk(), clock=SystemClock())
+    return noted_removals(log.retentions(partition))

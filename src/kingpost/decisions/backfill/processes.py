@@ -48,6 +48,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         application: The application's file.
         out: The directory of the parts.
+        key_store: Where the keys of data subjects are.
     """
 
     data_dir: str
@@ -56,6 +57,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     out: str
     plan: BackfillPlan
     threads: int
+    key_store: str = ""
 
 
 def process_shards(task: Task, parts: Sequence[int], workers: int) -> Iterator[int]:

@@ -131,6 +131,7 @@ def _computed(
             out=absolute(directory.path),
             plan=plan,
             threads=job.threads,
+            key_store=where.key_store,
         )
         yield from process_shards(task, missing, job.workers)
         return

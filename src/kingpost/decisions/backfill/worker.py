@@ -39,7 +39,7 @@ def read_task(task: Task) -> PastRequests:
     decision = application.decisions.get(plan.decision)
     if decision is None:
         raise UnknownDecision(plan.decision, tuple(application.decisions))
-    where = DataDirectory(Path(task.data_dir), task.partition)
+    where = DataDirectory(Path(task.data_dir), task.partition, key_store=task.key_store)
     past = read_past_requests(where, decision, plan.tenant, disk=disk, stop=plan.stop)
     found = msgspec.structs.replace(
         plan,

@@ -31,6 +31,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         application: The application's file.
         out: The directory of the parts.
+        key_store: Where the keys of data subjects are.
     """
 
     data_dir: str
@@ -40,6 +41,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     out: str
     plan: BatchPlan
     threads: int
+    key_store: str = ""
 
 
 def process_units(task: Task, units: Iterable[Unit], workers: int) -> Iterator[Unit]:

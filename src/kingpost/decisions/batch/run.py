@@ -284,6 +284,7 @@ class _Batch:
     def _task(self, plan: BatchPlan) -> Task:
         where, application = self._where, self._job.application
         return Task(
+            key_store=where.key_store,
             data_dir=str(where.root.resolve()),
             control_dir=str((where.control_root or where.root).resolve()),
             partition=where.partition,

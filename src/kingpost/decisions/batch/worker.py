@@ -32,7 +32,10 @@ def _main(told: BinaryIO, answers: TextIO) -> None:
         run = os.getppid()
         task = msgspec.json.decode(read_message(told) or b"", type=Task)
         where = DataDirectory(
-            Path(task.data_dir), task.partition, control_root=Path(task.control_dir)
+            Path(task.data_dir),
+            task.partition,
+            control_root=Path(task.control_dir),
+            key_store=task.key_store,
         )
         disk, out = SystemDisk(), Path(task.out)
         application = load_application(Path(task.application))

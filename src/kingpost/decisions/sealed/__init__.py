@@ -7,6 +7,7 @@ from kingpost.decisions.sealed.archive import (
     fetch_archived,
     prune_archived,
 )
+from kingpost.decisions.sealed.erasing import ErasedRows, erase_sealed
 from kingpost.decisions.sealed.errors import (
     ArchiveDiffers,
     ArchiveRefused,
@@ -23,12 +24,14 @@ from kingpost.decisions.sealed.errors import (
 from kingpost.decisions.sealed.kinds import KINDS
 from kingpost.decisions.sealed.manifest import (
     Manifest,
+    Rewriting,
     SealedFile,
     SealedFiles,
     SealedSegment,
 )
 from kingpost.decisions.sealed.object_store import ObjectStore
 from kingpost.decisions.sealed.query import Answered, SealedRecords, open_sealed
+from kingpost.decisions.sealed.removing import remove_sealed, sealing_paused
 from kingpost.decisions.sealed.sealing import Sealed, names_of_features, seal_segments
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "ArchiveUnreachable",
     "Archived",
     "BadQuery",
+    "ErasedRows",
     "Manifest",
     "NewerManifest",
     "NotArchived",
@@ -46,6 +50,7 @@ __all__ = [
     "Objects",
     "QueryTooLarge",
     "QueryTookTooLong",
+    "Rewriting",
     "SealFailed",
     "SealInUse",
     "Sealed",
@@ -55,9 +60,12 @@ __all__ = [
     "SealedRecords",
     "SealedSegment",
     "archive_sealed",
+    "erase_sealed",
     "fetch_archived",
     "names_of_features",
     "open_sealed",
     "prune_archived",
+    "remove_sealed",
     "seal_segments",
+    "sealing_paused",
 ]

@@ -7,7 +7,8 @@
 The rule: the manifest is written last and once, so what it names is there. Keys of the rest
 have the digest of their bytes: to put one again changes nothing, and two installations that
 share a prefix by mistake meet at the manifest. Nothing is removed here unless that was asked
-for, and then only after the object was read back.
+for, and then only after the object was read back. In the store only objects are removed that the
+manifest says were replaced: since somebody was erased, or a time to keep them is over.
 """
 
 import hashlib
@@ -19,14 +20,21 @@ import msgspec
 
 from kingpost.core import Disk
 from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.sealed.erasures import read_erasures, write_erasures
 from kingpost.decisions.sealed.errors import (
     ArchiveDiffers,
     NotArchived,
     SealedDiffers,
     SealInUse,
 )
-from kingpost.decisions.sealed.manifest import Manifest, SealedFiles
-from kingpost.decisions.sealed.sealing import LOCK
+from kingpost.decisions.sealed.manifest import (
+    Manifest,
+    SealedFile,
+    SealedFiles,
+    SealedSegment,
+    manifest_digest,
+)
+from kingpost.decisions.sealed.writing import LOCK
 from kingpost.decisions.whole_files import WholeFiles
 from kingpost.journal import (
     ArchivedSegment,
@@ -60,6 +68,10 @@ class Objects(Protocol):
 
     def digest(self, key: str) -> str | None:
         """Return the SHA-256 of an object as it is read back; None when there is none."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if there is one."""
         ...
 
 
@@ -144,6 +156,8 @@ def prune_archived(
     removed: list[str] = []
     try:
         with receipts.claimed(LOCK):
+            # of erasures in what is removed nobody could read any more
+            write_erasures(where, read_erasures(where, disk=disk), disk=disk)
             by_first = {one.first_offset: one for one in files.read()}
             for segment in finished_segments(where.data, disk=disk):
                 manifest = by_first.get(segment.first_offset)
@@ -153,7 +167,7 @@ def prune_archived(
                     continue
                 if last_time_us(segment, disk=disk) >= before_us:
                     break
-                key = _segment_key(manifest)
+                key = _segment_key(manifest, manifest.segment)
                 if store.digest(key) != manifest.segment.sha256:
                     raise ArchiveDiffers(store.url, key)
                 note_archived(
@@ -220,34 +234,62 @@ def _put(
     # by its first offset alone: each journal has one at 0, so two never share a place
     key = f"manifests/{manifest.partition}/{manifest.first_offset:020d}.json"
     named = msgspec.json.encode(manifest)
-    if store.get(key) not in (None, named):
+    held = store.get(key)
+    before = _before(manifest, held)
+    if held not in (None, named) and before is None:
         raise ArchiveDiffers(store.url, key)
     segment = FinishedSegment(
         where.data / manifest.segment.name, manifest.first_offset, manifest.last_offset + 1
     )
     size = 0
     archived = archived_segment(segment, disk=disk)
-    if archived is None:
+    if archived is not None and archived.store != store.url:
+        raise NotArchived(segment.path, f"it lies in {archived.store}, not in {store.url}")
+    if archived is None and (before is None or before.segment != manifest.segment):
         file = disk.open(segment.path, write=False)
         try:
             body = file.read_at(0, manifest.segment.size_bytes)
         finally:
             file.close()
         _check(segment.path, body, manifest.segment.sha256)
-        store.put(_segment_key(manifest), body)
+        store.put(_segment_key(manifest, manifest.segment), body)
         size += len(body)
-    elif archived.store != store.url:
-        raise NotArchived(segment.path, f"it lies in {archived.store}, not in {store.url}")
     for one in manifest.files:
+        if before is not None and one in before.files:
+            continue
         path = files.root / one.path
         body = path.read_bytes()
         _check(path, body, one.sha256)
-        name = f"{_span(manifest)}-{one.sha256[:16]}.parquet"
-        store.put(f"{one.kind}/{manifest.partition}/{name}", body)
+        store.put(_file_key(manifest, one), body)
         size += len(body)
-    if store.create(key, named) != named:
+    if before is not None:
+        store.put(key, named)
+    elif store.create(key, named) != named:
         raise ArchiveDiffers(store.url, key)
+    _remove_replaced(store, manifest)
     return size
+
+
+def _before(manifest: Manifest, held: bytes | None) -> Manifest | None:
+    """Read the manifest in a store, where it is one that this one has replaced."""
+    if held is None:
+        return None
+    digest = hashlib.sha256(held).hexdigest()
+    if all(one.replaced != digest for one in manifest.rewritten):
+        return None
+    return msgspec.json.decode(held, type=Manifest)
+
+
+def _remove_replaced(store: Objects, manifest: Manifest) -> None:
+    """Remove what an earlier manifest named and this one does not; again after a kill."""
+    kept = {_segment_key(manifest, manifest.segment)}
+    kept.update(_file_key(manifest, one) for one in manifest.files)
+    for rewriting in manifest.rewritten:
+        gone = {_file_key(manifest, one) for one in rewriting.files}
+        if rewriting.segment is not None:
+            gone.add(_segment_key(manifest, rewriting.segment))
+        for key in sorted(gone - kept):
+            store.delete(key)
 
 
 def _check(path: Path, body: bytes, expected: str) -> None:
@@ -256,26 +298,24 @@ def _check(path: Path, body: bytes, expected: str) -> None:
         raise SealedDiffers(path, expected, found)
 
 
-def _segment_key(manifest: Manifest) -> str:
-    name = f"{_span(manifest)}-{manifest.segment.sha256[:16]}.log"
-    return f"segments/{manifest.partition}/{name}"
+def _segment_key(manifest: Manifest, segment: SealedSegment) -> str:
+    return f"segments/{manifest.partition}/{manifest.stem}-{segment.sha256[:16]}.log"
 
 
-def _span(manifest: Manifest) -> str:
-    return f"{manifest.first_offset:020d}-{manifest.last_offset:020d}"
+def _file_key(manifest: Manifest, file: SealedFile) -> str:
+    return f"{file.kind}/{manifest.partition}/{manifest.stem}-{file.sha256[:16]}.parquet"
 
 
 def _receipt(store: Objects, manifest: Manifest) -> _Receipt:
-    digest = hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()
-    return _Receipt(store=store.url, manifest=digest)
+    return _Receipt(store=store.url, manifest=manifest_digest(manifest))
 
 
 def _has(receipts: WholeFiles, store: Objects, manifest: Manifest) -> bool:
-    path = receipts.path / f"{_span(manifest)}.json"
+    path = receipts.path / f"{manifest.stem}.json"
     # of another store, of an earlier sealing, or damaged: it is put again, which is cheap
     return path.exists() and path.read_bytes() == msgspec.json.encode(_receipt(store, manifest))
 
 
 def _note(receipts: WholeFiles, store: Objects, manifest: Manifest) -> None:
     body = msgspec.json.encode(_receipt(store, manifest))
-    receipts.place_bytes(f"{_span(manifest)}.json", body)
+    receipts.place_bytes(f"{manifest.stem}.json", body)

@@ -3,6 +3,9 @@
 The rule: a column says one thing, in a type that needs no decoding: times are timestamps in
 UTC, ids are UUIDs, digests are hex, features are a map from name to value. What was never
 there is NULL. No name of a column is a word of SQL.
+
+What tells of a person is NULL too once somebody whom the request names was erased; the row
+stays, so that what was decided can still be counted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from kingpost.core import id_text
+from kingpost.decisions.sealed.subjects import subjects_of
 from kingpost.journal import Entry
 from kingpost.records import decode_inference, decode_record, decode_review
 
-__all__ = ["KINDS", "FeatureNames", "Kind", "Row", "kind_of"]
+__all__ = ["KINDS", "SUBJECTS", "FeatureNames", "Kind", "Row", "kind_of"]
 
 FeatureNames = Callable[[str, bytes], Sequence[str]]
 """The names of a decision's features by its bundle's digest, in the order of their values."""
 
 Row = tuple[object, ...]
+SUBJECTS = "subjects"
+"""The column with the digests of whom a request names: by it an erasure finds its rows."""
 _TIME = "TIMESTAMP WITH TIME ZONE"
 _ID = "UUID"
 
@@ -32,16 +38,21 @@ class Kind(NamedTuple):
         name: Of the table, and of its directory.
         entries: The kinds of the journal's entries that are its rows.
         columns: Name to type.
-        row: Makes a row from the offset of an entry and the entry.
+        row: Makes a row from the offset of an entry, the entry and the one before it in its
+            commit.
+        record: The column with the id of the record that a row is of; None where it is of none.
+        erased: The columns that are NULL once the record is of somebody who was erased.
     """
 
     name: str
     entries: tuple[str, ...]
     columns: Mapping[str, str]
-    row: Callable[[int, Entry, FeatureNames], Row]
+    row: Callable[[int, Entry, Entry | None, FeatureNames], Row]
+    record: str | None = None
+    erased: frozenset[str] = frozenset()
 
 
-def _record(offset: int, entry: Entry, names_of: FeatureNames) -> Row:
+def _record(offset: int, entry: Entry, before: Entry | None, names_of: FeatureNames) -> Row:
     one = decode_record(entry.body)
     values = np.frombuffer(one.features, "<f8").tolist()
     names = list(names_of(one.decision, one.bundle)) if values else []
@@ -76,6 +87,8 @@ def _record(offset: int, entry: Entry, names_of: FeatureNames) -> Row:
         stages.features_us,
         stages.model_us,
         stages.gate_us,
+        subjects_of(before),
+        False,
     )
 
 
@@ -109,10 +122,18 @@ _RECORD_COLUMNS = {
     "features_us": "BIGINT",
     "model_us": "BIGINT",
     "gate_us": "BIGINT",
+    SUBJECTS: "BIGINT[]",
+    "is_erased": "BOOLEAN",
 }
+_ERASED_OF_RECORD = frozenset(
+    (
+        "reason answer confidence session trace_id idempotency_key request_sha256 event_key "
+        f"features unavailable no_consent {SUBJECTS}"
+    ).split()
+)
 
 
-def _inference(offset: int, entry: Entry, names_of: FeatureNames) -> Row:
+def _inference(offset: int, entry: Entry, before: Entry | None, names_of: FeatureNames) -> Row:
     one = decode_inference(entry.body)
     return (
         offset,
@@ -150,7 +171,7 @@ _INFERENCE_COLUMNS = {
 }
 
 
-def _review(offset: int, entry: Entry, names_of: FeatureNames) -> Row:
+def _review(offset: int, entry: Entry, before: Entry | None, names_of: FeatureNames) -> Row:
     one = decode_review(entry.body)
     return (
         offset,
@@ -163,6 +184,7 @@ def _review(offset: int, entry: Entry, names_of: FeatureNames) -> Row:
         one.reason,
         one.by,
         one.task,
+        False,
     )
 
 
@@ -177,12 +199,13 @@ _REVIEW_COLUMNS = {
     "reason": "VARCHAR",
     "reviewed_by": "VARCHAR",
     "task": "VARCHAR",
+    "is_erased": "BOOLEAN",
 }
 
 KINDS: Sequence[Kind] = (
-    Kind("records", ("record", "shadow"), _RECORD_COLUMNS, _record),
+    Kind("records", ("record", "shadow"), _RECORD_COLUMNS, _record, "id", _ERASED_OF_RECORD),
     Kind("inferences", ("inference",), _INFERENCE_COLUMNS, _inference),
-    Kind("reviews", ("review",), _REVIEW_COLUMNS, _review),
+    Kind("reviews", ("review",), _REVIEW_COLUMNS, _review, "record", frozenset(["reason"])),
 )
 _KIND_OF = {entry: kind for kind in KINDS for entry in kind.entries}
 

@@ -121,6 +121,25 @@ class ObjectStore:
         """
         return self._tried(lambda: self._digest(key))
 
+    def delete(self, key: str) -> None:
+        """Remove an object, if there is one.
+
+        A bucket that keeps versions keeps this one, until a rule of its own lets it go.
+
+        Raises:
+            ArchiveUnreachable, ArchiveRefused: As in `put`.
+        """
+
+        def delete() -> None:
+            try:
+                self._api.delete(self._store, key)
+            except FileNotFoundError:
+                return
+            if self._digest(key) is not None:
+                raise ConnectionError(f"{key} was deleted and is still there")
+
+        self._tried(delete)
+
     def _digest(self, key: str) -> str | None:
         state = hashlib.sha256()
         try:

@@ -2,12 +2,13 @@
 
 The rule: a query reads and nothing else. It is one SELECT; DuckDB may open the sealed files
 of the manifests and no other file, no network and no extension, may not be configured anew,
-and has a bound in memory and in time.
+and has a bound in memory and in time. It sees nothing of somebody who was erased, whether or
+not the files were written anew since.
 """
 
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +18,25 @@ import duckdb
 from kingpost.contracts import Instant
 from kingpost.core import Disk
 from kingpost.decisions.data_directory import DataDirectory
+from kingpost.decisions.sealed.erasures import (
+    KnownErasures,
+    note_erased,
+    read_erasures,
+    select_without_erased,
+)
 from kingpost.decisions.sealed.errors import BadQuery, QueryTookTooLong, QueryTooLarge
-from kingpost.decisions.sealed.kinds import KINDS, FeatureNames, Kind
+from kingpost.decisions.sealed.kinds import KINDS, SUBJECTS, FeatureNames, Kind
 from kingpost.decisions.sealed.manifest import Manifest, SealedFiles
 from kingpost.decisions.sealed.sealing import names_of_features
-from kingpost.decisions.sealed.tables import add_rows, columns_of, make_table, quoted, rows_of
+from kingpost.decisions.sealed.tables import (
+    add_rows,
+    columns_before,
+    columns_of,
+    make_table,
+    parquet,
+    quoted,
+    rows_of,
+)
 from kingpost.journal import scan
 
 __all__ = ["Answered", "SealedRecords", "open_sealed"]
@@ -93,10 +108,11 @@ class SealedRecords:
         self._database, self._where, self._disk = database, where, disk
         self._names_of, self._memory_mb, self._timeout_s = names_of, memory_mb, timeout_s
         self._sealed, self._next = _unbroken(manifests)
-        self._root = SealedFiles(where, disk=disk).root
+        self._files = SealedFiles(where, disk=disk)
         self._read: set[str] = set()
+        self._erasures: KnownErasures | None = None
         for kind in KINDS:
-            make_table(database, kind, f"tail {kind.name}")
+            make_table(database, kind, _tail(kind))
             database.execute(self._view(kind))
 
     def query(self, sql: str, *, limit: int | None = None) -> Answered:
@@ -148,23 +164,56 @@ class SealedRecords:
         return int(rows)
 
     def _view(self, kind: Kind) -> str:
-        tail = f"SELECT {columns_of(kind)} FROM {quoted(f'tail {kind.name}')}"
-        paths = self._paths(kind)
-        if not paths:
-            return f"CREATE VIEW {quoted(kind.name)} AS {tail}"
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+        """Make the table of a kind: its files, and the rows that were not yet sealed.
+
+        Nothing is shown of whom was erased after a file was written, or in what came since.
+        """
+        known, tail = self._erasures, quoted(_tail(kind))
+        old = [one for one in self._sealed if not one.has_subjects]
+        new = [one for one in self._sealed if one.has_subjects]
+        behind = {one.stem for one in known.waiting(new)} if known else set[str]()
+        sound = self._source(kind, (one for one in new if one.stem not in behind))
+        rest = self._source(kind, (one for one in new if one.stem in behind))
+        rows = [f"SELECT {columns_before(kind)} FROM {one}" for one in self._source(kind, old)]
+        rows += [f"SELECT {columns_of(kind)} FROM {one}" for one in sound]
+        if known is None:
+            rows.append(f"SELECT {columns_of(kind)} FROM {tail}")
+        else:
+            rows += [select_without_erased(kind, one) for one in [*rest, tail]]
+        shown = ", ".join(quoted(name) for name in kind.columns if name != SUBJECTS)
         return (
-            f"CREATE VIEW {quoted(kind.name)} AS SELECT {columns_of(kind)} "
-            f"FROM read_parquet([{listed}]) UNION ALL {tail}"
+            f"CREATE OR REPLACE VIEW {quoted(kind.name)} AS "
+            f"SELECT {shown} FROM ({' UNION ALL '.join(rows)})"
         )
 
-    def _paths(self, kind: Kind) -> list[str]:
-        return [
-            str(self._root / file.path)
-            for manifest in self._sealed
-            for file in manifest.files
-            if file.kind == kind.name
-        ]
+    def _hide_erased(self) -> None:
+        """Look for erasures, once, and have the tables show nothing of whom they name."""
+        if self._erasures is not None:
+            return
+        known = read_erasures(self._where, disk=self._disk)
+        if not known.erasures:
+            return
+        records = next(kind for kind in KINDS if kind.name == "records")
+        self._read_tail(frozenset([records.name]) - self._read)
+        with_subjects = [one for one in self._sealed if one.has_subjects]
+        searched = self._source(records, known.waiting(with_subjects))
+        done = self._source(records, with_subjects)
+        if note_erased(self._database, known.erasures, [*searched, quoted(_tail(records))], done):
+            self._erasures = known
+            for kind in KINDS:
+                self._database.execute(self._view(kind))
+
+    def _source(self, kind: Kind, manifests: Iterable[Manifest]) -> Sequence[str]:
+        """Return the files of a kind as SQL reads them; nothing where there are none."""
+        paths = self._files.paths(manifests, kind.name)
+        return [parquet(paths)] if paths else []
+
+    def _read_tail(self, wanted: frozenset[str]) -> None:
+        """Read rows of some kinds that were not yet sealed."""
+        if wanted:
+            commits = scan(self._where.data, disk=self._disk, start=self._next)
+            add_rows(self._database, rows_of(commits, self._names_of, wanted), "tail ")
+            self._read |= wanted
 
     def _prepare(self, sql: str, out: Path | None) -> str:
         """Lock everything else, check a query, and read what it needs of the journal."""
@@ -176,9 +225,8 @@ class SealedRecords:
         named = statement.lower()  # the word anywhere: to read too much only takes longer
         wanted = frozenset(kind.name for kind in KINDS if kind.name in named) - self._read
         if wanted:
-            commits = scan(self._where.data, disk=self._disk, start=self._next)
-            add_rows(self._database, rows_of(commits, self._names_of, wanted), "tail ")
-            self._read |= wanted
+            self._read_tail(wanted)
+            self._hide_erased()
         return statement
 
     def _lock(self, out: Path | None) -> None:
@@ -187,7 +235,7 @@ class SealedRecords:
             if out is not None:
                 raise BadQuery("a file can be written by the first query only")
             return
-        allowed = [path for kind in KINDS for path in self._paths(kind)]
+        allowed = [path for kind in KINDS for path in self._files.paths(self._sealed, kind.name)]
         if out is not None:
             allowed.append(str(out))
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in allowed)
@@ -217,6 +265,11 @@ class SealedRecords:
         finally:
             timer.cancel()
             timer.join()
+
+
+def _tail(kind: Kind) -> str:
+    """Name the table of what was not yet sealed."""
+    return f"tail {kind.name}"
 
 
 def _without_zones(statement: str, types: Sequence[str]) -> str:

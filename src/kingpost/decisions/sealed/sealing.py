@@ -10,7 +10,6 @@ and the greatest of both, and a search by either reads the groups that can have 
 
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from pathlib import Path
 
 import duckdb
 import msgspec
@@ -18,35 +17,31 @@ import msgspec
 from kingpost.core import Disk, SystemClock
 from kingpost.decisions.bundle import read_bundle
 from kingpost.decisions.data_directory import DataDirectory
-from kingpost.decisions.sealed.errors import SealFailed, SealInUse
-from kingpost.decisions.sealed.kinds import KINDS, FeatureNames, Kind
+from kingpost.decisions.sealed.erasures import begin_erasing_anew
+from kingpost.decisions.sealed.errors import SealInUse
+from kingpost.decisions.sealed.kinds import KINDS, FeatureNames
 from kingpost.decisions.sealed.manifest import (
     MANIFEST_FORMAT,
     Manifest,
+    Rewriting,
     SealedFile,
     SealedFiles,
     SealedSegment,
-    digest,
+    manifest_digest,
     stem,
 )
 from kingpost.decisions.sealed.tables import add_rows, columns_of, make_table, quoted, rows_of
+from kingpost.decisions.sealed.writing import LOCK, SETTINGS, write_rows
 from kingpost.journal import (
     FinishedSegment,
+    archived_segment,
     check_segment,
     finished_segments,
     scan,
 )
 
-__all__ = ["LOCK", "ROWS_PER_GROUP", "Sealed", "names_of_features", "seal_segments"]
+__all__ = ["Sealed", "names_of_features", "seal_segments"]
 
-LOCK = "seal.lock"
-ROWS_PER_GROUP = 20_480
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "TimeZone": "UTC",
-    "threads": 1,  # and so the same bytes each time
-    "autoinstall_known_extensions": False,
-    "memory_limit": "2GB",
-}
 _ALL = frozenset(kind.name for kind in KINDS)
 
 
@@ -107,17 +102,20 @@ def seal_segments(
     done = Sealed()
     try:
         with files.manifests.claimed(LOCK):
-            held = set(files.manifests.names())
+            held = {one.stem: one for one in files.read()}
             wanted = [
                 segment
                 for segment in finished_segments(where.data, disk=disk)
-                if f"{stem(segment)}.json" not in held
+                if _is_wanted(segment, held.get(stem(segment)), disk)
             ]
             for number, segment in enumerate(wanted):
                 if is_stopped() or (most is not None and number >= most):
                     done.waiting = len(wanted) - number
                     break
-                _add(done, _seal_one(files, segment, names, disk))
+                before = held.get(stem(segment))
+                if before is not None:
+                    begin_erasing_anew(where, disk=disk)
+                _add(done, _seal_one(files, segment, before, names, disk))
                 on_progress(number + 1, len(wanted))
     except BlockingIOError as error:
         raise SealInUse(where.root) from error
@@ -131,21 +129,34 @@ def _add(done: Sealed, manifest: Manifest) -> None:
         done.size_bytes += file.size_bytes
 
 
+def _is_wanted(segment: FinishedSegment, held: Manifest | None, disk: Disk) -> bool:
+    """Say whether a segment is to be sealed: anew where an earlier version did, if it is here."""
+    if held is None:
+        return True
+    return not held.has_subjects and archived_segment(segment, disk=disk) is None
+
+
 def _seal_one(
-    files: SealedFiles, segment: FinishedSegment, names: FeatureNames, disk: Disk
+    files: SealedFiles,
+    segment: FinishedSegment,
+    before: Manifest | None,
+    names: FeatureNames,
+    disk: Disk,
 ) -> Manifest:
     checked = check_segment(segment, disk=disk)
     commits = scan(
         segment.path.parent, disk=disk, start=segment.first_offset, stop=segment.next_offset
     )
     sealed: list[SealedFile] = []
-    with duckdb.connect(config=_SETTINGS) as database:
+    with duckdb.connect(config=SETTINGS) as database:
         for kind in KINDS:
             make_table(database, kind, kind.name)
         count = add_rows(database, rows_of(commits, names, _ALL))
         for kind in KINDS:
             if rows := count.get(kind.name):
-                sealed.append(_write(files, segment, database, kind, rows))
+                selected = f"SELECT {columns_of(kind)} FROM {quoted(kind.name)}"
+                name = f"{stem(segment)}.parquet"
+                sealed.append(write_rows(files, database, kind, name, rows, selected))
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         partition=files.partition,
@@ -156,37 +167,19 @@ def _seal_one(
         ),
         writer=f"kingpost {metadata.version('kingpost')}, duckdb {duckdb.__version__}",
         files=tuple(sealed),
+        rewritten=() if before is None else (_anew(before),),
     )
     files.add(manifest)
     return manifest
 
 
-def _write(
-    files: SealedFiles,
-    segment: FinishedSegment,
-    database: duckdb.DuckDBPyConnection,
-    kind: Kind,
-    rows: int,
-) -> SealedFile:
-    def write(path: Path) -> None:
-        target = str(path).replace("'", "''")
-        database.execute(
-            f"COPY (SELECT {columns_of(kind)} FROM {quoted(kind.name)} ORDER BY journal_offset) "
-            f"TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_PER_GROUP})"
-        )
-
-    place = files.of_kind(kind.name)
-    name = f"{stem(segment)}.parquet"
-    try:
-        with place.claimed(LOCK):
-            place.place(name, write)
-    except duckdb.Error as error:
-        raise SealFailed(place.path / name, str(error)) from error
-    path = place.path / name
-    return SealedFile(
-        kind=kind.name,
-        path=str(path.relative_to(files.root)),
-        rows=rows,
-        size_bytes=path.stat().st_size,
-        sha256=digest(path),
+def _anew(before: Manifest) -> Rewriting:
+    """Say that an earlier version had sealed a segment; its files had the same names."""
+    return Rewriting(
+        reason="format",
+        at_us=SystemClock().now_us(),
+        until=0,
+        rows=0,
+        replaced=manifest_digest(before),
+        files=before.files,
     )

@@ -6,10 +6,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.decisions.sealed.kinds import FeatureNames, Kind, Row, kind_of
+from kingpost.decisions.sealed.kinds import SUBJECTS, FeatureNames, Kind, Row, kind_of
 from kingpost.journal import Commit
 
-__all__ = ["add_rows", "columns_of", "make_table", "quoted", "rows_of"]
+__all__ = ["add_rows", "columns_before", "columns_of", "make_table", "parquet", "quoted", "rows_of"]
 
 ROWS_AT_ONCE = 10_000
 
@@ -25,6 +25,15 @@ def columns_of(kind: Kind) -> str:
     return ", ".join(map(quoted, kind.columns))
 
 
+def columns_before(kind: Kind) -> str:
+    """Write the columns as files of format 1 have them, which did not know of erasures."""
+    missing = {SUBJECTS: "NULL", "is_erased": "false"}
+    return ", ".join(
+        f"{missing[name]} AS {quoted(name)}" if name in missing else quoted(name)
+        for name in kind.columns
+    )
+
+
 def rows_of(
     commits: Iterable[Commit], names_of: FeatureNames, wanted: frozenset[str]
 ) -> Iterator[tuple[Kind, Row]]:
@@ -34,12 +43,12 @@ def rows_of(
         NewerRecord, NewerReview: A later version of Kingpost wrote it.
     """
     for commit in commits:
-        offset = commit.offset
+        offset, before = commit.offset, None
         for entry in commit.entries:
             kind = kind_of(entry)
             if kind is not None and kind.name in wanted:
-                yield kind, kind.row(offset, entry, names_of)
-            offset += entry.count
+                yield kind, kind.row(offset, entry, before, names_of)
+            offset, before = offset + entry.count, entry
 
 
 def add_rows(
@@ -61,6 +70,12 @@ def add_rows(
         if some:
             _insert(database, kinds[name], some, prefix)
     return count
+
+
+def parquet(paths: Sequence[str]) -> str:
+    """Write files as SQL reads them."""
+    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{listed}])"
 
 
 def quoted(name: str) -> str:

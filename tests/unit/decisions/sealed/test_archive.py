@@ -218,6 +218,7 @@ class _Dying:
 
     def __init__(self, store: ObjectStore) -> None:
         self.url, self.put, self.get, self.digest = store.url, store.put, store.get, store.digest
+        self.delete = store.delete
 
     def create(self, key: str, body: bytes) -> bytes:
         raise KeyboardInterrupt

@@ -173,9 +173,9 @@ def test_a_later_format_is_refused(house: SealedJournal) -> None:
     house.decide(300)
     _sealed(house)
     path = next((house.where.root / "sealed" / "manifests").rglob("*.json"))
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
 
-    with pytest.raises(NewerManifest, match="format 2"):
+    with pytest.raises(NewerManifest, match="format 3"):
         _ask(house, COUNT)
 
 
