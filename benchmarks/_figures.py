@@ -23,7 +23,7 @@ PEERS = Path(__file__).with_name("peers")
 def peer_python(name: str) -> Path:
     """Make the locked environment of a peer when it is not there; return its Python."""
     folder = PEERS / name
-    uv = os.environ.get("UV") or shutil.which("uv") or ".tool/bin/uv"
+    uv = os.environ.get("UV") or shutil.which("uv") or PEERS.parents[1] / ".tool/bin/uv"
     environment = {
         key: value
         for key, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""The journal and its proofs: calls, audit path, proofs, tampering, faults, retrieval. `make bench B=journal`.
+"""The journal and its proofs: audit path, proofs, tampering, replay, faults, retrieval, calls. `make bench B=journal`.
 
 Each part runs alone with ARGS="--only audit", or several as "--only audit,proof"; what each
 measures stands in its module. FULL=1 proves among ten million records instead of one million
@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks._figures import say
+from benchmarks._journal_added import run_added
 from benchmarks._journal_audit import run_audit
 from benchmarks._journal_calls import run_calls
 from benchmarks._journal_proof import run_proof
+from benchmarks._journal_replay import run_replay
 from benchmarks._journal_retrieval import run_retrieval
 from benchmarks._journal_simulator import run_simulator
 from benchmarks._journal_tampering import run_tampering
@@ -29,9 +31,11 @@ def main() -> int:
     chosen = parser.parse_args()
     parts: dict[str, Callable[[Path], bool]] = {
         "audit": run_audit,
+        "added": run_added,
         "tampering": run_tampering,
         "proof": lambda scratch: run_proof(scratch, full=chosen.full),
         "calls": run_calls,
+        "replay": run_replay,
         "simulator": lambda _: run_simulator(),
         "retrieval": lambda _: run_retrieval(full=chosen.full),
     }

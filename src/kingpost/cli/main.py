@@ -28,6 +28,7 @@ _COMMANDS = {
     "features": ("features", "List features, show one, their hindsight; import from Feast."),
     "train": ("models", "Train a decision's model and bundle it for approval."),
     "models": ("models", "List models, bundles and approvals; import a model."),
+    "mlflow": ("mlflow", "Import a model from an MLflow server, or export one to it."),
     "approve": ("models", "Approve a bundle, so that it may run."),
     "approvers": ("approvers", "List who may approve, or make a key to approve with."),
     "release": ("releases", "Release a bundle: to a part of the requests, as a shadow, or to all."),

@@ -84,6 +84,7 @@ from kingpost.decisions.errors import (
     NoModel,
     NotApproved,
     NotExplainable,
+    NotExported,
     NotImported,
     NoTrainer,
     PartitionNotHere,
@@ -109,6 +110,7 @@ from kingpost.decisions.find import FoundRecord, find_record
 from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
+from kingpost.decisions.mlflow import check_fetched, mlflow_draft, mlflow_source
 from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
@@ -269,6 +271,7 @@ __all__ = [
     "NotApproved",
     "NotArchived",
     "NotExplainable",
+    "NotExported",
     "NotImported",
     "NotInBackup",
     "ObjectStore",
@@ -340,6 +343,7 @@ __all__ = [
     "catalogue_reader",
     "check_backup",
     "check_bundle",
+    "check_fetched",
     "check_snapshot",
     "consents_of",
     "decision",
@@ -363,6 +367,8 @@ __all__ = [
     "learn",
     "load_application",
     "matching_rule",
+    "mlflow_draft",
+    "mlflow_source",
     "model",
     "names_of_features",
     "noted_removals",

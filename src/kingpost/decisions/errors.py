@@ -18,6 +18,7 @@ __all__ = [
     "NoTrainer",
     "NotApproved",
     "NotExplainable",
+    "NotExported",
     "NotImported",
     "NothingToLearn",
     "PartitionNotHere",
@@ -301,6 +302,19 @@ class NotImported(KingpostError):
     """A model that cannot be registered in this way, as its declaration says."""
 
     code = "not_imported"
+
+    def __init__(self, decision: str, problem: str, mend: str) -> None:
+        super().__init__(decision, problem, mend)
+        self.decision, self.problem, self.mend = decision, problem, mend
+
+    def __str__(self) -> str:
+        return f"decision {self.decision!r}: {self.problem}; {self.mend}"
+
+
+class NotExported(KingpostError):
+    """A model version that another registry cannot hold."""
+
+    code = "not_exported"
 
     def __init__(self, decision: str, problem: str, mend: str) -> None:
         super().__init__(decision, problem, mend)

@@ -86,6 +86,8 @@ class ModelSource:
         native: The file that it was made of; empty where there is none.
         origin: Where it comes from and how it was checked, for people.
         parameters: The same, for machines.
+        lineage: All that the registry which it comes from says of it, in JSON; empty without one.
+        lineage_told: The most of it for people: what, and the value.
     """
 
     content: bytes
@@ -93,6 +95,8 @@ class ModelSource:
     native: bytes
     origin: tuple[str, ...]
     parameters: Mapping[str, Setting]
+    lineage: bytes = b""
+    lineage_told: tuple[tuple[str, str], ...] = ()
 
 
 class RegistrationPlan(NamedTuple):
@@ -245,8 +249,10 @@ def register_source(
             rows_digest=judged.digest,
             evaluation=judged.evaluation,
             environment=made_with(environment),
+            lineage=source.lineage_told,
         )
     )
+    lineage = {"lineage": store.put(source.lineage)} if source.lineage else {}
     version = control.register_model(
         ModelDraft(
             name=decision.model.name,
@@ -268,7 +274,7 @@ def register_source(
             environment=environment,
             seed=None,
             threshold=plan.threshold,
-            parameters=source.parameters,
+            parameters={**source.parameters, **lineage},
             metrics={} if judged.evaluation is None else judged.evaluation.metrics(),
             by=plan.by,
         )

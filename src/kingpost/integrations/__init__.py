@@ -1,4 +1,4 @@
-"""What comes from elsewhere: events into the journal, each once, and Feast's declarations."""
+"""What comes from elsewhere: events into the journal, each once, Feast's declarations, MLflow's models."""
 
 from kingpost.integrations.errors import (
     SchemaMismatch,
@@ -29,6 +29,26 @@ from kingpost.integrations.ingest import (
     retract_file,
 )
 from kingpost.integrations.intake import Accepted, Corrected, Intake, KeyIndex, Retracted
+from kingpost.integrations.mlflow import (
+    MLMODEL,
+    BadMlflowModel,
+    FetchedModel,
+    Flavour,
+    Lineage,
+    MlflowDataset,
+    MlflowDraft,
+    MlflowModelChanged,
+    MlflowRefused,
+    MlflowServer,
+    MlflowUnreachable,
+    NoMlflowModel,
+    OursInMlModel,
+    Published,
+    encode_lineage,
+    fetch_model,
+    publish_model,
+    write_mlmodel,
+)
 from kingpost.integrations.pipelines import (
     PIPELINE_MIGRATIONS,
     DatabaseSource,
@@ -66,8 +86,10 @@ from kingpost.integrations.reading import Chunk, Reading
 from kingpost.integrations.tables import read_parquet, read_query
 
 __all__ = [
+    "MLMODEL",
     "PIPELINE_MIGRATIONS",
     "Accepted",
+    "BadMlflowModel",
     "Chunk",
     "Corrected",
     "CorrectionReport",
@@ -75,16 +97,28 @@ __all__ = [
     "FeastImport",
     "FeastRepositoryTooLarge",
     "FeastState",
+    "FetchedModel",
     "FileSource",
+    "Flavour",
     "IngestReport",
     "Intake",
     "KeyIndex",
+    "Lineage",
     "MemoryRuns",
+    "MlflowDataset",
+    "MlflowDraft",
+    "MlflowModelChanged",
+    "MlflowRefused",
+    "MlflowServer",
+    "MlflowUnreachable",
+    "NoMlflowModel",
     "NotAFeastRepository",
+    "OursInMlModel",
     "Pipeline",
     "PipelineRun",
     "PostgresSource",
     "Progress",
+    "Published",
     "QuarantinedRow",
     "QuerySource",
     "Reading",
@@ -106,6 +140,8 @@ __all__ = [
     "WrongPipeline",
     "correct_file",
     "due_us",
+    "encode_lineage",
+    "fetch_model",
     "fresh_until_us",
     "import_feast",
     "ingest_chunks",
@@ -113,6 +149,7 @@ __all__ = [
     "intake_sink",
     "is_stale",
     "pipeline",
+    "publish_model",
     "quarantine_entry",
     "quarantined",
     "read_csv",
@@ -127,4 +164,5 @@ __all__ = [
     "replay_quarantine",
     "retract_file",
     "without_content",
+    "write_mlmodel",
 ]

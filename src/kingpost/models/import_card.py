@@ -26,6 +26,7 @@ class ImportCard:
         rows_digest: SHA-256 over them.
         evaluation: On those rows; None without labels of both classes.
         environment: Name to version of what the model was imported with.
+        lineage: What its maker's registry says of it: what, and the value.
     """
 
     name: str
@@ -38,12 +39,13 @@ class ImportCard:
     rows_digest: str
     evaluation: Evaluation | None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    lineage: tuple[tuple[str, str], ...] = ()
 
 
 def render_import_card(card: ImportCard) -> str:
     """Write the card in Markdown."""
     sections = (
-        Section("Where it comes from", tuple(Paragraph(one) for one in card.origin)),
+        Section("Where it comes from", (*map(Paragraph, card.origin), *_lineage(card))),
         Section("Features", (Bullets(tuple(f"`{name}`" for name in card.features)),)),
         Section("Quality", tuple(_quality(card))),
         Section(
@@ -52,6 +54,11 @@ def render_import_card(card: ImportCard) -> str:
         ),
     )
     return render_sections(f"Model card: {card.name}", card.purpose, sections)
+
+
+def _lineage(card: ImportCard) -> Iterator[Block]:
+    if card.lineage:
+        yield Table(("as its registry says", "value"), card.lineage)
 
 
 def _quality(card: ImportCard) -> Iterator[Block]:

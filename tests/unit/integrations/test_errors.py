@@ -4,6 +4,11 @@ import pytest
 
 from kingpost.core import KingpostError
 from kingpost.integrations import (
+    BadMlflowModel,
+    MlflowModelChanged,
+    MlflowRefused,
+    MlflowUnreachable,
+    NoMlflowModel,
     SchemaMismatch,
     TooManyBadRows,
     UnknownStream,
@@ -17,6 +22,11 @@ ERRORS: list[KingpostError] = [
     TooManyBadRows("a.csv", 1500, 2000, "amount: expected `float`, found `str`"),
     UnknownStream("refund", ("payment",)),
     UnreadableQuarantine(7, "format 2"),
+    MlflowUnreachable("http://mlflow", "refused"),
+    MlflowRefused("http://mlflow", "read models:/a/1", "no permission"),
+    NoMlflowModel("http://mlflow", "models:/a/1", "not found"),
+    BadMlflowModel("models:/a/1", "its flavours are none", "log it as ONNX"),
+    MlflowModelChanged("models:/a/1", "0" * 64, "1" * 64, "its export"),
 ]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from kingpost.cli.declared import NothingDeclared, chosen_decision
 from kingpost.cli.output import print_result
@@ -61,4 +62,7 @@ def show(
         "parameters": parameters,
         "metrics": dict(version.metrics),
     }
+    lineage = version.parameters.get("lineage")
+    if isinstance(lineage, str):
+        result["lineage"] = msgspec.json.decode(store.get(lineage))
     print_result(result, as_json=as_json)
