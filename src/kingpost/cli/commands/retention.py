@@ -10,7 +10,7 @@ import msgspec
 
 from kingpost.cli.output import print_lines, print_result, progress
 from kingpost.cli.place import data_directory
-from kingpost.cli.tree import open_tree, tree_place
+from kingpost.cli.tree import open_tree
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
@@ -119,7 +119,7 @@ def _planned(
             policy,
             disk=disk,
             clock=SystemClock(),
-            until=covered_until(tree_place(settings, where), disk=disk),
+            until=covered_until(where.log("records"), disk=disk),
             reviewed=_open_reviews(where),
             on_progress=show,
         )

@@ -1,6 +1,7 @@
 """What is over its time goes from everywhere, and nothing that somebody needs goes with it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ from kingpost.decisions import (
 )
 from kingpost.features import Erasure, Hold, encode_erasure, encode_hold
 from kingpost.journal import REMOVED, Entry, Journal, Lookup, finished_segments, scan
-from kingpost.proofs import Prover, Tree, TreePlace, Trust, audit_log, proof_json, verify_json
+from kingpost.proofs import Prover, Tree, Trust, audit_log, proof_json, verify_json
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -68,7 +69,7 @@ class House:
         for day in range(DAYS):
             self.decide(day, f"card-{day % 7}")
             self.clock.advance(DAY_S)
-        place = TreePlace(self.where.data, self.where.tree, self.where.tree_keys, origin="a/log")
+        place = replace(self.where.log("records"), origin="a/log")
         self.tree = Tree(place, self.disk, entry_id)
         self.prover = Prover(place, self.disk, entry_id)
         self.place = place
