@@ -58,7 +58,7 @@ def test_what_is_over_its_time_is_planned_removed_listed_and_verified(
     (listed,) = run("retention", "list")["runs"]
     assert (listed["by"], listed["policy"], listed["at"]) == ("ann", "*=200d", done["noted_at"])
     (key,) = run("tree", "keys")["keys"]
-    verified = run("verify", str(tmp_path / "data"), "--key", key)
+    (verified,) = run("verify", str(tmp_path / "data"), "--key", key)["logs"]
     assert (verified["is_proved"], verified["leaves"]) == (True, DAYS)
     assert verified["commits_removed"] == planned["commits"]
     assert verified["commits_compared"] == DAYS - planned["commits"]

@@ -7,6 +7,7 @@ who said that it may be.
 import pickle
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def _load_skops(path: Path, *, trusted: bool) -> object:
         if unknown and not trusted:
             raise UntrustedModel(str(path), f"of types unknown to skops ({', '.join(unknown)})")
         return skops.load(path, trusted=unknown)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
         raise BadModelFile(
             str(path), f"it cannot be loaded: {said_by(error)}", "write it again"
         ) from error
