@@ -140,9 +140,10 @@ def verify_log(directory: Path) -> None:
     """Check the whole log with its key, and what it says of a record."""
     (key,) = cast("list[str]", kingpost(directory, "tree", "keys", "--json")["keys"])
     kingpost(directory, "checkpoint", "--out", "kept.txt", "--json")
-    audited = kingpost(directory, "verify", "data", "--key", key, "--checkpoint", "kept.txt",
-                       "--json")  # fmt: skip
-    assert audited["is_proved"], audited
+    found = kingpost(directory, "verify", "data", "--key", key, "--checkpoint", "kept.txt",
+                     "--json")  # fmt: skip
+    assert found["is_proved"], found
+    (audited,) = cast("list[dict[str, object]]", found["logs"])
     assert audited["commits_compared"] == audited["leaves"] != 0
 
 

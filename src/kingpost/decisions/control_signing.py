@@ -63,6 +63,8 @@ class ControlSigning:
                 place.keys(disk).verifiers(),
             )
             trust = Trust(kept=[parse_checkpoint(kept.read_text())] if kept else [])
+        except PermissionError:
+            raise  # nothing is known of the log, and that is what is said
         except (
             TreeAheadOfJournal, CheckpointInconsistent, BadNote, OSError, UnicodeDecodeError
         ) as error:  # fmt: skip
