@@ -170,6 +170,11 @@ class DataDirectory:
         """The database of the runs of pipelines."""
         return self.root / "pipelines.sqlite"
 
+    def stream_position(self, name: str) -> Path:
+        """The file of how far the journal was published: a stream, or `records:` of a decision."""
+        kind, _, published = name.rpartition(":")
+        return self.root / "streams" / (kind or "events") / f"{published}.position"
+
     def artefacts(self, *, disk: Disk) -> ArtefactStore:
         """Open the artefacts."""
         return ArtefactStore(self._shared / "artefacts", disk=disk)

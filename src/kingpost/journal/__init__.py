@@ -21,7 +21,7 @@ from kingpost.journal.frames import MAX_COMMIT, Commit, Entry, Place
 from kingpost.journal.journal import GROUP_BYTES, Journal, Landed
 from kingpost.journal.lookup import Lookup, read_commit_at
 from kingpost.journal.position import Position
-from kingpost.journal.scans import Scan, last_commit, scan
+from kingpost.journal.scans import Scan, last_commit, scan, sync_commits
 from kingpost.journal.segment_files import (
     CheckedSegment,
     FinishedSegment,
@@ -81,4 +81,5 @@ __all__ = [
     "segment_identity",
     "survey",
     "survey_segment",
+    "sync_commits",
 ]

@@ -39,6 +39,7 @@ from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
+from kingpost.serving.stream_desk import StreamDesk, StreamSetup
 from kingpost.serving.workflow_counts import WorkflowCounts
 from kingpost.serving.workflow_desk import WorkflowDesk
 
@@ -78,6 +79,7 @@ class ServingApp:
         extraction: ExtractionStore,
         releases: ReleaseDesk | None,
         watch: RequestWatch | None,
+        streams: StreamSetup | None,
     ) -> None:
         self._watch, self._clock = watch, clock
         self.metrics = Metrics(engine.served)
@@ -108,6 +110,9 @@ class ServingApp:
         )
         if self.jobs is not None:
             self.metrics.watch_jobs(self.jobs.collect)
+        self._streams = None if streams is None else StreamDesk(self._shell, self.metrics, streams)
+        if self._streams is not None:
+            self.metrics.watch_streams(self._streams.collect)
         self._control = control_plane(
             self._shell,
             keys,
@@ -191,6 +196,8 @@ class ServingApp:
     async def drain(self) -> None:
         """Finish what is in flight, then close."""
         self.begin_drain()
+        if self._streams is not None:
+            await self._streams.stop()
         if self.jobs is not None:
             await self.jobs.stop()
         await self._shell.idle()
@@ -282,6 +289,8 @@ class ServingApp:
                 self._shell.start()
                 if self.jobs is not None:
                     self.jobs.start()
+                if self._streams is not None:
+                    self._streams.start()
                 if self._releases is not None:
                     self._releases.begin(self._shell, self._swap)
                 await send({"type": "lifespan.startup.complete"})
@@ -304,6 +313,7 @@ def build_app(
     extraction: ExtractionStore | None = None,
     releases: ReleaseDesk | None = None,
     watch: RequestWatch | None = None,
+    streams: StreamSetup | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -321,6 +331,7 @@ def build_app(
         releases: The releases of the decisions, closed with the engine; without them what runs
             stays as it is.
         watch: What looks on while requests are answered, closed with the engine.
+        streams: Those that this server carries; without it none.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -331,5 +342,16 @@ def build_app(
 
     kept = MemoryExtraction() if extraction is None else extraction
     return ServingApp(
-        engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases, watch
+        engine,
+        keys,
+        settings,
+        clock,
+        names_of,
+        sources,
+        workflows,
+        jobs,
+        kept,
+        releases,
+        watch,
+        streams,
     )
