@@ -13,6 +13,7 @@ from kingpost.cli.access import open_key_ring, open_tls
 from kingpost.cli.exposure import open_extraction
 from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
+from kingpost.cli.observe import objectives_of
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
@@ -37,6 +38,7 @@ from kingpost.decisions import (
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
+from kingpost.monitoring import slo_statuses
 from kingpost.serving import (
     Addresses,
     ExtractionStore,
@@ -46,6 +48,7 @@ from kingpost.serving import (
     WorkerPlan,
     build_app,
     serve,
+    slo_metrics,
 )
 from kingpost.storage import migrate, open_database
 
@@ -160,6 +163,15 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         releases=open_releases(application, where),
         watch=watch,
     )
+    promised = {name: objectives_of(one) for name, one in application.decisions.items()}
+    if any(promised.values()):
+        app.metrics.watch_slos(
+            lambda: slo_metrics(
+                lambda: slo_statuses(
+                    sources.monitors(), lambda name: promised.get(name, ()), clock.now_us()
+                )
+            )
+        )
     assert app.desk is not None  # it has sources
     pages = open_pages(
         settings, where, served, app.desk, workflows=app.workflows, disk=disk, clock=clock

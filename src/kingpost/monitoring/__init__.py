@@ -31,6 +31,18 @@ from kingpost.monitoring.profile import (
 )
 from kingpost.monitoring.reference import build_profile
 from kingpost.monitoring.release_watch import FailedRelease, ReleaseWatch
+from kingpost.monitoring.slo import (
+    BURN_RULES,
+    Burn,
+    BurnRule,
+    ErrorBudget,
+    Objective,
+    SloTally,
+    budget_of,
+    burn_of,
+    merged,
+)
+from kingpost.monitoring.slo_status import SloStatus, slo_statuses
 from kingpost.monitoring.status import Monitor, MonitorStatus
 from kingpost.monitoring.store import MonitorStore
 from kingpost.monitoring.store_memory import MemoryMonitors
@@ -40,6 +52,7 @@ from kingpost.monitoring.watch import Watch
 from kingpost.monitoring.window import HOUR_US, MINUTE_US, WINDOWS, Window
 
 __all__ = [
+    "BURN_RULES",
     "HOUR_US",
     "LIVE_BUCKET_US",
     "LIVE_KEPT_US",
@@ -55,8 +68,11 @@ __all__ = [
     "AlertSettings",
     "BadAlertSetting",
     "BadProfile",
+    "Burn",
+    "BurnRule",
     "ColumnKind",
     "ColumnProfile",
+    "ErrorBudget",
     "FailedRelease",
     "Freshness",
     "FreshnessWatch",
@@ -72,19 +88,26 @@ __all__ = [
     "NewerProfile",
     "NewerSummary",
     "Notifier",
+    "Objective",
     "Observations",
     "Profile",
     "ReleaseWatch",
     "Resolution",
     "ReviewedDecision",
+    "SloStatus",
+    "SloTally",
     "SqliteMonitors",
     "StageName",
     "Summary",
     "TaskEvent",
     "Watch",
     "Window",
+    "budget_of",
     "build_profile",
+    "burn_of",
     "decode_profile",
     "encode_profile",
     "incident_id",
+    "merged",
+    "slo_statuses",
 ]
