@@ -18,7 +18,7 @@ from kingpost.decisions import (
 )
 from kingpost.models import BadRows, SampleRows, read_rows
 
-__all__ = ["given_rows", "plan_of", "register_and_print", "rows_options"]
+__all__ = ["conversion_options", "given_rows", "plan_of", "register_and_print", "rows_options"]
 
 
 def rows_options(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -42,6 +42,34 @@ def rows_options(command: "click.decorators.FC") -> "click.decorators.FC":
             type=click.Path(path_type=Path),
             help="Rows of features, .csv or .parquet by name, .npy by position: checks scores on "
             "them, and keeps what monitors and explanations compare with.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def conversion_options(command: "click.decorators.FC") -> "click.decorators.FC":
+    """Add the options that say how a model of another library becomes ONNX."""
+    for option in (
+        click.option(
+            "--trusted",
+            is_flag=True,
+            help="Load it though it can run its maker's code: a pickle, .pt2, .h5 or SavedModel.",
+        ),
+        click.option(
+            "--tolerance",
+            type=click.FloatRange(0, 1),
+            default=1e-5,
+            help="The greatest difference of a score between the model and its ONNX; 1e-5.",
+        ),
+        click.option(
+            "--output", default="", metavar="NAME", help="Which output of an ONNX file to take."
+        ),
+        click.option(
+            "--gives",
+            type=click.Choice(["probability", "logit"]),
+            default="probability",
+            help="What its output holds: logit is a number before the sigmoid or the softmax.",
         ),
     ):
         command = option(command)

@@ -6,7 +6,13 @@ from typing import cast
 import click
 
 from kingpost.cli.declared import chosen_decision
-from kingpost.cli.registered import given_rows, plan_of, register_and_print, rows_options
+from kingpost.cli.registered import (
+    conversion_options,
+    given_rows,
+    plan_of,
+    register_and_print,
+    rows_options,
+)
 from kingpost.core import Settings
 from kingpost.decisions import imported_source, load_application
 from kingpost.models import Gives, import_model
@@ -18,24 +24,7 @@ __all__ = ["import_command"]
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("app", type=click.Path(path_type=Path))
 @click.argument("decision", required=False)
-@click.option(
-    "--gives",
-    type=click.Choice(["probability", "logit"]),
-    default="probability",
-    help="What its output holds: logit is a number before the sigmoid or the softmax.",
-)
-@click.option("--output", default="", metavar="NAME", help="Which output of an ONNX file to take.")
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, 1),
-    default=1e-5,
-    help="The greatest difference of a score between FILE and its ONNX; 1e-5.",
-)
-@click.option(
-    "--trusted",
-    is_flag=True,
-    help="Load FILE though it can run its maker's code: a pickle, .pt2, .h5 or SavedModel.",
-)
+@conversion_options
 @rows_options
 @click.pass_obj
 def import_command(

@@ -10,7 +10,13 @@ from click.core import ParameterSource
 from kingpost.cli.declared import chosen_decision
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
-from kingpost.cli.registered import given_rows, plan_of, register_and_print, rows_options
+from kingpost.cli.registered import (
+    conversion_options,
+    given_rows,
+    plan_of,
+    register_and_print,
+    rows_options,
+)
 from kingpost.core import Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     NotExported,
@@ -56,22 +62,7 @@ _server = click.option(
 @click.option(
     "--by-position", is_flag=True, help="Take features in their order, whatever MLflow calls them."
 )
-@click.option(
-    "--gives",
-    type=click.Choice(["probability", "logit"]),
-    default="probability",
-    help="What its output holds: logit is a number before the sigmoid or the softmax.",
-)
-@click.option("--output", default="", metavar="NAME", help="Which output of an ONNX file to take.")
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, 1),
-    default=1e-5,
-    help="The greatest difference of a score between the model and its ONNX; 1e-5.",
-)
-@click.option(
-    "--trusted", is_flag=True, help="Load it though it can run its maker's code, as a pickle does."
-)
+@conversion_options
 @rows_options
 @click.pass_context
 def import_command(

@@ -18,8 +18,9 @@ __all__ = ["seal"]
 def seal(settings: Settings, most: int | None, as_json: bool) -> None:
     """Seal finished segments of the journal as Parquet, below `<data_dir>/sealed`.
 
-    Rows of whom was erased since they were sealed lose what they told. May be killed and started again at any time; a server may run meanwhile. The observer
-    beside a server does the same by itself, unless `seal` is `off` in the settings.
+    Rows of whom was erased since they were sealed lose what they told. May be killed and started
+    again at any time; a server may run meanwhile. The observer beside a server does the same by
+    itself, unless `seal` is `off` in the settings.
     """
     where, disk = data_directory(settings), SystemDisk()
     with progress("seal", "segments") as show:
