@@ -9,6 +9,7 @@ value to its other side, so that both formats split alike.
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -162,10 +163,18 @@ def export_trees(native: bytes, features: int) -> bytes:
         initial_types=[("features", FloatTensorType([None, features]))],
         zipmap=False,
     )
+    # the converter keeps them in a set, whose order is another in each process
+    message.opset_import.sort(key=attrgetter("domain"))
     return message.SerializeToString()
 
 
+class _Domains(Protocol):
+    def sort(self, *, key: Callable[[object], str]) -> None: ...
+
+
 class _Message(Protocol):
+    opset_import: _Domains
+
     def SerializeToString(self) -> bytes: ...
 
 

@@ -1,5 +1,8 @@
 """Training is reproducible, looks only back, and gives a model that serves as it was trained."""
 
+import hashlib
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from math import inf
@@ -44,6 +47,30 @@ def test_the_same_rows_give_the_same_model_byte_for_byte() -> None:
 
     assert (first.onnx, first.native) == (second.onnx, second.native)
     assert first.onnx != LightGbmTrainer(replace(small, rounds=13))(data).onnx
+
+
+EXPORT = """
+import hashlib, sys
+from kingpost.models.trees import export_trees
+print(hashlib.sha256(export_trees(sys.stdin.buffer.read(), 3)).hexdigest())
+"""
+
+
+def test_every_process_writes_the_same_onnx() -> None:
+    model = LightGbmTrainer(small)(data)
+
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", EXPORT],
+            input=model.native,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout.decode()
+        for seed in ("0", "20", "22")  # the last two turn a set of the converter round
+    ]
+
+    assert set(digests) == {hashlib.sha256(model.onnx).hexdigest() + "\n"}
 
 
 def test_a_trained_model_says_what_it_is() -> None:

@@ -5,6 +5,7 @@ graph gives into the probabilities of both classes, and what no score needs is l
 """
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,8 @@ def served_graph(
         _helper().make_tensor_value_info(PROBABILITIES, _float32(), [None, 2]),
     )
     _leave_out_unused(graph)
+    # some converters keep them in a set, whose order is another in each process
+    read.opset_import.sort(key=attrgetter("domain"))
     return read.SerializeToString()
 
 
