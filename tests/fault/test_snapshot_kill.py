@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kingpost.cli.snapshot_process import SnapshotProcess
+from kingpost.cli.due_process import DueProcess
 from kingpost.contracts import contract_of
 from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions import take_snapshot
@@ -122,12 +122,14 @@ def test_a_full_disk_refuses_a_snapshot_and_keeps_the_one_before(
         assert held(found) == held(full)
 
 
-def test_a_snapshot_process_runs_when_it_is_due_and_ends_with_its_server(tmp_path: Path) -> None:
+def test_a_due_process_runs_when_it_is_due_and_ends_with_its_server(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     write = f"open({str(marks)!r}, 'a').write"
     source = f"import time; {write}('x'); time.sleep(600); {write}('not ended')"
 
-    process = SnapshotProcess([sys.executable, "-c", source], lambda: True, poll_s=0.01)
+    process = DueProcess(
+        [sys.executable, "-c", source], lambda: True, name="snapshots", poll_s=0.01
+    )
     until(marks.exists, "a snapshot is taken")
 
     process.close()
@@ -163,4 +165,4 @@ def test_a_server_takes_snapshots_and_starts_from_them(
     assert again["id"] == first["id"]
     assert fresh["outcome"] in ("decided", "review")
     assert "passed_over" not in shop.log.read_text()
-    assert "snapshot_failed" not in shop.log.read_text()
+    assert "due_process_failed" not in shop.log.read_text()

@@ -6,14 +6,17 @@ the other end of its standard input. Of two over one directory the second waits.
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kingpost.core import KingpostError, SystemDisk
+import click
 
-__all__ = ["alone", "told_to_stop"]
+from kingpost.core import KingpostError, Settings, SystemDisk
+
+__all__ = ["alone", "end_with_parent", "own_command", "told_to_stop"]
 
 _LOCK_POLL_S = 0.5
 
@@ -40,6 +43,17 @@ def _await_end(stop: threading.Event) -> None:
     stop.set()
 
 
+def end_with_parent(*, niceness: int) -> None:
+    """Give way to others, and end at once when standard input does; for what may be killed."""
+    os.nice(niceness)
+    threading.Thread(target=_end_at_once, daemon=True).start()
+
+
+def _end_at_once() -> None:
+    await_end_of_input()
+    os._exit(0)
+
+
 def await_end_of_input() -> None:
     """Return when nobody holds the other end of standard input any more; for a daemon thread.
 
@@ -47,6 +61,14 @@ def await_end_of_input() -> None:
     """
     while os.read(0, 1024):
         pass
+
+
+def own_command(settings: Settings, *arguments: str) -> Sequence[str]:
+    """Return the command line of another `kingpost` over the same directory and settings."""
+    config = click.get_current_context().find_root().params["config"]
+    chosen = () if config is None else ("--config", str(config))
+    data_dir = ("--data-dir", str(settings.data_dir))
+    return (sys.executable, "-m", "kingpost.cli", *chosen, *data_dir, *arguments)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from kingpost.access import MIGRATIONS, SqliteKeys
 from kingpost.cli.access import open_key_ring, open_tls
+from kingpost.cli.due_process import DueProcess
 from kingpost.cli.exposure import open_extraction
 from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
-from kingpost.cli.snapshot_process import SnapshotProcess
 from kingpost.cli.stores import open_review_sources
 from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
@@ -217,7 +217,7 @@ def run_server(
         KingpostError: See `build_server`.
     """
     app = build_server(settings, path, works_on_jobs=works_on_jobs)
-    beside: list[KeptProcess | SnapshotProcess] = []
+    beside: list[DueProcess | KeptProcess] = []
     snapshots = data_directory(settings).snapshots
 
     def is_new(number: int) -> bool:
@@ -231,7 +231,12 @@ def run_server(
             beside.append(KeptProcess(worker, name="worker"))
         if snapshot and settings.snapshot_every:
             beside.append(
-                SnapshotProcess(snapshot, lambda: is_new(settings.snapshot_every), app.lighten)
+                DueProcess(
+                    snapshot,
+                    lambda: is_new(settings.snapshot_every),
+                    app.lighten,
+                    name="snapshots",
+                )
             )
         ready(addresses)
 

@@ -1,28 +1,28 @@
-"""Sealing beside a server: a thread of the observer seals what is finished, takes out of it whom
-was erased, and archives it.
+"""Sealing beside a server: what is finished is sealed, whom was erased is taken out of it, and
+it is archived, by a child of the observer when there is something to do.
 
-The rule: it owes nobody anything. What it cannot do now it logs once, and tries again later;
-decisions and the observer go on meanwhile.
+The rule: it owes nobody anything. What it cannot do now it logs, and tries again later; decisions
+and the observer go on meanwhile.
 """
 
 import logging
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
+from kingpost.cli.due_process import DueProcess
 from kingpost.core import KingpostError, Settings, SystemDisk
 from kingpost.decisions import (
     DataDirectory,
     ObjectStore,
     archive_sealed,
     erase_sealed,
+    is_seal_due,
     seal_segments,
 )
 
-__all__ = ["NoArchive", "SealingThread", "archive_store", "keep_sealed"]
+__all__ = ["NoArchive", "archive_store", "keep_sealed", "seal_and_archive"]
 
 _PAUSE_S = 30.0
-_JOIN_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -38,55 +38,34 @@ class NoArchive(KingpostError):
         )
 
 
-class SealingThread:
-    """Does some work now and then, until it is closed.
+@contextmanager
+def keep_sealed(
+    settings: Settings, where: DataDirectory, command: Sequence[str], *, poll_s: float = _PAUSE_S
+) -> Generator[None, None, None]:
+    """Seal a partition in the background, and archive it, as the settings have it.
 
     Args:
-        work: Does what there is to do; asks its argument whether to stop.
-        pause_s: So long between two times.
+        command: What does `seal_and_archive`; it ends by itself when its standard input does.
+        poll_s: How often it is looked whether something is to be done.
     """
-
-    def __init__(
-        self, work: Callable[[Callable[[], bool]], object], *, pause_s: float = _PAUSE_S
-    ) -> None:
-        self._work, self._pause_s = work, pause_s
-        self._stopped = threading.Event()
-        self._failed = ""
-        self._thread = threading.Thread(target=self._keep, name="sealing", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the segment that is being sealed, or without it when that takes long."""
-        self._stopped.set()
-        self._thread.join(_JOIN_S)
-
-    def _keep(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._work(self._stopped.is_set)
-            except (KingpostError, OSError) as error:
-                code = getattr(error, "code", type(error).__name__)
-                if code != self._failed:
-                    _log.error("sealing_waits", extra={"code": code, "reason": str(error)})
-                self._failed = code
-            else:
-                if self._failed:
-                    _log.warning("sealing_goes_on")
-                self._failed = ""
-            self._stopped.wait(self._pause_s)
-
-
-@contextmanager
-def keep_sealed(settings: Settings, where: DataDirectory) -> Generator[None, None, None]:
-    """Seal a partition in the background, and archive it, as the settings have it."""
     if settings.seal == "off":
         yield
         return
-    thread = SealingThread(lambda is_stopped: _seal(settings, where, is_stopped))
+    is_archived = not settings.archive_store
+
+    def is_due() -> bool:
+        # what an earlier observer sealed may not be in the store yet
+        return not is_archived or is_seal_due(where, disk=SystemDisk())
+
+    def done() -> None:
+        nonlocal is_archived
+        is_archived = True
+
+    process = DueProcess(command, is_due, done, name="sealing", poll_s=poll_s)
     try:
         yield
     finally:
-        thread.close()
+        process.close()
 
 
 def archive_store(settings: Settings) -> ObjectStore:
@@ -101,17 +80,22 @@ def archive_store(settings: Settings) -> ObjectStore:
     return ObjectStore(settings.archive_store, settings.archive_endpoint)
 
 
-def _seal(settings: Settings, where: DataDirectory, is_stopped: Callable[[], bool]) -> None:
+def seal_and_archive(settings: Settings, where: DataDirectory) -> None:
+    """Seal what is finished, erase in what is sealed, archive it where a store is set; log it.
+
+    Raises:
+        KingpostError, OSError: See `seal_segments`, `erase_sealed` and `archive_sealed`.
+    """
     disk = SystemDisk()
-    done = seal_segments(where, disk=disk, is_stopped=is_stopped)
+    done = seal_segments(where, disk=disk)
     if done.segments:
         _log.info("sealed", extra={"segments": done.segments, "records": done.records})
-    erased = erase_sealed(where, disk=disk, is_stopped=is_stopped)
+    erased = erase_sealed(where, disk=disk)
     if erased.rows:
         _log.info("sealed_erased", extra={"segments": erased.segments, "rows": erased.rows})
     if erased.old:
         _log.warning("sealed_unerased", extra={"segments": erased.old})
-    if settings.archive_store and not is_stopped():
-        put = archive_sealed(where, archive_store(settings), disk=disk, is_stopped=is_stopped)
+    if settings.archive_store:
+        put = archive_sealed(where, archive_store(settings), disk=disk)
         if put.segments:
             _log.info("archived", extra={"segments": put.segments, "store": put.store})

@@ -1,17 +1,17 @@
 """`kingpost seal` and `kingpost sql`, and sealing beside a server."""
 
 import json
-import threading
-from collections.abc import Callable
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from kingpost.cli.main import command_line
-from kingpost.cli.sealing import SealingThread
-from kingpost.core import KingpostError
-from kingpost.decisions import BadQuery, SealInUse
+from kingpost.core import SystemDisk
+from kingpost.decisions import BadQuery, DataDirectory, SealedFiles
 from kingpost.registry import UnknownBundle
 from tests.sealed_journal import SealedJournal
 
@@ -77,21 +77,20 @@ def test_a_bad_query_is_an_error_that_says_so(tmp_path: Path) -> None:
         run(tmp_path, "sql", "DROP VIEW records")
 
 
-def test_sealing_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
-    done, tries = threading.Event(), 0
+def test_sealing_beside_a_server_logs_why_it_waits(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "kingpost.cli", "--data-dir", str(tmp_path), "seal")
+    lock = SealedFiles(DataDirectory(tmp_path), disk=SystemDisk()).manifests.claimed("seal.lock")
+    with (
+        lock,
+        subprocess.Popen(
+            (*command, "--follow-parent"),
+            stdin=subprocess.PIPE,  # it ends at once when this is closed
+            stderr=subprocess.PIPE,
+            env=os.environ | {"KINGPOST_LOG_FORMAT": "json"},
+        ) as child,
+    ):
+        assert child.stderr is not None
+        (said,) = map(json.loads, child.stderr)
+        assert child.wait() == 1
 
-    def work(is_stopped: Callable[[], bool]) -> None:
-        nonlocal tries
-        tries += 1
-        if tries < 3:
-            raise SealInUse(Path("there"))
-        if tries == 4:
-            done.set()
-
-    thread = SealingThread(work, pause_s=0.001)
-    assert done.wait(10)
-    thread.close()
-
-    said = [one.message for one in caplog.records]
-    assert said == ["sealing_waits", "sealing_goes_on"]
-    assert issubclass(SealInUse, KingpostError)
+    assert (said["event"], said["code"]) == ("sealing_waits", "seal_in_use")

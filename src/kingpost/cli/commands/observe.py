@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kingpost.cli.beside import told_to_stop
+from kingpost.cli.beside import own_command, told_to_stop
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
@@ -50,7 +50,9 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
                     with open_tree(settings, log) as tree:
                         tree.update(wait_s=_WAIT_S)
             else:
-                with trees_kept_up(settings), keep_sealed(settings, data_directory(settings)):
+                seal = own_command(settings, "seal", "--follow-parent")
+                where = data_directory(settings)
+                with trees_kept_up(settings), keep_sealed(settings, where, seal):
                     observer.run(stop)
             result = _shown(observer.observed)
     except AlreadyObserved:

@@ -1,7 +1,6 @@
 """`kingpost run` and `kingpost keys`."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 
 from kingpost.access import SCOPES, ApiKey, create_key, revoke_key, rotate_key
 from kingpost.cli.access import limits_of
+from kingpost.cli.beside import own_command
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
 from kingpost.cli.run import open_keys, run_server
@@ -76,9 +76,9 @@ def run(
             also = f"   gRPC: {grpc}" if grpc else ""
             click.echo(f"serving at {url}   API: {url}/docs{also}   stop with Ctrl-C")
 
-    watch = () if no_watch else _command(settings, "watch", str(app), "--follow-parent")
-    snapshot = _command(settings, "snapshot", str(app), "--follow-parent")
-    work = () if no_work else _command(settings, "work", str(app), "--follow-parent")
+    watch = () if no_watch else own_command(settings, "watch", str(app), "--follow-parent")
+    snapshot = own_command(settings, "snapshot", str(app), "--follow-parent")
+    work = () if no_work else own_command(settings, "work", str(app), "--follow-parent")
     run_server(
         chosen,
         app,
@@ -86,7 +86,7 @@ def run(
         observer=watch,
         worker=work,
         snapshot=snapshot,
-        http_worker=_command(settings, "http-worker"),
+        http_worker=own_command(settings, "http-worker"),
         works_on_jobs=not no_jobs,
     )
 
@@ -98,13 +98,6 @@ def http_worker(settings: Settings, engine: Path) -> None:
     """Share the port of the server behind the socket ENGINE; `kingpost run` starts it."""
     log_to_stderr(settings.log_format)
     sys.exit(run_http_worker(engine))
-
-
-def _command(settings: Settings, *arguments: str) -> Sequence[str]:
-    config = click.get_current_context().find_root().params["config"]
-    chosen = () if config is None else ("--config", str(config))
-    data_dir = ("--data-dir", str(settings.data_dir))
-    return (sys.executable, "-m", "kingpost.cli", *chosen, *data_dir, *arguments)
 
 
 @click.group()

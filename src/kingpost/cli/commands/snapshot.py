@@ -1,14 +1,12 @@
 """`kingpost snapshot`."""
 
-import os
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from kingpost.cli.beside import await_end_of_input
+from kingpost.cli.beside import end_with_parent
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
@@ -46,8 +44,7 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
     """
     log_to_stderr(settings.log_format)
     if follow_parent:
-        os.nice(_NICENESS)
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_parent(niceness=_NICENESS)
     started_s = time.monotonic()
     where, disk = data_directory(settings), SystemDisk()
     application = load_application(app)
@@ -78,8 +75,3 @@ def snapshot(settings: Settings, app: Path, follow_parent: bool, as_json: bool) 
         "seconds": round(time.monotonic() - started_s, 2),
     }
     print_result(result, as_json=as_json)
-
-
-def _end_with_parent() -> None:
-    await_end_of_input()
-    os._exit(0)

@@ -32,7 +32,12 @@ from kingpost.decisions.sealed.manifest import (
 from kingpost.decisions.sealed.object_store import ObjectStore
 from kingpost.decisions.sealed.query import Answered, SealedRecords, open_sealed
 from kingpost.decisions.sealed.removing import remove_sealed, sealing_paused
-from kingpost.decisions.sealed.sealing import Sealed, names_of_features, seal_segments
+from kingpost.decisions.sealed.sealing import (
+    Sealed,
+    is_seal_due,
+    names_of_features,
+    seal_segments,
+)
 
 __all__ = [
     "KINDS",
@@ -62,6 +67,7 @@ __all__ = [
     "archive_sealed",
     "erase_sealed",
     "fetch_archived",
+    "is_seal_due",
     "names_of_features",
     "open_sealed",
     "prune_archived",

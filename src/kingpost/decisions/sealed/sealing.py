@@ -8,7 +8,7 @@ Rows lie by their offset, and so by their time and id: each group of rows carrie
 and the greatest of both, and a search by either reads the groups that can have it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 
 import duckdb
@@ -17,7 +17,7 @@ import msgspec
 from kingpost.core import Disk, SystemClock
 from kingpost.decisions.bundle import read_bundle
 from kingpost.decisions.data_directory import DataDirectory
-from kingpost.decisions.sealed.erasures import begin_erasing_anew
+from kingpost.decisions.sealed.erasures import begin_erasing_anew, read_erasures
 from kingpost.decisions.sealed.errors import SealInUse
 from kingpost.decisions.sealed.kinds import KINDS, FeatureNames
 from kingpost.decisions.sealed.manifest import (
@@ -40,7 +40,7 @@ from kingpost.journal import (
     scan,
 )
 
-__all__ = ["Sealed", "names_of_features", "seal_segments"]
+__all__ = ["Sealed", "is_seal_due", "names_of_features", "seal_segments"]
 
 _ALL = frozenset(kind.name for kind in KINDS)
 
@@ -103,11 +103,7 @@ def seal_segments(
     try:
         with files.manifests.claimed(LOCK):
             held = {one.stem: one for one in files.read()}
-            wanted = [
-                segment
-                for segment in finished_segments(where.data, disk=disk)
-                if _is_wanted(segment, held.get(stem(segment)), disk)
-            ]
+            wanted = _wanted(where, held, disk)
             for number, segment in enumerate(wanted):
                 if is_stopped() or (most is not None and number >= most):
                     done.waiting = len(wanted) - number
@@ -120,6 +116,30 @@ def seal_segments(
     except BlockingIOError as error:
         raise SealInUse(where.root) from error
     return done
+
+
+def is_seal_due(where: DataDirectory, *, disk: Disk) -> bool:
+    """Say whether a segment waits to be sealed, or an erasure to be done in a sealed file.
+
+    Raises:
+        NewerManifest: A later version of Kingpost sealed.
+        JournalCorrupt, JournalNewer, SegmentArchived: The journal cannot be read on.
+    """
+    manifests = SealedFiles(where, disk=disk).read()
+    if _wanted(where, {one.stem: one for one in manifests}, disk):
+        return True
+    erasures = read_erasures(where, disk=disk)
+    return any(one.has_subjects for one in erasures.waiting(manifests))
+
+
+def _wanted(
+    where: DataDirectory, held: Mapping[str, Manifest], disk: Disk
+) -> Sequence[FinishedSegment]:
+    return [
+        segment
+        for segment in finished_segments(where.data, disk=disk)
+        if _is_wanted(segment, held.get(stem(segment)), disk)
+    ]
 
 
 def _add(done: Sealed, manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -341,7 +342,10 @@ def test_without_a_store_the_command_says_which_setting(tmp_path: Path) -> None:
 
 
 def test_the_observer_seals_and_archives_by_itself(
-    server: LocalStore, tmp_path: Path, until: Callable[[Callable[[], bool]], None]
+    server: LocalStore,
+    tmp_path: Path,
+    until: Callable[[Callable[[], bool]], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     house = SealedJournal(tmp_path)
     for _ in range(500):
@@ -352,7 +356,11 @@ def test_the_observer_seals_and_archives_by_itself(
     )
     segments = len(finished_segments(house.where.data, disk=house.disk))
 
-    with keep_sealed(settings, house.where):
+    seal = (sys.executable, "-m", "kingpost.cli", "--data-dir", str(tmp_path), "seal")
+    monkeypatch.setenv("KINGPOST_ARCHIVE_STORE", settings.archive_store)
+    monkeypatch.setenv("KINGPOST_ARCHIVE_ENDPOINT", settings.archive_endpoint)
+
+    with keep_sealed(settings, house.where, (*seal, "--follow-parent"), poll_s=0.01):
         until(lambda: sum("beside/manifests" in key for key in server.listed()) == segments)
 
     assert len(SealedFiles(house.where, disk=house.disk).read()) == segments > 0

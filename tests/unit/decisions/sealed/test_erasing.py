@@ -14,6 +14,7 @@ from kingpost.decisions import (
     SealedFiles,
     archive_sealed,
     erase_sealed,
+    is_seal_due,
     open_sealed,
     prune_archived,
     seal_segments,
@@ -104,6 +105,22 @@ def test_sealed_rows_of_whom_was_erased_tell_nothing_and_can_be_counted(
     ]
     assert _ask(house, "SELECT count(*) FROM records") == [(303,)]
     assert _erase(house).rows == 0
+
+
+def test_sealing_is_due_while_a_segment_or_an_erasure_waits(house: SealedJournal) -> None:
+    def is_due() -> bool:
+        return is_seal_due(house.where, disk=house.disk)
+
+    house.decide_about("Quillfeather", key="k")
+    assert not is_due(), "no segment is finished"
+    house.decide(300)
+    assert is_due()
+    _seal(house)
+    assert not is_due()
+    house.erase("Quillfeather")
+    assert is_due()
+    _erase(house)
+    assert not is_due()
 
 
 def _records(house: SealedJournal) -> Sequence[Path]:
