@@ -45,11 +45,12 @@ class ControlSigning:
         finally:
             tree.close()
 
-    def check(self, kept: Path | None) -> None:
+    def check(self, kept: Path | None, *, sign: bool = True) -> None:
         """See that the log holds all that was signed, entry by entry; sign what is new.
 
         Args:
             kept: A file with a checkpoint that was kept elsewhere.
+            sign: False changes nothing; a log of which nothing was signed yet passes then.
 
         Raises:
             ControlLogAltered: It does not, or does not continue the kept one.
@@ -57,7 +58,10 @@ class ControlSigning:
         """
         place, disk = self._place, self._disk
         try:
-            self.sign()
+            if sign:
+                self.sign()
+            elif not checkpoint_file(place.public, disk):
+                return
             signed_by(
                 parse_checkpoint(checkpoint_file(place.public, disk)).note,
                 place.keys(disk).verifiers(),

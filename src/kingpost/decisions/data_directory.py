@@ -221,12 +221,15 @@ class DataDirectory:
             self.control, disk=disk, clock=clock, approvers=self.approvers, sign=signing.sign
         )
 
-    def check_control_log(self, *, disk: Disk) -> None:
+    def check_control_log(self, *, disk: Disk, sign: bool = True) -> None:
         """See that the control log holds all that was signed of it, and sign what is new.
+
+        Args:
+            sign: False changes nothing.
 
         Raises:
             ControlLogAltered: It does not, or does not continue the checkpoint that was kept.
             KingpostError: The log or its tree cannot be read; see `Tree.update`.
         """
         kept = self.log_settings.get("control", LogSettings()).kept
-        ControlSigning(self.log("control"), disk=disk).check(kept)
+        ControlSigning(self.log("control"), disk=disk).check(kept, sign=sign)

@@ -19,7 +19,7 @@ from kingpost.cli.doctor import (
 from kingpost.cli.doctor.findings import Check, Result, ok, warned
 from kingpost.cli.workflow_place import workflow_database, workflows_of
 from kingpost.core import Settings, SystemClock, SystemDisk
-from kingpost.decisions import load_application
+from kingpost.decisions import DataDirectory, load_application
 from kingpost.journal import Entry, Journal, JournalClosed
 from kingpost.workflows import Workflows
 from tests.local_issuer import local_issuer
@@ -117,6 +117,21 @@ def test_a_journal_ahead_of_the_clock_is_a_warning(tmp_path: Path) -> None:
     assert found(machine(tmp_path), "clock").state == "warn"
     checks = installation_checks(Settings(data_dir=tmp_path), None, SystemClock())
     assert found(checks, "journal").found.startswith("1 entries")
+
+
+def test_a_control_log_that_was_cut_is_told(tmp_path: Path) -> None:
+    where, disk = DataDirectory(tmp_path), SystemDisk()
+    control = where.control_log(disk=disk, clock=SystemClock())
+    for number in range(2):
+        control.add_bundle("risk", b'{"number": %d}' % number)
+    checks = installation_checks(Settings(data_dir=tmp_path), None, SystemClock())
+    assert found(checks, "approvals").state == "ok"
+    (segment,) = where.control.glob("*.log")
+    segment.unlink()
+
+    finding = found(checks, "approvals")
+
+    assert (finding.state, "does not start" in finding.mend) == ("fail", True)
 
 
 def test_a_damaged_key_file_is_found_and_not_touched(tmp_path: Path) -> None:

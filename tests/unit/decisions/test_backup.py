@@ -1,5 +1,6 @@
 """Backups: whole or not there, made of what changed, refused where a byte differs."""
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -39,7 +40,9 @@ from kingpost.journal import (
     scan,
     survey,
 )
+from kingpost.proofs.files import BUNDLE
 from kingpost.registry import ArtefactStore
+from tests.small_tree import pair, place_in, tree_on
 from tests.stopped_clock import StoppedClock
 
 DISK, CLOCK = SystemDisk(), StoppedClock()
@@ -99,6 +102,31 @@ def stored(directory: Path, name: str) -> Path:
 
 def segments(root: Path) -> Iterator[Path]:
     yield from sorted((root / "journal" / "data").glob("*.log"))
+
+
+def test_a_tree_that_grows_meanwhile_can_be_kept_up_where_it_is_restored(tmp_path: Path) -> None:
+    root, numbers = tmp_path / "data", itertools.count()
+    place = place_in(root)
+    with opened(place.journal) as journal, closing(tree_on(DISK, place)) as tree:
+
+        def grow(done: int = 0, total: int = 0, stage: str = "") -> None:
+            del done, total, stage
+            for _ in range(BUNDLE):
+                journal.append(pair(next(numbers)))
+            tree.update()
+
+        grow()
+        back_up(
+            {"data": root}, tmp_path / "backup", disk=DISK, clock=CLOCK, version="0.1.0", told=grow
+        )
+    restored = place_in(tmp_path / "elsewhere")
+    restore_backup(tmp_path / "backup", {"data": tmp_path / "elsewhere"}, disk=DISK)
+
+    with closing(tree_on(DISK, restored)) as tree:
+        made = tree.update()
+
+    commits = sum(1 for _ in scan(restored.journal, disk=DISK))
+    assert made.size == commits > BUNDLE
 
 
 def test_what_is_restored_is_what_was_backed_up(root: Path, tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_a_log_from_before_it_was_signed_is_taken_in() -> None:
     disk = house()
     for name in disk.list(CONTROL.public):
         disk.remove(CONTROL.public / name)
+    WHERE.check_control_log(disk=disk, sign=False)
+    assert not disk.list(CONTROL.public)
     WHERE.check_control_log(disk=disk)
 
     assert [one.size for one in signed(disk)] == [8]
@@ -81,8 +83,9 @@ def test_a_log_that_was_cut_is_not_run_and_takes_nothing_more(last: int) -> None
     disk = house()
     cut_off(disk, last)
 
-    with pytest.raises(ControlLogAltered):
-        WHERE.check_control_log(disk=disk)
+    for sign in (False, True):
+        with pytest.raises(ControlLogAltered):
+            WHERE.check_control_log(disk=disk, sign=sign)
     with pytest.raises(TreeAheadOfJournal):
         WHERE.control_log(disk=disk, clock=CLOCK).add_bundle("risk", b'{"number": 9}')
     assert len(commits(disk)) == 8 - last
@@ -121,8 +124,9 @@ def test_a_log_that_was_written_anew_is_not_run(
     WHERE.check_control_log(disk=disk)  # the same, written anew, is the same
     rewritten(disk, change(told))
 
-    with pytest.raises(ControlLogAltered):
-        WHERE.check_control_log(disk=disk)
+    for sign in (False, True):
+        with pytest.raises(ControlLogAltered):
+            WHERE.check_control_log(disk=disk, sign=sign)
 
 
 def test_a_kept_checkpoint_finds_a_log_that_was_made_anew_with_its_tree(tmp_path: Path) -> None:

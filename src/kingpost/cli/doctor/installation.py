@@ -18,6 +18,7 @@ from kingpost.cli.workflow_place import workflows_of
 from kingpost.core import Clock, Settings, SystemDisk
 from kingpost.decisions import (
     Application,
+    ControlLogAltered,
     DataDirectory,
     NoModel,
     NotApproved,
@@ -46,7 +47,7 @@ def installation_checks(
     where = data_directory(settings)
     checks: dict[str, Check] = {
         "journal": lambda: _journal(where.data),
-        "approvals": lambda: _journal(where.control),
+        "approvals": lambda: _approvals(where),
         "keys": lambda: _keys(where.access, clock),
         "inbox": lambda: _inbox(where.tasks),
         "observer": lambda: _observer(where),
@@ -78,6 +79,15 @@ def _journal(directory: Path) -> Iterator[Result]:
     size = sum(file.stat().st_size for file in directory.glob("*.log")) / 1e6
     written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(last.time_us // 1_000_000))
     yield ok(f"{last.next_offset:,} entries, {size:,.0f} MB, the last commit of {written}")
+
+
+def _approvals(where: DataDirectory) -> Iterator[Result]:
+    try:
+        where.check_control_log(disk=SystemDisk(), sign=False)
+    except ControlLogAltered as error:
+        yield failed(str(error), "a server does not start from it; see docs/proofs.md")
+        return
+    yield from _journal(where.control)
 
 
 def _keys(path: Path, clock: Clock) -> Iterator[Result]:

@@ -2,7 +2,8 @@
 
 The order is what makes it consistent: databases first, then the journal of events and records,
 then the control log, then artefacts. So whatever a copy names is in a copy that was made after
-it, and the journal holds everything that was acknowledged before the backup began. What is
+it, and the journal holds everything that was acknowledged before the backup began. Of a tree
+over a journal the checkpoints come before the files that they speak of, which only grow. What is
 derived from the journal (the search, snapshots, windows outside memory) is left out.
 """
 
@@ -34,6 +35,7 @@ _DERIVED = ("observed.sqlite",)
 _APART = ("subject_keys.sqlite", "subject_keys.master")
 """What would read later what is erased now: it is backed up apart, and not for as long."""
 _DERIVED_FOLDERS = ("snapshots",)
+_SPEAK_OF_OTHERS = ("checkpoint", "checkpoints")
 _PASSING = (".tmp", ".spill", "-wal", "-shm", "-journal")
 _BUSY_S = 30.0
 
@@ -122,9 +124,9 @@ class _Run:
         for name, path, kind in found:
             if kind == "database":
                 self._database(name, path)
-        for name, path, kind in found:
-            if kind == "file":
-                self._file(name, path)
+        files = [(name, path) for name, path, kind in found if kind == "file"]
+        for name, path in sorted(files, key=_copied_in):
+            self._file(name, path)
         if settings is not None and settings.exists():
             self._file("settings/kingpost.toml", settings)
         partitions = {path.parent for _, path, kind in found if kind == "segment"}
@@ -270,6 +272,14 @@ def _kind_of(path: PurePosixPath) -> FileKind | None:
     if top == "artefacts":
         return "artefact"
     return "database" if path.suffix == ".sqlite" else "file"
+
+
+def _copied_in(file: tuple[str, Path]) -> tuple[int, str]:
+    """Order files such that what one speaks of is copied after it."""
+    name, path = file
+    if path.name in _SPEAK_OF_OTHERS:
+        return _SPEAK_OF_OTHERS.index(path.name), name
+    return len(_SPEAK_OF_OTHERS), name
 
 
 def _size(path: Path) -> int:
