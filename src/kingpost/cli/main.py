@@ -48,6 +48,7 @@ _COMMANDS = {
     "erasures": ("erasures", "List what was erased."),
     "hold": ("erasures", "Let nobody erase a person, or release the hold."),
     "holds": ("erasures", "List legal holds."),
+    "move-subject-keys": ("subject_keys", "Move the keys of subjects from a file to PostgreSQL."),
     "export": ("export", "Export records for an auditor: files, a report, digests."),
     "exports": ("export", "List what was exported, by whom."),
     "review": ("review", "List, claim and answer what waits for people."),

@@ -180,7 +180,12 @@ from kingpost.decisions.shadows import Shadows
 from kingpost.decisions.shared_windows import STORE_REASONS, SharedWindows
 from kingpost.decisions.snapshot import check_snapshot, latest_offset
 from kingpost.decisions.subject_digests import SubjectDigests
-from kingpost.decisions.subjects import Subjects, open_subjects, opened_subjects
+from kingpost.decisions.subjects import (
+    Subjects,
+    move_to_key_store,
+    open_subjects,
+    opened_subjects,
+)
 from kingpost.decisions.tenant_state import consents_of
 from kingpost.decisions.train import (
     TenantHistories,
@@ -372,6 +377,7 @@ __all__ = [
     "mlflow_draft",
     "mlflow_source",
     "model",
+    "move_to_key_store",
     "names_of_features",
     "noted_removals",
     "open_sealed",

@@ -192,6 +192,11 @@ class DataDirectory:
         return self.root / "jobs.sqlite"
 
     @property
+    def has_subject_keys(self) -> bool:
+        """Whether keys of data subjects were made here."""
+        return (self.master_key if self.key_store else self.subject_keys).exists()
+
+    @property
     def subject_keys(self) -> Path:
         """The database of the keys of data subjects."""
         return self.root / "subject_keys.sqlite"

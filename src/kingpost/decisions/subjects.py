@@ -5,20 +5,23 @@ a contract without them refuses. One directory at a time: a contract has one vau
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from kingpost.contracts import Contract, Event
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.features import Erasure
 from kingpost.subjects import (
+    KeysNotMoved,
+    KeyStoreUnfit,
     MasterKeyUnusable,
+    SqliteSubjectKeys,
     SubjectName,
     SubjectVault,
     open_key_store,
     read_master_key,
 )
 
-__all__ = ["Subjects", "open_subjects", "open_vault", "opened_subjects"]
+__all__ = ["Subjects", "move_to_key_store", "open_subjects", "open_vault", "opened_subjects"]
 
 
 class Subjects:
@@ -118,7 +121,7 @@ def open_vault(where: DataDirectory, *, is_strict: bool = False) -> SubjectVault
     beside: list[SubjectVault] = []
     try:
         for other in others:
-            if (other.master_key if where.key_store else other.subject_keys).exists():
+            if other.has_subject_keys:
                 beside.append(_vault(other, ()))
         return _vault(where, beside, is_strict=is_strict)
     except BaseException:
@@ -147,9 +150,43 @@ def opened_subjects(
             subjects.close()
 
 
+def move_to_key_store(where: DataDirectory) -> int:
+    """Move the keys of subjects from the file of a data directory to the store of its settings.
+
+    For whoever holds the journal, so that no server runs. May be killed and done again: keys are
+    there before they go here.
+
+    Returns:
+        How many were in the file.
+
+    Raises:
+        KeyStoreUnfit: The settings name no other store than the file.
+        MasterKeyUnusable: What is there was wrapped with another master key.
+        DatabaseUnreadable, DatabaseNewer, StorageFailed, StorageBusy: One of the stores.
+    """
+    if not where.key_store:
+        raise KeyStoreUnfit
+    if not where.subject_keys.exists():
+        return 0
+    with closing(SqliteSubjectKeys(where.subject_keys)) as here:
+        keys, check = here.every(), here.check
+        with closing(open_key_store(where.key_store, where.subject_keys, where.partition)) as there:
+            if check:
+                there.begin(check)
+                if there.check != check:
+                    raise MasterKeyUnusable(where.master_key, "keys there have another one")
+            there.add([key for key in keys if there.get(key.id) is None])
+        here.empty()
+    for path in where.subject_keys.parent.glob(f"{where.subject_keys.name}*"):
+        path.unlink()
+    return len(keys)
+
+
 def _vault(
     where: DataDirectory, beside: Sequence[SubjectVault], *, is_strict: bool = False
 ) -> SubjectVault:
+    if where.key_store and where.subject_keys.exists():
+        raise KeysNotMoved(where.subject_keys)
     store = open_key_store(where.key_store, where.subject_keys, where.partition)
     try:
         master = read_master_key(where.master_key, may_make=not store.check)

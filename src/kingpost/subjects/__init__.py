@@ -3,6 +3,7 @@
 from kingpost.subjects.errors import (
     ContentDamaged,
     KeysNotKept,
+    KeysNotMoved,
     KeyStoreUnfit,
     MasterKeyUnusable,
     SubjectKeyMissing,
@@ -20,6 +21,7 @@ __all__ = [
     "KeyStore",
     "KeyStoreUnfit",
     "KeysNotKept",
+    "KeysNotMoved",
     "MasterKey",
     "MasterKeyUnusable",
     "MemorySubjectKeys",

@@ -8,6 +8,7 @@ __all__ = [
     "ContentDamaged",
     "KeyStoreUnfit",
     "KeysNotKept",
+    "KeysNotMoved",
     "MasterKeyUnusable",
     "SubjectKeyMissing",
 ]
@@ -57,6 +58,23 @@ class KeysNotKept(KingpostError):
         return (
             f"the key of a new data subject could not be kept ({self.reason}), so nothing was "
             "taken; free space on the disk of the data directory, then ask again"
+        )
+
+
+class KeysNotMoved(KingpostError):
+    """Keys of subjects that lie in a file, where the settings name another store."""
+
+    code = "keys_not_moved"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} holds keys of data subjects, and subject_key_store names another store: "
+            "stop the server and run `kingpost move-subject-keys`, or set it back; nothing was "
+            "opened, since content would read as if nobody had its key"
         )
 
 

@@ -96,6 +96,20 @@ class SqliteSubjectKeys:
             self._pack(connection)
         return gone
 
+    def every(self) -> Sequence[WrappedKey]:
+        """Return all keys, also those that were destroyed."""
+        with self._turn() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM subject_keys ORDER BY since, id")
+            return [WrappedKey(row[0], row[1], int(row[2]), row[3]) for row in rows]
+
+    def empty(self) -> None:
+        """Forget all keys, and leave no copy of any."""
+        with self._turn() as connection:
+            with transaction(connection):
+                connection.execute("DELETE FROM subject_keys")
+                connection.execute("PRAGMA user_version = 1")
+            self._pack(connection)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

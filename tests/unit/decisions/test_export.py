@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from kingpost.cli.main import command_line
 from kingpost.contracts import contract_of
 from kingpost.core import SystemDisk
 from kingpost.decisions import (
@@ -20,12 +24,15 @@ from kingpost.decisions import (
     ServedDecision,
     SubjectDigests,
     export_records,
+    move_to_key_store,
     open_subjects,
 )
 from kingpost.journal import Entry
 from kingpost.proofs import Prover
 from kingpost.records import Review, encode_review
+from kingpost.subjects import KeysNotMoved, MasterKeyUnusable, PostgresSubjectKeys
 from tests.claims_app import APPLICATION, Claim, body, durable, erase, judged
+from tests.postgres import own_schema
 from tests.tiny_app import BUNDLE, MODEL, ByAmount, FakeClock
 
 START_US = FakeClock().us
@@ -119,6 +126,47 @@ def test_content_in_the_clear_is_asked_for_and_what_is_erased_says_so(
     assert [msgspec.convert(one, dict[str, str])["name"] for one in names] == [
         "[erased]", "Ann Winter", "[erased]",
     ]  # fmt: skip
+
+
+def test_keys_that_were_moved_to_postgresql_open_the_same(where: DataDirectory) -> None:
+    with own_schema() as (_, url):
+        there = replace(where, key_store=url)
+        with pytest.raises(KeysNotMoved):
+            export(there, RecordSelection(), is_clear=True)
+
+        moved, again = move_to_key_store(there), move_to_key_store(there)
+
+        assert (moved, again) == (2, 0)
+        assert not list(where.root.glob("subject_keys.sqlite*"))
+        names = [one["personal"] for one in rows(export(there, RecordSelection(), is_clear=True))]
+    assert [msgspec.convert(one, dict[str, str])["name"] for one in names] == [
+        "[erased]", "Ann Winter", "[erased]",
+    ]  # fmt: skip
+
+
+def test_a_move_that_was_killed_between_both_stores_is_done_again(where: DataDirectory) -> None:
+    with own_schema() as (_, url):
+        there = replace(where, key_store=url)
+        held = where.subject_keys.read_bytes()
+        move_to_key_store(there)
+        where.subject_keys.write_bytes(held)
+
+        arguments = ["--data-dir", str(where.root), "move-subject-keys", "--json"]
+        done = CliRunner().invoke(
+            command_line, arguments, env={"KINGPOST_SUBJECT_KEY_STORE": url}, catch_exceptions=False
+        )
+        assert json.loads(done.stdout) == {"moved": 2}
+        assert not where.subject_keys.exists()
+
+
+def test_keys_do_not_go_where_another_master_key_is_used(where: DataDirectory) -> None:
+    with own_schema() as (_, url):
+        with closing(PostgresSubjectKeys(url, where.partition)) as store:
+            store.begin(b"another")
+
+        with pytest.raises(MasterKeyUnusable):
+            move_to_key_store(replace(where, key_store=url))
+    assert export(where, RecordSelection(), is_clear=True).records == 3
 
 
 @pytest.mark.parametrize(

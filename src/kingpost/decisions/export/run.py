@@ -202,7 +202,7 @@ class _Found:
 
 @contextmanager
 def _opened(where: DataDirectory, *, is_clear: bool) -> Generator[Vault | None, None, None]:
-    if not (is_clear and where.subject_keys.exists()):
+    if not (is_clear and where.has_subject_keys):
         yield None
         return
     vault = open_vault(where)
