@@ -59,6 +59,7 @@ class Told(kp.Event):
 
 DECISION = SimpleNamespace(
     name="bench",
+    alarm=None,
     features=range(FEATURES),
     gate=kp.gate(min_confidence=0.75, otherwise=kp.review("desk")),
     model=SimpleNamespace(label=SimpleNamespace(stream=kp.stream(Told), field="bad")),

@@ -23,7 +23,7 @@ from kingpost.features import (
 __all__ = ["RETRIES_REMEMBERED", "Answered", "Before", "TenantState", "consents_of", "empty_state"]
 
 RETRIES_REMEMBERED = 500_000
-"""Per tenant: a retry is recognised among at least half as many of the latest requests."""
+"""Per tenant: a retry is recognised among so many of the latest keys; a request has one or two."""
 
 _PACKED_BYTES = 40
 
@@ -43,51 +43,64 @@ class Before(NamedTuple):
 class Answered:
     """The latest requests of a tenant by event key and by idempotency key.
 
-    Kept in two generations, so that forgetting the older one costs nothing: each entry
-    takes about 210 bytes.
+    Each key that comes takes the place of the oldest, so that memory stays level: an entry takes
+    about 220 bytes.
 
     Args:
-        limit: How many keys are kept; at least half as many of the latest.
+        limit: How many keys are kept.
     """
 
     def __init__(self, limit: int = RETRIES_REMEMBERED) -> None:
-        self._generation = limit // 2
-        self._young: dict[str, bytes] = {}
-        self._old: dict[str, bytes] = {}
+        self._limit = limit
+        self._requests: dict[str, bytes] = {}
+        self._keys: list[str] = []
+        self._oldest = 0
 
     def find(self, key: str) -> Before | None:
         """Return what is known of a key that `of_event` or `of_retry` made."""
-        found = self._young.get(key) or self._old.get(key)
+        found = self._requests.get(key)
         return None if found is None else Before(found[:32], int.from_bytes(found[32:]))
 
     def remember(self, keys: Iterable[str], digest: bytes, offset: int) -> None:
         """Note a request under its keys; offset 0 when it may be asked again."""
-        if len(self._young) >= self._generation:
-            self._old, self._young = self._young, {}
         packed = digest + offset.to_bytes(8)
         for key in keys:
-            self._young[key] = packed
+            self._note(key, packed)
+
+    def _note(self, key: str, packed: bytes) -> None:
+        requests, held = self._requests, self._keys
+        if key not in requests:
+            if len(held) < self._limit:
+                held.append(key)
+            else:
+                oldest = self._oldest
+                del requests[held[oldest]]
+                held[oldest] = key
+                self._oldest = (oldest + 1) % self._limit
+        requests[key] = packed
 
     @staticmethod
     def of(columns: Mapping[str, memoryview]) -> "Answered":
-        """Make what `columns` gave again."""
+        """Make what `columns` gave again; earlier versions wrote two generations."""
         answered = Answered()
-        for name, generation in (("young", answered._young), ("old", answered._old)):
+        for name in ("old", "young"):
             keys = msgspec.msgpack.decode(columns[name], type=list[str])
             packed = bytes(columns[f"{name}_requests"])
-            places = range(0, len(packed), _PACKED_BYTES)
-            generation.update(
-                zip(keys, [packed[at : at + _PACKED_BYTES] for at in places], strict=True)
-            )
+            for number, key in enumerate(keys):
+                at = number * _PACKED_BYTES
+                answered._note(key, packed[at : at + _PACKED_BYTES])
         return answered
 
     def columns(self) -> Mapping[str, memoryview]:
-        """Return the keys as MessagePack and beside them 40 bytes each, per generation."""
-        found: dict[str, memoryview] = {}
-        for name, generation in (("young", self._young), ("old", self._old)):
-            found[name] = memoryview(msgspec.msgpack.encode(list(generation)))
-            found[f"{name}_requests"] = memoryview(b"".join(generation.values()))
-        return found
+        """Return the keys as MessagePack, the oldest first, and beside them 40 bytes each."""
+        keys = self._keys[self._oldest :] + self._keys[: self._oldest]
+        packed = b"".join(self._requests[key] for key in keys)
+        return {
+            "old": memoryview(msgspec.msgpack.encode([])),
+            "old_requests": memoryview(b""),
+            "young": memoryview(msgspec.msgpack.encode(keys)),
+            "young_requests": memoryview(packed),
+        }
 
     @staticmethod
     def of_event(decision: str, event_key: str) -> str:

@@ -8,6 +8,8 @@ from threading import Event
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import kingpost as kp
 from kingpost.contracts import IncompatibleContract, contract_of
@@ -464,11 +466,19 @@ def test_an_error_half_way_stops_the_engine_for_good(engine: Engine) -> None:
         ingest(engine, payment("p3"))
 
 
-def test_the_latest_requests_are_remembered_and_the_memory_is_bounded() -> None:
-    answered = Answered(limit=100)
-    for at in range(1, 1001):
-        answered.remember([Answered.of_event("fraud", f"p{at}")], bytes(32), at)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 5)), max_size=300))
+def test_the_latest_keys_are_remembered_and_no_others(noted: list[tuple[int, int]]) -> None:
+    answered, expected = Answered(limit=20), dict[str, int]()
+    for number, offset in noted:
+        key = Answered.of_event("fraud", f"p{number}")
+        answered.remember([key], bytes(32), offset)
+        if key not in expected and len(expected) == 20:
+            del expected[next(iter(expected))]
+        expected[key] = offset
 
-    found = [answered.find(Answered.of_event("fraud", f"p{at}")) for at in range(1, 1001)]
-    assert all(before and before.offset == at for at, before in enumerate(found, 1) if at > 950)
-    assert 50 <= sum(before is not None for before in found) <= 100
+    kept = Answered.of(answered.columns())
+    for number in range(61):
+        key = Answered.of_event("fraud", f"p{number}")
+        before = answered.find(key)
+        assert (None if before is None else before.offset) == expected.get(key)
+        assert kept.find(key) == before
