@@ -131,13 +131,15 @@ class SegmentWalk:
         A group is written only when the one before it is durable. So a whole frame that
         starts a group vouches for all that lies before it, and no torn write leaves one.
         """
-        rest = self.file.read_at(self.byte, self.file.size() - self.byte)
-        found = rest.find(_MARK_BYTES, MARK_AT + 1)
-        while found >= 0:
-            frame = frame_at(self.file, self.header, self.byte + found - MARK_AT)
-            if frame is not None and frame.starts_group and frame.offset >= self.offset:
-                return frame.byte
-            found = rest.find(_MARK_BYTES, found + 1)
+        place, first = self.byte, self.byte + MARK_AT + 1
+        while len(part := self.file.read_at(place, self._chunk)) >= len(_MARK_BYTES):
+            found = part.find(_MARK_BYTES, max(0, first - place))
+            while found >= 0:
+                frame = frame_at(self.file, self.header, place + found - MARK_AT)
+                if frame is not None and frame.starts_group and frame.offset >= self.offset:
+                    return frame.byte
+                found = part.find(_MARK_BYTES, found + 1)
+            place += len(part) - len(_MARK_BYTES) + 1
         return None
 
     def is_cut_short(self) -> bool:

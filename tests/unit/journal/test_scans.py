@@ -16,6 +16,8 @@ from kingpost.journal import (
     last_commit,
     scan,
 )
+from kingpost.journal.segments import open_segment
+from kingpost.journal.walk import SegmentWalk
 from tests.simulated_disk import SimulatedDisk
 from tests.stopped_clock import StoppedClock
 
@@ -122,6 +124,20 @@ def test_damage_with_later_commits_behind_it_is_an_error(damage: bytes, within: 
 
     with pytest.raises(JournalCorrupt, match=f"damaged at byte {byte}"):
         offsets(disk)
+
+
+@pytest.mark.parametrize("chunk", [4, 5, 31, 32, 33, 100, 1 << 20])
+def test_a_later_commit_is_found_in_pieces_of_any_size(chunk: int) -> None:
+    disk = journal_of([entry(0, 300)], [entry(1, 300)])
+    file, header = open_segment(disk, DIRECTORY, 0)
+    frames = list(SegmentWalk(file, header, FIRST).frames())
+    disk.damage(FIRST, frames[0].byte + 40, b"\xff" * 8)
+
+    walk = SegmentWalk(file, header, FIRST, chunk=chunk)
+
+    assert walk.proof_after() == frames[1].byte
+    walk.byte = frames[1].byte
+    assert walk.proof_after() is None, "a frame does not vouch for itself"
 
 
 def test_damage_at_the_end_of_an_earlier_segment_is_an_error() -> None:
