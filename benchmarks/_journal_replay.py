@@ -47,9 +47,9 @@ from kingpost.storage import migrate, open_database
 from solutions.fraud import app as declared
 from solutions.fraud.data import TransactionFiles
 from solutions.fraud.replay import replay
-from solutions.fraud.server import Server
 from solutions.fraud.simulator import Simulation, simulate, write_parquet
 from solutions.fraud.training import PLAN
+from solutions.ground.server import Server
 
 __all__ = ["run_replay"]
 

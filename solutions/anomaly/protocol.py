@@ -86,7 +86,7 @@ def judge(files: MeasurementFiles, most_false_alarms: float = FALSE_ALARMS) -> V
         most_false_alarms: Of a series in a day, on the series that bounds are chosen on.
 
     Raises:
-        BadMeasurementFiles: See `MeasurementFiles`.
+        BadFiles: See `MeasurementFiles`.
     """
     events = files.measurements()
     every = files.series(events)

@@ -26,7 +26,6 @@ from datetime import time as time_of_day
 from pathlib import Path
 
 import kingpost as kp
-from kingpost.access import MIGRATIONS, SqliteKeys, create_key
 from kingpost.calls import LoadClient
 from kingpost.contracts import contract_of, join_batches
 from kingpost.core import SystemClock, SystemDisk, id_text
@@ -45,22 +44,23 @@ from kingpost.integrations import Intake, ingest_chunks
 from kingpost.journal import scan
 from kingpost.models import OutOfTimeSplit
 from kingpost.records import decode_record
-from kingpost.storage import migrate, open_database
 from solutions.fraud import app as declared
 from solutions.fraud.data import TransactionFiles
 from solutions.fraud.drift import amounts_in_cents, drift_start
 from solutions.fraud.memory import MemoryWatch
-from solutions.fraud.progress import Stages
 from solutions.fraud.replay import Replayed, replay
 from solutions.fraud.reviews import Desk, DeskWork, Incident
-from solutions.fraud.server import Server
 from solutions.fraud.simulator import Simulation, simulate, write_parquet
 from solutions.fraud.training import PLAN
+from solutions.ground.keys import make_key
+from solutions.ground.progress import Stages
+from solutions.ground.server import Server
 
 __all__ = ["main"]
 
 APP = Path(__file__).with_name("app.py")
 TENANT = "demo"
+SCOPES = ("decide", "ingest", "records", "review", "metrics")
 LIVE_DAYS = 21
 WEEK = timedelta(days=7)
 REVIEWS_ANSWERED = 150
@@ -190,22 +190,6 @@ def _approve(where: DataDirectory, trained: Trained) -> None:
         reason = "better than no model on the week before; demonstration"
         control.approve("fraud", digest, by="fraud-desk", reason=reason)
         facts.append(f"bundle {digest[:12]} may run")
-
-
-def _key(where: DataDirectory) -> str:
-    connection = open_database(where.root / "access.sqlite")
-    try:
-        migrate(connection, "access", MIGRATIONS)
-        made = create_key(
-            SqliteKeys(connection),
-            SystemClock(),
-            tenant=TENANT,
-            scopes=("decide", "ingest", "records", "review", "metrics"),
-            name="demo",
-        )
-        return made.secret
-    finally:
-        connection.close()
 
 
 def _replay(server: Server, secret: str, files: TransactionFiles, live: date) -> Replayed:
@@ -365,7 +349,7 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
         backfill_s = _backfill(where, application)
         trained = _train(where, application, live)
         _approve(where, trained)
-        secret = _key(where)
+        secret = make_key(where, tenant=TENANT, scopes=SCOPES, name="demo")
         fault = drift_start(files.last_day)
         with Server(APP, directory, port) as server:
             replayed = _replay(server, secret, files, live)

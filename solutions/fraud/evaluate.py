@@ -20,9 +20,9 @@ from kingpost.decisions import Learned
 from kingpost.models import card_page
 from solutions.fraud.data import TransactionFiles
 from solutions.fraud.memory import MemoryWatch
-from solutions.fraud.progress import Stages
 from solutions.fraud.protocol import PUBLISHED, OneWeek, Periods, Quality, judge
 from solutions.fraud.training import PLAN
+from solutions.ground.progress import Stages
 
 __all__ = ["main"]
 

@@ -15,32 +15,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-import kingpost as kp
 from kingpost.calls import Answer, LoadClient, LoadReport
 from kingpost.contracts import ColumnBatch
+from solutions.ground.asking import ask_all
 
-__all__ = ["Decided", "ReplayFailed", "Replayed", "replay"]
+__all__ = ["Decided", "Replayed", "replay"]
 
 HOUR_US = 3_600_000_000
 DECISIONS, VERDICTS = "/v1/decisions/fraud", "/v1/events/verdict"
 JSON, JSON_LINES = "application/json", "application/x-ndjson"
-_FAILURES_TOLD = 3
-_ROUNDS = 3
-_FAILED = b'"code":"decision_failed"'
-
-
-class ReplayFailed(kp.KingpostError):
-    """Some requests of a replay were not answered as they should be."""
-
-    code = "replay_failed"
-
-    def __init__(self, failures: int, examples: tuple[str, ...]) -> None:
-        super().__init__(failures, examples)
-        self.failures, self.examples = failures, examples
-
-    def __str__(self) -> str:
-        told = "; ".join(self.examples)
-        return f"{self.failures} requests failed, such as: {told}; see the server's log"
 
 
 class Decided(NamedTuple):
@@ -100,16 +83,14 @@ def replay(client: LoadClient, transactions: ColumnBatch, verdicts: ColumnBatch)
         verdicts: Events of the stream `verdict`, in the order in which they became known.
 
     Raises:
-        ReplayFailed: A request was refused, failed or was not answered.
+        NotAnswered: A request was refused, failed or was not answered.
         ServerUnreachable: There is no server.
     """
     calls = list(_calls(transactions, verdicts))
     requests = [
         client.post(call.path, call.body, JSON_LINES if call.verdicts else JSON) for call in calls
     ]
-    report = client.run(requests)
-    report, retried = _ask_again(client, requests, report)
-    _check(report, calls)
+    report, retried = ask_all(client, requests)
     decisions = sorted(a for a in report.answers if not calls[a.call].verdicts)
     only = LoadReport(decisions, report.complete, report.wall_s)
     return Replayed(
@@ -130,39 +111,6 @@ def _decided(answer: Answer) -> Decided:
     decision = _decode(answer.body)
     score = decision.answer.score if decision.answer else None
     return Decided(decision.id, decision.outcome, score)
-
-
-def _ask_again(
-    client: LoadClient, requests: list[bytes], report: LoadReport
-) -> tuple[LoadReport, int]:
-    """Send what failed again; latencies add up, since the caller waited for both."""
-    answers = {answer.call: answer for answer in report.answers}
-    retried, wall_s = 0, report.wall_s
-    for _ in range(_ROUNDS):
-        failed = [call for call, answer in answers.items() if _FAILED in answer.body]
-        if not failed:
-            break
-        again = client.run([requests[call] for call in failed])
-        retried, wall_s = retried + len(failed), wall_s + again.wall_s
-        for answer in again.answers:
-            call = failed[answer.call]
-            latency_ns = answers[call].latency_ns + answer.latency_ns
-            answers[call] = answer._replace(call=call, latency_ns=latency_ns)
-    return LoadReport(list(answers.values()), report.complete, wall_s), retried
-
-
-def _check(report: LoadReport, calls: list[_Call]) -> None:
-    failed = [answer for answer in report.answers if not 200 <= answer.status < 300]
-    unsent = len(calls) - len(report.answers)
-    if failed or unsent:
-        examples = [
-            f"{calls[one.call].path} → {one.status or 'no answer'} "
-            f"{one.body[:300].decode(errors='replace')}"
-            for one in failed[:_FAILURES_TOLD]
-        ]
-        if unsent:
-            examples.append(f"{unsent} were not sent, as all connections were lost")
-        raise ReplayFailed(len(failed) + unsent, tuple(examples))
 
 
 def _calls(transactions: ColumnBatch, verdicts: ColumnBatch) -> Iterator[_Call]:

@@ -62,7 +62,7 @@ def test_without_json_it_tells_series_by_series(
 
 def test_an_error_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", str(tmp_path), "--json"]) == 1
-    assert "error [bad_measurement_files]" in capsys.readouterr().err
+    assert "error [bad_files]" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the benchmark's files are not here")

@@ -153,6 +153,21 @@ def test_one_wrong_import_breaks_its_own_rule(
     assert [rule for rule, verdict in verdicts(house).items() if verdict == "BROKEN"] == [broken]
 
 
+def test_solutions_stand_on_their_ground_and_it_on_none_of_them(house: Path) -> None:
+    write(
+        house,
+        {
+            "solutions/ground/__init__": "",
+            "solutions/ground/tables": "import kingpost as kp",
+            "solutions/fraud/data": "from solutions.ground.tables import kp",
+        },
+    )
+    assert verdicts(house)["apart"] == "KEPT"
+
+    write(house, {"solutions/ground/server": "import solutions.meters"})
+    assert verdicts(house)["apart"] == "BROKEN"
+
+
 def test_a_package_that_the_contract_does_not_list_breaks_it(house: Path) -> None:
     write(house, {"src/kingpost/helpers/__init__": ""})
 

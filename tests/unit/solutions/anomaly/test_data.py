@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solutions.anomaly.data import BadMeasurementFiles, MeasurementFiles
+from solutions.anomaly.data import MeasurementFiles
+from solutions.ground.tables import BadFiles
 
 ROWS = [(name, f"2026-03-0{day} {hour:02}:00:00", float(hour)) for name in "ba"
         for day in (1, 2) for hour in range(24)]  # fmt: skip
@@ -61,14 +62,14 @@ def test_windows_without_rows_or_over_one_another_are_told(
 ) -> None:
     files = MeasurementFiles.find(folder(tmp_path, {"a": window}))
 
-    with pytest.raises(BadMeasurementFiles, match="a window of a"):
+    with pytest.raises(BadFiles, match="a window of a"):
         files.series(files.measurements())
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     folder(tmp_path, {}, head="series,timestamp,reading")
 
-    with pytest.raises(BadMeasurementFiles, match="column value is missing|value"):
+    with pytest.raises(BadFiles, match="column value is missing|value"):
         MeasurementFiles.find(tmp_path)
 
 
@@ -77,7 +78,7 @@ def test_a_row_that_is_no_measurement_is_named(tmp_path: Path) -> None:
     with (tmp_path / "measurements.csv").open("a") as file:
         file.write("a,2026-03-05 00:00:00,nan\n")
 
-    with pytest.raises(BadMeasurementFiles, match="breaks its contract"):
+    with pytest.raises(BadFiles, match="breaks its contract"):
         MeasurementFiles.find(tmp_path).measurements()
 
 
@@ -96,5 +97,5 @@ def test_what_cannot_be_read_says_so(
     if content is not None:
         path.write_text(content)
 
-    with pytest.raises(BadMeasurementFiles, match=said):
+    with pytest.raises(BadFiles, match=said):
         MeasurementFiles.find(path)

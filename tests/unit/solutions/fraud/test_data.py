@@ -8,8 +8,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from solutions.fraud.data import BadTransactionFiles, TransactionFiles
+from solutions.fraud.data import TransactionFiles
 from solutions.fraud.simulator import Simulation, Table, simulate, write_parquet
+from solutions.ground.tables import BadFiles
 
 DAY_US = 86_400_000_000
 
@@ -119,7 +120,7 @@ def test_files_that_hold_no_transactions_are_refused(
     other = tmp_path / "other.csv"
     as_csv(other, query.replace("FROM t", f"FROM '{file}'"))
 
-    with pytest.raises(BadTransactionFiles, match=said) as refused:
+    with pytest.raises(BadFiles, match=said) as refused:
         TransactionFiles.find(other)
 
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
@@ -137,7 +138,7 @@ def test_a_path_without_a_table_is_refused(name: str, said: str, tmp_path: Path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("not data")
 
-    with pytest.raises(BadTransactionFiles, match=said):
+    with pytest.raises(BadFiles, match=said):
         TransactionFiles.find(tmp_path / name)
 
 
@@ -145,12 +146,12 @@ def test_a_row_that_breaks_its_contract_is_told(file: Path, tmp_path: Path) -> N
     broken = tmp_path / "broken.csv"
     as_csv(broken, f"SELECT * REPLACE (TX_AMOUNT - 100000 AS TX_AMOUNT) FROM '{file}'")
 
-    with pytest.raises(BadTransactionFiles, match=r"row 1 .* breaks its contract.*amount"):
+    with pytest.raises(BadFiles, match=r"row 1 .* breaks its contract.*amount"):
         TransactionFiles.find(broken).histories()
 
 
 def test_the_same_transaction_twice_is_told(file: Path, tmp_path: Path) -> None:
     as_csv(tmp_path / "again.csv", f"FROM '{file}' LIMIT 3")
 
-    with pytest.raises(BadTransactionFiles, match="3 transactions are there twice"):
+    with pytest.raises(BadFiles, match="3 transactions are there twice"):
         TransactionFiles.find(tmp_path).histories()

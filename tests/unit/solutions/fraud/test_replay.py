@@ -11,7 +11,8 @@ import pytest
 
 from kingpost.calls import LoadClient
 from kingpost.contracts import ColumnBatch
-from solutions.fraud.replay import Decided, ReplayFailed, replay
+from solutions.fraud.replay import Decided, replay
+from solutions.ground.asking import NotAnswered
 
 HOUR = 3_600_000_000
 NINE = 1_533_114_000_000_000  # 2018-08-01T09:00:00Z
@@ -160,7 +161,7 @@ def test_bodies_are_what_the_contracts_ask_for() -> None:
 def test_a_refused_request_ends_the_replay_with_what_the_server_said() -> None:
     with (
         server(lambda _path, _body: (401, {"title": "no key"})) as client,
-        pytest.raises(ReplayFailed, match=r"2 requests failed.*401.*no key") as failed,
+        pytest.raises(NotAnswered, match=r"2 requests failed.*401.*no key") as failed,
     ):
         replay(client, transactions([NINE, NINE + 1]), verdicts([]))
 

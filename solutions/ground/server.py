@@ -51,7 +51,7 @@ class Server:
             self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log)
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
-            self._process.wait()
+            self._process.communicate()
             raise ServerFailed("did not start", self._last_words())
         self.url = json.loads(line)["url"]
         return self
@@ -83,11 +83,12 @@ class Server:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            code = self._process.wait(_STOP_S)
+            self._process.communicate(timeout=_STOP_S)  # which closes the pipe as well
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.communicate()
             raise ServerFailed("did not stop", self._last_words()) from None
-        if code:
+        if code := self._process.returncode:
             raise ServerFailed(f"ended with code {code}", self._last_words())
 
     def wait(self) -> None:

@@ -1,0 +1,1 @@
+"""What several solutions stand on: files of rows, a server in a process, asking it, progress."""
