@@ -18,6 +18,7 @@ from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
 from kingpost.cli.snapshot_process import SnapshotProcess
 from kingpost.cli.stores import open_review_sources
+from kingpost.cli.streams import open_streams
 from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
@@ -51,7 +52,7 @@ from kingpost.serving import (
 )
 from kingpost.storage import migrate, open_database
 
-__all__ = ["build_server", "memory_room", "open_keys", "run_server"]
+__all__ = ["build_server", "feature_names", "memory_room", "open_keys", "run_server"]
 
 _SNAPSHOT_AT_END = 10
 """A server that ends takes a snapshot when so small a part of the usual number is new."""
@@ -117,11 +118,14 @@ def open_windows(
     return SharedWindows(store, where.partition, decisions, contracts, disk=SystemDisk())
 
 
-def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) -> ServingApp:
+def build_server(
+    settings: Settings, path: Path, *, works_on_jobs: bool = True, streams: bool = True
+) -> ServingApp:
     """Load an application, check its bundles, rebuild its state, and build the API.
 
     Args:
         works_on_jobs: Whether it works on jobs itself; else workers elsewhere do.
+        streams: Whether it carries the streams that are configured.
 
     Raises:
         NoModel, NotApproved: A decision has no bundle, or none that was approved.
@@ -156,7 +160,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         keys,
         limits,
         clock,
-        feature_names=_feature_names(where),
+        feature_names=feature_names(where),
         sources=sources,
         workflows=open_workflows(settings, application),
         jobs=open_jobs(settings, works_here=works_on_jobs),
@@ -164,6 +168,9 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         releases=open_releases(application, where),
         watch=watch,
         logs=logs,
+        streams=(
+            open_streams(settings, application, where, feature_names(where)) if streams else None
+        ),
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
@@ -197,6 +204,7 @@ def run_server(
     snapshot: Sequence[str] = (),
     http_worker: Sequence[str] = (),
     works_on_jobs: bool = True,
+    streams: bool = True,
 ) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
@@ -209,14 +217,14 @@ def run_server(
         snapshot: A command that writes a snapshot, run beside the server now and then.
         http_worker: A command that shares the port, where settings ask for some; it is told
             the socket of the server.
-        works_on_jobs: See `build_server`.
+        works_on_jobs, streams: See `build_server`.
 
     Raises:
         PortInUse, BadAddress: The address cannot be listened on.
         BadRoles, TlsUnusable: See `open_tls`.
         KingpostError: See `build_server`.
     """
-    app = build_server(settings, path, works_on_jobs=works_on_jobs)
+    app = build_server(settings, path, works_on_jobs=works_on_jobs, streams=streams)
     beside: list[KeptProcess | SnapshotProcess] = []
     snapshots = data_directory(settings).snapshots
 
@@ -300,7 +308,7 @@ def open_releases(application: Application, where: DataDirectory) -> ReleaseDesk
     )
 
 
-def _feature_names(where: DataDirectory) -> Callable[[str, bytes], tuple[str, ...] | None]:
+def feature_names(where: DataDirectory) -> Callable[[str, bytes], tuple[str, ...] | None]:
     """Find the feature names of any bundle that ever ran, each read once."""
     control = where.control_log(disk=SystemDisk(), clock=SystemClock())
     known: dict[bytes, tuple[str, ...] | None] = {}
