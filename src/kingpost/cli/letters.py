@@ -1,4 +1,4 @@
-"""The dead letters of an installation: of its outbox, and of the webhooks of its jobs.
+"""The dead letters of an installation: of its outbox, its streams, and the webhooks of its jobs.
 
 The rule: to look makes no file.
 """
@@ -48,11 +48,12 @@ def opened_dead_letters(settings: Settings) -> Generator[DeadLetters]:
     where = data_directory(settings)
     stores: list[DeadLetters] = []
     with ExitStack() as opened:
-        if where.calls.exists():
-            connection = open_database(where.calls)
-            opened.callback(connection.close)
-            migrate(connection, "calls", CALL_MIGRATIONS)
-            stores.append(SqliteDeadLetters(connection))
+        for path in (where.calls, where.refused_messages):
+            if path.exists():
+                connection = open_database(path)
+                opened.callback(connection.close)
+                migrate(connection, "calls", CALL_MIGRATIONS)
+                stores.append(SqliteDeadLetters(connection))
         if settings.job_store or where.jobs.exists():
             jobs = open_job_store(settings.job_store, where.jobs)
             opened.callback(jobs.close)

@@ -23,6 +23,7 @@ _COMMANDS = {
     "ingest": ("events", "Load events from a file into the journal."),
     "quarantine": ("events", "List the rows that broke their contract, or try them again."),
     "pipelines": ("pipelines", "List, run and follow the pipelines of an application."),
+    "streams": ("streams", "List and follow streams of NATS, Kafka or a directory."),
     "backfill": ("features", "Compute a decision's features for past requests into a file."),
     "parity": ("features", "Replay a slice online and offline and compare every bit."),
     "features": ("features", "List features, show one, their hindsight; import from Feast."),

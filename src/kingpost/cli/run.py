@@ -20,6 +20,7 @@ from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
 from kingpost.cli.stores import open_review_sources
+from kingpost.cli.streams import open_streams
 from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
@@ -53,7 +54,7 @@ from kingpost.serving import (
 )
 from kingpost.storage import migrate, open_database
 
-__all__ = ["build_server", "memory_room", "open_keys", "run_server"]
+__all__ = ["build_server", "feature_names", "memory_room", "open_keys", "run_server"]
 
 _SNAPSHOT_AT_END = 10
 """A server that ends takes a snapshot when so small a part of the usual number is new."""
@@ -122,11 +123,14 @@ def open_windows(
     return SharedWindows(store, where.partition, decisions, contracts, disk=SystemDisk())
 
 
-def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) -> ServingApp:
+def build_server(
+    settings: Settings, path: Path, *, works_on_jobs: bool = True, streams: bool = True
+) -> ServingApp:
     """Load an application, check its bundles, rebuild its state, and build the API.
 
     Args:
         works_on_jobs: Whether it works on jobs itself; else workers elsewhere do.
+        streams: Whether it carries the streams that are configured.
 
     Raises:
         NoModel, NotApproved: A decision has no bundle, or none that was approved.
@@ -161,7 +165,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         keys,
         limits,
         clock,
-        feature_names=_feature_names(where),
+        feature_names=feature_names(where),
         sources=sources,
         workflows=open_workflows(settings, application),
         jobs=open_jobs(settings, works_here=works_on_jobs),
@@ -169,6 +173,9 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         releases=open_releases(application, where),
         watch=watch,
         logs=logs,
+        streams=(
+            open_streams(settings, application, where, feature_names(where)) if streams else None
+        ),
     )
     assert app.desk is not None  # it has sources
     pages = open_pages(
@@ -202,6 +209,7 @@ def run_server(
     snapshot: Sequence[str] = (),
     http_worker: Sequence[str] = (),
     works_on_jobs: bool = True,
+    streams: bool = True,
 ) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
@@ -214,7 +222,7 @@ def run_server(
         snapshot: A command that writes a snapshot, run beside the server now and then.
         http_worker: A command that shares the port, where settings ask for some; it is told
             the socket of the server.
-        works_on_jobs: See `build_server`.
+        works_on_jobs, streams: See `build_server`.
 
     Raises:
         PortInUse, BadAddress: The address cannot be listened on.
@@ -222,7 +230,7 @@ def run_server(
         KingpostError: See `build_server`.
     """
     _map_large_blocks()
-    app = build_server(settings, path, works_on_jobs=works_on_jobs)
+    app = build_server(settings, path, works_on_jobs=works_on_jobs, streams=streams)
     beside: list[DueProcess | KeptProcess] = []
     snapshots = data_directory(settings).snapshots
 
@@ -322,7 +330,7 @@ def open_releases(application: Application, where: DataDirectory) -> ReleaseDesk
     )
 
 
-def _feature_names(where: DataDirectory) -> Callable[[str, bytes], tuple[str, ...] | None]:
+def feature_names(where: DataDirectory) -> Callable[[str, bytes], tuple[str, ...] | None]:
     """Find the feature names of any bundle that ever ran, each read once."""
     control = where.control_log(disk=SystemDisk(), clock=SystemClock())
     known: dict[bytes, tuple[str, ...] | None] = {}

@@ -7,10 +7,10 @@ message or of a `repr`.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from kingpost.core.durations import BadDuration, duration_us
@@ -87,6 +87,10 @@ class Settings:
             `kafka://host:9092`; they look into the store by themselves when empty.
         job_webhooks: Receivers that jobs may name, as `crm=https://crm.example/hook;erp=…`.
         job_webhook_secret: Signs what is sent to them.
+        streams_in: Topics that events come from, by their streams, as
+            `order=nats://host:4222/orders;payment=kafka://host:9092/payments`.
+        streams_out: Topics that events go to, by their streams, and the records of a decision, as
+            `order=file:topics/orders;records:fraud=nats://host:4222/answers`.
         jobs_waiting: So many jobs may wait; one more is sent away with 503.
         jobs_keep: How long jobs are kept that have ended.
         otlp_endpoint: Where the spans of requests, workflows and steps go by OTLP over HTTP, as
@@ -185,6 +189,8 @@ class Settings:
     job_queue: str = field(default="", repr=False)
     job_webhooks: str = field(default="", repr=False)
     job_webhook_secret: str = field(default="", repr=False)
+    streams_in: str = field(default="", repr=False)
+    streams_out: str = field(default="", repr=False)
     jobs_waiting: int = 100_000
     jobs_keep: str = "7d"
     otlp_endpoint: str = ""
@@ -238,6 +244,10 @@ class Settings:
     def job_webhook_urls(self) -> Mapping[str, str]:
         """Where webhooks of jobs go, by the name of their receiver."""
         return dict(_pairs(self.job_webhooks))
+
+    def stream_urls(self, direction: Literal["in", "out"]) -> Mapping[str, str]:
+        """Where streams come from, or go to, by their names."""
+        return dict(_pairs(self.streams_in if direction == "in" else self.streams_out))
 
     @property
     def retentions(self) -> tuple[tuple[str, str], ...]:
@@ -316,6 +326,8 @@ _NEEDS = (
 )
 _FILE_ONLY = ("approvers", "own_approvals", "control_checkpoint")
 """Settings that no variable overrides: who starts a process does not say who may approve."""
+_STREAMS = ("streams_in", "streams_out")
+_BROKERS = ("nats", "tls", "kafka", "file")
 _NO_SETTINGS = ("KINGPOST_API_KEY", "KINGPOST_URL", "KINGPOST_CHROMIUM")
 """Variables for clients of a server, and for what looks at its pages."""
 
@@ -415,6 +427,9 @@ def _parsed(source: str, key: str, value: object) -> str | int | float | Path:
     if key == "job_webhooks" and not all(map(_is_webhook, _pairs(value))):
         expected = "expected name=https://host/path, more of them after ;"
         raise BadSetting(source, key, f"{expected}, found {shown}")
+    if key in _STREAMS and not _are_streams(_pairs(value)):
+        expected = "expected stream=nats://host:4222/subject, more of them after ;, each name once"
+        raise BadSetting(source, key, f"{expected}, found {shown}")
     if key == "log_format" and value not in _LOG_FORMATS:
         raise BadSetting(source, key, f"expected {', '.join(_LOG_FORMATS)}, found {shown}")
     problem = _partition_problem(key, value) or _tree_problem(key, value)
@@ -467,6 +482,11 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
 
 def _is_webhook(pair: tuple[str, str]) -> bool:
     return _PARTITION.fullmatch(pair[0]) is not None and _is_url(pair[1])
+
+
+def _are_streams(pairs: Sequence[tuple[str, str]]) -> bool:
+    names = {name for name, _ in pairs if name}
+    return len(names) == len(pairs) and all(url.partition(":")[0] in _BROKERS for _, url in pairs)
 
 
 def _number(source: str, key: str, value: object, shown: str) -> int:

@@ -16,6 +16,8 @@ observed.sqlite   the search of records and the monitors; may be deleted, and is
 tasks.sqlite      what waits for people, and who has it
 jobs.sqlite       jobs that wait, run or have ended, and what webhooks are to be told of them
 pipelines.sqlite  when sources were read, and what came of it
+streams/          how far each stream was published
+streams.sqlite    messages that a broker refused
 workflows.sqlite  workflows, what their steps returned, and what they wait for
 subject_keys.sqlite  the keys that personal content is sealed under, wrapped by the
 subject_keys.master  master key
@@ -210,6 +212,16 @@ class DataDirectory:
     def pipelines(self) -> Path:
         """The database of the runs of pipelines."""
         return self.root / "pipelines.sqlite"
+
+    @property
+    def refused_messages(self) -> Path:
+        """The database of messages that brokers refused."""
+        return self.root / "streams.sqlite"
+
+    def stream_position(self, name: str) -> Path:
+        """The file of how far the journal was published: a stream, or `records:` of a decision."""
+        kind, _, published = name.rpartition(":")
+        return self.root / "streams" / (kind or "events") / f"{published}.position"
 
     def artefacts(self, *, disk: Disk) -> ArtefactStore:
         """Open the artefacts."""

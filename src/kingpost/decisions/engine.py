@@ -235,6 +235,11 @@ class Engine:
         """The first offset that the next commit gets."""
         return self._journal.next_offset
 
+    @property
+    def durable_offset(self) -> int:
+        """The offset before which everything is durable."""
+        return self._journal.durable_offset
+
     def adopt(self, name: str, champion: ServedDecision, route: Route | None) -> None:
         """Let bundles that are ready answer a decision from the next batch on.
 

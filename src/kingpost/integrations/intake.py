@@ -190,6 +190,11 @@ class Intake:
             raise
         return Intake(journal, disk, clock, recovered)
 
+    @property
+    def durable_offset(self) -> int:
+        """The offset before which everything is durable."""
+        return self._journal.durable_offset
+
     def close(self) -> None:
         """Release the partition."""
         self._journal.close()

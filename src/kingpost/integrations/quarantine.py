@@ -113,6 +113,7 @@ class _Stored(msgspec.Struct, kw_only=True):
     found: str
     whole: bool
     digest: str
+    lasting: bool = False
 
 
 class _Replayed(msgspec.Struct, kw_only=True):
@@ -190,8 +191,15 @@ def digest_of(row: RefusedRow) -> bytes:
     return hashlib.sha256(f"{row.form}\0{row.raw}".encode()).digest()[:16]
 
 
-def quarantine_entry(tenant: str, stream: str, source: str, row: RefusedRow) -> Entry:
-    """Return the journal entry that keeps a row."""
+def quarantine_entry(
+    tenant: str, stream: str, source: str, row: RefusedRow, *, is_lasting: bool = False
+) -> Entry:
+    """Return the journal entry that keeps a row.
+
+    Args:
+        is_lasting: Its number in the source stays the same, as in a topic: written again, it is
+            the same row.
+    """
     stored = _Stored(
         format=_FORMAT,
         source=source,
@@ -205,6 +213,7 @@ def quarantine_entry(tenant: str, stream: str, source: str, row: RefusedRow) -> 
         found=row.violation.found,
         whole=len(row.raw) <= RAW_CHARACTERS,
         digest=digest_of(row).hex(),
+        lasting=is_lasting,
     )
     return Entry("quarantine", tenant, stream, msgspec.json.encode(stored))
 
@@ -256,6 +265,7 @@ def _pending_rows(
 ) -> list[QuarantinedRow]:
     """Gather the rows that were kept and not replayed since."""
     pending: dict[int, QuarantinedRow] = {}
+    lasting: set[tuple[str, ...]] = set()
     for commit, offset, entry in _entries(commits):
         if not is_wanted(entry):
             continue
@@ -264,6 +274,11 @@ def _pending_rows(
                 pending.pop(done, None)
         elif entry.kind == "quarantine":
             stored = _stored(entry.body, offset)
+            if stored.lasting:
+                same = (entry.tenant, entry.topic, stored.source, str(stored.row), stored.digest)
+                if same in lasting:
+                    continue
+                lasting.add(same)
             pending[offset] = QuarantinedRow(
                 offset,
                 commit.time_us,

@@ -28,7 +28,7 @@ from kingpost.journal.removal import (
     is_removed,
     remove_commits,
 )
-from kingpost.journal.scans import Scan, last_commit, scan
+from kingpost.journal.scans import Scan, last_commit, scan, sync_commits
 from kingpost.journal.segment_files import (
     CheckedSegment,
     FinishedSegment,
@@ -93,4 +93,5 @@ __all__ = [
     "segment_identity",
     "survey",
     "survey_segment",
+    "sync_commits",
 ]

@@ -8,7 +8,7 @@ partition for writing looks at all of it).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kingpost.core import Disk
@@ -17,7 +17,7 @@ from kingpost.journal.frames import Commit, Place
 from kingpost.journal.segments import first_offsets, open_segment, segment_path
 from kingpost.journal.walk import SegmentWalk, WholeFrame
 
-__all__ = ["Scan", "last_commit", "scan"]
+__all__ = ["Scan", "last_commit", "scan", "sync_commits"]
 
 
 def scan(
@@ -67,6 +67,16 @@ def last_commit(directory: Path, *, disk: Disk) -> Commit | None:
         finally:
             file.close()
     return None
+
+
+def sync_commits(directory: Path, commits: Iterable[Commit], *, disk: Disk) -> None:
+    """Return when commits that were scanned are durable, also beside the process that writes them."""
+    for segment in sorted({commit.place.segment for commit in commits}):
+        file, _ = open_segment(disk, directory, segment)
+        try:
+            file.sync()
+        finally:
+            file.close()
 
 
 class Scan:

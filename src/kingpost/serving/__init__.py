@@ -89,6 +89,7 @@ from kingpost.serving.oip import (
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
 from kingpost.serving.query_patterns import Found, QueryPatterns
+from kingpost.serving.record_messages import published_records
 from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.release_documents import (
     LiveReleaseDocument,
@@ -113,6 +114,7 @@ from kingpost.serving.seen import (
 )
 from kingpost.serving.server import Addresses, WorkerPlan, serve
 from kingpost.serving.settings import ServingSettings
+from kingpost.serving.stream_desk import StreamSetup
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
 from kingpost.serving.tls import CallerNames, Tls, TlsFiles, certificate_ends
 from kingpost.serving.workflow_desk import StartAsked, WorkflowDesk, next_runs, run_query
@@ -214,6 +216,7 @@ __all__ = [
     "SqliteExtraction",
     "StartAsked",
     "StreamNotFound",
+    "StreamSetup",
     "Suspect",
     "TakesSeen",
     "Target",
@@ -243,6 +246,7 @@ __all__ = [
     "find_model",
     "grpc_checks",
     "next_runs",
+    "published_records",
     "queues_for",
     "read_input",
     "release_document",

@@ -40,6 +40,7 @@ from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.seen import RequestWatch
 from kingpost.serving.settings import ServingSettings
 from kingpost.serving.shell import Shell
+from kingpost.serving.stream_desk import StreamDesk, StreamSetup
 from kingpost.serving.workflow_counts import WorkflowCounts
 from kingpost.serving.workflow_desk import WorkflowDesk
 
@@ -80,6 +81,7 @@ class ServingApp:
         releases: ReleaseDesk | None,
         watch: RequestWatch | None,
         logs: Mapping[str, PublishedLog],
+        streams: StreamSetup | None,
     ) -> None:
         self._watch, self._clock = watch, clock
         self.metrics = Metrics(engine.served)
@@ -110,6 +112,9 @@ class ServingApp:
         )
         if self.jobs is not None:
             self.metrics.watch_jobs(self.jobs.collect)
+        self.streams = None if streams is None else StreamDesk(self._shell, self.metrics, streams)
+        if self.streams is not None:
+            self.metrics.watch_streams(self.streams.collect)
         self._control = control_plane(
             self._shell,
             keys,
@@ -194,6 +199,8 @@ class ServingApp:
     async def drain(self) -> None:
         """Finish what is in flight, then close."""
         self.begin_drain()
+        if self.streams is not None:
+            await self.streams.stop()
         if self.jobs is not None:
             await self.jobs.stop()
         await self._shell.idle()
@@ -285,6 +292,8 @@ class ServingApp:
                 self._shell.start()
                 if self.jobs is not None:
                     self.jobs.start()
+                if self.streams is not None:
+                    self.streams.start()
                 if self._releases is not None:
                     self._releases.begin(self._shell, self._swap)
                 await send({"type": "lifespan.startup.complete"})
@@ -308,6 +317,7 @@ def build_app(
     releases: ReleaseDesk | None = None,
     watch: RequestWatch | None = None,
     logs: Mapping[str, PublishedLog] | None = None,
+    streams: StreamSetup | None = None,
 ) -> ServingApp:
     """Build the API of an engine.
 
@@ -326,6 +336,7 @@ def build_app(
             stays as it is.
         watch: What looks on while requests are answered, closed with the engine.
         logs: What is published of the logs, by name; without it there are none.
+        streams: Those that this server carries; without it none.
     """
 
     def names_of(decision: str, bundle: bytes) -> Sequence[str] | None:
@@ -337,5 +348,5 @@ def build_app(
     kept = MemoryExtraction() if extraction is None else extraction
     return ServingApp(
         engine, keys, settings, clock, names_of, sources, workflows, jobs, kept, releases, watch,
-        logs or {},
+        logs or {}, streams,
     )  # fmt: skip

@@ -72,6 +72,7 @@ def test_a_secret_is_never_shown(key: str, tmp_path: Path) -> None:
 
     problems = check_settings(file, {f"KINGPOST_{key.upper()}": "hunter2\n"}).problems
     starts = {"online_store": "redis://", "job_webhooks": "crm=https://"}
+    starts |= dict.fromkeys(("streams_in", "streams_out"), "order=nats://ann:")
     value = f"{starts.get(key, 'https://')}hunter2.example"
     needed = {"KINGPOST_JOB_WEBHOOK_SECRET": "whsec_"}
     settings = read_settings(None, {**needed, f"KINGPOST_{key.upper()}": value})
@@ -99,6 +100,9 @@ def test_a_secret_is_never_shown(key: str, tmp_path: Path) -> None:
         (b'partitions = "a;b=/srv/b"', "name=directory"),
         (b'partitions = "data=/srv/a;data=/srv/b"', "once"),
         (b'partitions = "a=/srv/a;b=/srv/b"', "this server's own"),
+        (b'streams_in = "nats://host/orders"', "stream=nats://"),
+        (b'streams_out = "order=http://host/orders"', "stream=nats://"),
+        (b'streams_in = "a=file:/x;a=file:/y"', "each name once"),
         (b'oidc_issuer = "https://login.example"', "needs oidc_client_id"),
     ],
 )

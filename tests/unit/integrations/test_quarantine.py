@@ -127,3 +127,14 @@ def test_a_row_of_a_later_format_is_refused() -> None:
 
 def test_a_partition_that_does_not_exist_has_no_quarantine() -> None:
     assert quarantined(DIRECTORY, disk=SimulatedDisk()) == []
+
+
+def test_a_row_at_a_lasting_place_is_there_once_however_often_it_comes() -> None:
+    disk = SimulatedDisk()
+    one, other = refused_line(7, b"{", VIOLATION), refused_line(8, b"{", VIOLATION)
+    with Journal.open(DIRECTORY, disk=disk, clock=StoppedClock()) as journal:
+        for row in (one, other, one):
+            journal.append([quarantine_entry("acme", "payment", "a", row, is_lasting=True)])
+        journal.append([quarantine_entry("acme", "payment", "a", one)])
+
+    assert [row.row for row in quarantined(DIRECTORY, disk=disk)] == [7, 8, 7]

@@ -38,6 +38,7 @@ __all__ = ["http_worker", "keys", "run"]
 @click.option("--no-watch", is_flag=True, help="`kingpost watch` runs elsewhere.")
 @click.option("--no-work", is_flag=True, help="`kingpost work` runs elsewhere.")
 @click.option("--no-jobs", is_flag=True, help="`kingpost job-worker` runs elsewhere.")
+@click.option("--no-streams", is_flag=True, help="Carry none of the streams in the settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready.")
 @click.pass_obj
 def run(
@@ -50,6 +51,7 @@ def run(
     no_watch: bool,
     no_work: bool,
     no_jobs: bool,
+    no_streams: bool,
     as_json: bool,
 ) -> None:
     """Serve APP's decisions until SIGTERM or Ctrl-C.
@@ -88,6 +90,7 @@ def run(
         snapshot=snapshot,
         http_worker=own_command(settings, "http-worker"),
         works_on_jobs=not no_jobs,
+        streams=not no_streams,
     )
 
 
