@@ -81,10 +81,12 @@ from kingpost.decisions.errors import (
     EventUnreadable,
     ExportExists,
     IdempotencyKeyReused,
+    NoGates,
     NoModel,
     NotApproved,
     NotExplainable,
     NotExported,
+    NotHeldOut,
     NotImported,
     NoTrainer,
     PartitionNotHere,
@@ -95,6 +97,7 @@ from kingpost.decisions.errors import (
     UnderLegalHold,
     WrongDecision,
 )
+from kingpost.decisions.evaluating import EvaluationPlan, evaluate_bundle
 from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
 from kingpost.decisions.export import Exported, export_records
@@ -107,6 +110,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.gating import card_digests
 from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
@@ -239,6 +243,7 @@ __all__ = [
     "EngineStopped",
     "ErasedRows",
     "ErasureFailed",
+    "EvaluationPlan",
     "EventConflict",
     "EventUnreadable",
     "EvidenceFiles",
@@ -266,12 +271,14 @@ __all__ = [
     "Model",
     "ModelSource",
     "NewerManifest",
+    "NoGates",
     "NoModel",
     "NoTrainer",
     "NotApproved",
     "NotArchived",
     "NotExplainable",
     "NotExported",
+    "NotHeldOut",
     "NotImported",
     "NotInBackup",
     "ObjectStore",
@@ -340,6 +347,7 @@ __all__ = [
     "backfill_parts",
     "budget",
     "cache",
+    "card_digests",
     "catalogue_reader",
     "check_backup",
     "check_bundle",
@@ -349,6 +357,7 @@ __all__ = [
     "decision",
     "drift_states",
     "erase_sealed",
+    "evaluate_bundle",
     "explain_record",
     "export_records",
     "exposed",

@@ -14,11 +14,13 @@ __all__ = [
     "EventUnreadable",
     "ExportExists",
     "IdempotencyKeyReused",
+    "NoGates",
     "NoModel",
     "NoTrainer",
     "NotApproved",
     "NotExplainable",
     "NotExported",
+    "NotHeldOut",
     "NotImported",
     "NothingToLearn",
     "PartitionNotHere",
@@ -418,3 +420,35 @@ class ReleaseRefused(KingpostError):
 
     def __str__(self) -> str:
         return f"decision {self.decision!r} cannot be released so: {self.problem}"
+
+
+class NoGates(KingpostError):
+    """A decision that declares no evaluation gates, and so has nothing to be judged by."""
+
+    code = "no_gates"
+
+    def __init__(self, decision: str) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r} declares no evaluation gates; give it "
+            "evaluation=kp.evaluation(…) and train, or import, a model anew"
+        )
+
+
+class NotHeldOut(KingpostError):
+    """Rows to judge on that the model may have learned from."""
+
+    code = "not_held_out"
+
+    def __init__(self, decision: str, bundle: str, problem: str, mend: str) -> None:
+        super().__init__(decision, bundle, problem, mend)
+        self.decision, self.bundle, self.problem, self.mend = decision, bundle, problem, mend
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r}: bundle {self.bundle[:12]} cannot be judged on these rows: "
+            f"{self.problem}; {self.mend}"
+        )
