@@ -180,6 +180,8 @@ def _train(where: DataDirectory, application: Application, live: date) -> Traine
             f"average precision {metrics['average_precision']:.3f}",
             f"card precision@100 {metrics['entity_precision_100']:.3f}",
         ]
+        if trained.evaluation is not None:
+            facts.append(f"evaluation gates {trained.evaluation.verdict}")
     return trained
 
 

@@ -28,6 +28,7 @@ from kingpost.models.errors import (
     BadModelFile,
     BadResults,
     BadRows,
+    BadSearch,
     BadSplit,
     BadTrainingSet,
     CannotOptimise,
@@ -112,6 +113,7 @@ from kingpost.models.onnx import OnnxScorer, check_export
 from kingpost.models.score_cache import CacheCounts, FoundScores, ScoreCache
 from kingpost.models.search import LightGbmGrid, PastWeeks
 from kingpost.models.trees import LightGbmParameters, lightgbm_scores
+from kingpost.models.tuning import LightGbmSearch
 
 __all__ = [
     "BATCH_SIZES",
@@ -122,6 +124,7 @@ __all__ = [
     "BadModelFile",
     "BadResults",
     "BadRows",
+    "BadSearch",
     "BadSplit",
     "BadTrainingSet",
     "BatchFinding",
@@ -166,6 +169,7 @@ __all__ = [
     "LibraryMissing",
     "LightGbmGrid",
     "LightGbmParameters",
+    "LightGbmSearch",
     "LightGbmTrainer",
     "Measured",
     "MemoryEmbeddings",

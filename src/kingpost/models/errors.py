@@ -9,6 +9,7 @@ __all__ = [
     "BadModelFile",
     "BadResults",
     "BadRows",
+    "BadSearch",
     "BadSplit",
     "BadTrainingSet",
     "CannotOptimise",
@@ -274,3 +275,16 @@ class BadResults(KingpostError):
             f"results of evaluation gates cannot be read: {self.problem}; install the version "
             "that wrote them, or judge the bundle again with `kingpost evaluate`"
         )
+
+
+class BadSearch(KingpostError):
+    """A search of parameters that cannot be made."""
+
+    code = "bad_search"
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"search of parameters: {self.problem}; {self.mend}"
