@@ -89,6 +89,7 @@ from kingpost.decisions.errors import (
     NotHeldOut,
     NotImported,
     NoTrainer,
+    NotReproducible,
     PartitionNotHere,
     PartitionRenamed,
     RecordNotFound,
@@ -136,6 +137,7 @@ from kingpost.decisions.replay import (
     replay_record,
     verify_records,
 )
+from kingpost.decisions.reproduction import Reproduction, reproduce_bundle
 from kingpost.decisions.retention import (
     Forgets,
     RetentionPlan,
@@ -281,6 +283,7 @@ __all__ = [
     "NotHeldOut",
     "NotImported",
     "NotInBackup",
+    "NotReproducible",
     "ObjectStore",
     "Objects",
     "Otherwise",
@@ -302,6 +305,7 @@ __all__ = [
     "Releases",
     "ReplayReport",
     "Reply",
+    "Reproduction",
     "RetentionPlan",
     "RetentionPolicy",
     "RetentionTooShort",
@@ -402,6 +406,7 @@ __all__ = [
     "refuse",
     "register_source",
     "replay_record",
+    "reproduce_bundle",
     "restore_backed_up",
     "restore_backup",
     "review",

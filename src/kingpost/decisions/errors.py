@@ -22,6 +22,7 @@ __all__ = [
     "NotExported",
     "NotHeldOut",
     "NotImported",
+    "NotReproducible",
     "NothingToLearn",
     "PartitionNotHere",
     "PartitionRenamed",
@@ -451,4 +452,20 @@ class NotHeldOut(KingpostError):
         return (
             f"decision {self.decision!r}: bundle {self.bundle[:12]} cannot be judged on these rows: "
             f"{self.problem}; {self.mend}"
+        )
+
+
+class NotReproducible(KingpostError):
+    """A bundle whose model's inputs are not on record, so it cannot be trained again."""
+
+    code = "not_reproducible"
+
+    def __init__(self, decision: str, bundle: str) -> None:
+        super().__init__(decision, bundle)
+        self.decision, self.bundle = decision, bundle
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r}: the model of bundle {self.bundle[:12]} was not trained "
+            "here, or by a version that did not record how; train it anew"
         )

@@ -100,9 +100,17 @@ def read_histories(
 
 
 def read_all_histories(
-    where: DataDirectory, contracts: Sequence[Contract[Event]], *, disk: Disk
+    where: DataDirectory,
+    contracts: Sequence[Contract[Event]],
+    *,
+    disk: Disk,
+    until: Position | None = None,
 ) -> tuple[TenantHistories, Position]:
     """Read the same of every partition of an installation.
+
+    Args:
+        until: How far to read; all by default. A partition that it says nothing of is left
+            out, but for what was erased.
 
     Raises:
         PartitionNotHere: The journal of one cannot be read here.
@@ -110,14 +118,23 @@ def read_all_histories(
     """
     with opened_subjects(where, contracts):
         if not where.listed:
-            return read_histories(where.data, contracts, disk=disk)
+            stop = _stop(until, where.data.name)
+            return read_histories(where.data, contracts, disk=disk, stop=stop)
         where.check_readable(disk=disk)
         parts: dict[str, Histories] = {}
         offsets: dict[str, int] = {}
         for name, directory in where.partitions.items():
-            parts[name], position = read_histories(directory, contracts, disk=disk)
+            parts[name], position = read_histories(
+                directory, contracts, disk=disk, stop=_stop(until, name)
+            )
             offsets[name] = position.offset(name)
     return JoinedHistories(parts, contracts), Position.of(offsets)
+
+
+def _stop(until: Position | None, partition: str) -> int | None:
+    if until is None:
+        return None
+    return until.offset(partition) if partition in until.partitions else 0
 
 
 def train_decision(
