@@ -61,7 +61,8 @@ def weighted_mean(values: NDArray[np.float64]) -> Weighted:
 
     def mean(weights: NDArray[np.float64]) -> float:
         total = float(weights.sum())
-        return float(weights @ values) / total if total else math.nan
+        # not a dot product: its threads would add in another order elsewhere
+        return float(np.sum(weights * values)) / total if total else math.nan
 
     return mean
 
@@ -115,38 +116,82 @@ def _weighted_rate(of: NDArray[np.int64], hits: NDArray[np.int64]) -> Weighted:
     return rate
 
 
+class _Ranked:
+    """Rows from the highest score down, of which only those beside a positive one are looked at.
+
+    Equal scores are one score. So a resample costs one sum over all rows, and the rest of the
+    work is by the positive ones, which are few.
+    """
+
+    def __init__(self, label: NDArray[np.bool_], score: NDArray[np.float64]) -> None:
+        self.order = np.argsort(-score, kind="stable")
+        ordered = score[self.order]
+        begins = np.flatnonzero(np.diff(ordered, prepend=math.inf))
+        group_of = np.cumsum(np.bincount(begins, minlength=len(ordered))) - 1
+        self.positive = np.flatnonzero(label[self.order])
+        groups, self._first = np.unique(group_of[self.positive], return_index=True)
+        ends = np.append(begins[1:], len(ordered)) if len(ordered) else begins
+        self._before, self._through = begins[groups], ends[groups]
+
+    def counted(self, weights: NDArray[np.float64]) -> "_Counted":
+        """Count what a resample drew."""
+        drawn = weights[self.order]
+        # begins with none, so that what lies before a score is counted too
+        alarms = np.concatenate([[0.0], np.cumsum(drawn)])
+        found = np.add.reduceat(drawn[self.positive], self._first)
+        return _Counted(
+            found, np.cumsum(found), alarms[self._before], alarms[self._through], float(alarms[-1])
+        )
+
+
+class _Counted(NamedTuple):
+    """By score that a positive row has, from the highest down.
+
+    Attributes:
+        found: Positive rows of this score.
+        caught: Positive rows down to it.
+        before, through: Rows above it, and with those of it.
+        rows: All of them.
+    """
+
+    found: NDArray[np.float64]
+    caught: NDArray[np.float64]
+    before: NDArray[np.float64]
+    through: NDArray[np.float64]
+    rows: float
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether rows of both kinds were drawn."""
+        return 0 < self.caught[-1] < self.rows
+
+
 def _auc_roc(label: NDArray[np.bool_], score: NDArray[np.float64]) -> Weighted:
-    _, at = np.unique(score, return_inverse=True)
-    different = int(at.max()) + 1 if len(at) else 0
+    ranked = _Ranked(label, score)
 
     def area(weights: NDArray[np.float64]) -> float:
-        positive = np.bincount(at, weights * label, different)
-        negative = np.bincount(at, weights * ~label, different)
-        pairs = float(positive.sum() * negative.sum())
-        below = np.cumsum(negative) - negative / 2
-        return float(positive @ below) / pairs if pairs else math.nan
+        counted = ranked.counted(weights) if len(ranked.positive) else None
+        if counted is None or not counted.is_mixed:
+            return math.nan
+        positives = float(counted.caught[-1])
+        negatives = counted.rows - positives
+        above = counted.before - (counted.caught - counted.found)
+        tied = counted.through - counted.before - counted.found
+        return float(np.sum(counted.found * (negatives - above - tied / 2))) / positives / negatives
 
     return area
 
 
 def _average_precision(label: NDArray[np.bool_], score: NDArray[np.float64]) -> Weighted:
-    order = np.argsort(-score, kind="stable")
-    ordered = score[order]
-    first_of_equals = np.flatnonzero(np.diff(ordered, prepend=math.inf))
-    positive = label[order].astype(np.float64)
+    ranked = _Ranked(label, score)
 
     def precision(weights: NDArray[np.float64]) -> float:
-        if not len(order):
+        counted = ranked.counted(weights) if len(ranked.positive) else None
+        if counted is None or not counted.is_mixed:
             return math.nan
-        drawn = weights[order]
-        found = np.add.reduceat(drawn * positive, first_of_equals)
-        alarms = np.cumsum(np.add.reduceat(drawn, first_of_equals))
-        total = float(found.sum())
-        if not total or total == alarms[-1]:
-            return math.nan
-        caught = np.cumsum(found)
-        some = found > 0  # alarms are more than none wherever a positive row was found
-        return float(np.sum(found[some] * caught[some] / alarms[some])) / total
+        some = counted.found > 0  # alarms are more than none wherever a positive row was found
+        gained = counted.found[some] * counted.caught[some] / counted.through[some]
+        return float(np.sum(gained)) / float(counted.caught[-1])
 
     return precision
 
