@@ -193,6 +193,23 @@ def test_a_bundle_is_judged_again_on_later_rows_against_the_champion(
     assert [one.by for one in shop.control.evaluations("risk")][-1] == "ada"
 
 
+def test_a_champion_of_other_features_is_compared_by_its_own_source(
+    failing: GatedShop, tmp_path: Path
+) -> None:
+    shop = copied(failing, tmp_path)
+    fewer = source(0.1).replace("trust, at_night, to_usual]", "trust, at_night]")
+    (tmp_path / "shop_app.py").write_text(fewer)
+
+    told = kingpost(tmp_path, "train", "shop_app.py", *SPLIT, "--json")
+
+    noted = shop.control.evaluations("risk")[-1]
+    results = read_results(shop.where.artefacts(disk=DISK).get(noted.results))
+    (gain,) = (one for one in results.gates if one.kind == "champion")
+    assert told["champion"] == shop.control.approvals("risk")[-1].bundle
+    assert gain.value is not None
+    assert gain.verdict == "passed"
+
+
 def test_the_same_inputs_give_the_same_bundle_in_another_installation(
     failing: GatedShop, prepared_shop: PreparedShop, tmp_path: Path
 ) -> None:

@@ -11,13 +11,14 @@ from kingpost.contracts import Instant, microseconds
 from kingpost.core import Clock, Disk
 from kingpost.decisions.application import Application
 from kingpost.decisions.bundle import Bundle, check_bundle, read_bundle
+from kingpost.decisions.champion_scores import Source
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.environment import present_environment
 from kingpost.decisions.errors import NoGates, NotHeldOut
-from kingpost.decisions.gating import Judging, all_scores, note_gates
+from kingpost.decisions.gating import Judging, note_gates
 from kingpost.decisions.registering import made_with
-from kingpost.decisions.scorers import model_of
+from kingpost.decisions.scorers import all_scores, model_of
 from kingpost.decisions.train import read_all_histories
 from kingpost.decisions.training import judged_rows, labelled_period
 from kingpost.models import BadSplit, Progress, RowsToJudge, every_row, quiet
@@ -80,7 +81,7 @@ def evaluate_bundle(
     version = _version_of(control, bundle)
     period = _period(bundle, version.recipe, plan)
     progress("read", 0, 1)
-    histories, _ = read_all_histories(where, decision.streams, disk=disk)
+    histories, position = read_all_histories(where, decision.streams, disk=disk)
     progress("read", 1, 1)
     progress("features", 0, 1)
     found = labelled_period(
@@ -100,6 +101,7 @@ def evaluate_bundle(
         scorer=scorer,
         data=found.data,
         judged=judged_rows(found.data, found.requests.events, scores, bundle.threshold),
+        source=Source(where, tenant, str(position), period, plan.threads),
         learned_until_us=None if version.recipe is None else version.recipe.train_until_us,
         environment=made_with(present_environment()),
     )

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kingpost.core import Clock
 from kingpost.decisions.bundle import Bundle, read_bundle
+from kingpost.decisions.champion_scores import Source, champion_scores
 from kingpost.decisions.declare import Decision
-from kingpost.decisions.errors import NoGates, NoModel, NotApproved
+from kingpost.decisions.errors import NoGates, NoModel, NotApproved, ReplayFailed
 from kingpost.decisions.loading import running_bundle
-from kingpost.decisions.scorers import model_of
+from kingpost.decisions.scorers import all_scores, model_of
 from kingpost.decisions.served import Scorer
 from kingpost.models import (
     BadModel,
@@ -34,10 +34,9 @@ from kingpost.models import (
 )
 from kingpost.registry import ArtefactStore, BundleEvaluation, ControlLog, ModelVersion
 
-__all__ = ["Judging", "all_scores", "card_digests", "note_gates"]
+__all__ = ["Judging", "card_digests", "note_gates"]
 
 _TIMED = ("latency", "running_cost")
-_ROWS_PER_CALL = 8192
 
 
 class Judging(NamedTuple):
@@ -47,6 +46,7 @@ class Judging(NamedTuple):
         version: The bundle's model version.
         scorer: The bundle's model.
         data: The rows, and `judged` the same with their requests and scores.
+        source: Where they come from.
         learned_until_us: The end of what the model learned from; None where it is not known.
         environment: Name to version of what measures.
     """
@@ -56,6 +56,7 @@ class Judging(NamedTuple):
     scorer: Scorer
     data: TrainingSet
     judged: JudgedRows
+    source: Source
     learned_until_us: int | None
     environment: Mapping[str, str]
 
@@ -153,23 +154,6 @@ def card_digests(control: ControlLog, decision: str, version: ModelVersion) -> t
     return version.artefacts.card, version.artefacts.card_html
 
 
-def all_scores(scorer: Scorer, data: TrainingSet) -> NDArray[np.float64]:
-    """Score all rows, shape (rows,).
-
-    Raises:
-        BadModel: It gives no score to some of them.
-    """
-    parts = [
-        np.asarray(scorer.score(data.x[at : at + _ROWS_PER_CALL]), np.float64)
-        for at in range(0, len(data), _ROWS_PER_CALL)
-    ]
-    scores = np.concatenate(parts) if parts else np.empty(0, np.float64)
-    missing = int(np.count_nonzero(~np.isfinite(scores)))
-    if missing:
-        raise BadModel(f"it gives no score to {missing} of {len(data)} rows")
-    return scores
-
-
 def _champion_of(control: ControlLog, decision: str) -> Bundle | None:
     try:
         return running_bundle(control, decision)
@@ -184,18 +168,20 @@ def _compared(
     control: ControlLog,
     store: ArtefactStore,
 ) -> Champion:
-    """Score the rows by the champion, where it takes the same features."""
+    """Score the rows by the champion; where its features are others, by its own source."""
     if champion.digest == judging.bundle.digest:
         return Champion(None, champion.threshold, "it is the champion itself", passes=True)
-    if (champion.features, champion.feature_names) != (
+    same = (champion.features, champion.feature_names) == (
         judging.bundle.features,
         judging.bundle.feature_names,
-    ):
-        note = "the champion takes other features, so it cannot score these rows"
-        return Champion(None, champion.threshold, note)
+    )
     try:
-        scores = all_scores(model_of(decision, store.get(champion.model)), judging.data)
-    except BadModel as error:
+        if same:
+            scores = all_scores(model_of(decision, store.get(champion.model)), judging.data)
+        else:
+            keys = judging.judged.requests.columns[decision.request.key.name]
+            scores = champion_scores(champion, store, judging.source, keys)
+    except (BadModel, ReplayFailed) as error:
         return Champion(None, champion.threshold, f"the champion cannot be run: {error}")
     return Champion(scores, champion.threshold, _seen(champion, judging.data, control))
 

@@ -6,7 +6,7 @@ features, another library, another machine. Nothing is registered and nothing ch
 The recorded source runs in a process of its own, see `run_recorded`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,14 @@ from kingpost.decisions.errors import NotReproducible, ReplayFailed
 from kingpost.decisions.recorded_source import WorkPlace, run_recorded, work_place
 from kingpost.registry import ControlLog, ModelVersion
 
-__all__ = ["Remade", "RemadeResult", "Reproduction", "TrainingJob", "reproduce_bundle"]
+__all__ = [
+    "Remade",
+    "RemadeResult",
+    "Reproduction",
+    "TrainingJob",
+    "reasons_of",
+    "reproduce_bundle",
+]
 
 _WORKER = "kingpost.decisions.reproduction_worker"
 _MAKES_MODELS = frozenset(
@@ -133,7 +140,7 @@ def reproduce_bundle(
         raise ReplayFailed(decision, bundle.digest, result.problem)
     differences = environment_differences(version.environment, present_environment())
     is_equal = (remade.model, remade.threshold) == (bundle.model, bundle.threshold)
-    reasons = () if is_equal else tuple(_reasons(version, remade, differences))
+    reasons = () if is_equal else tuple(reasons_of(version, remade, differences))
     return Reproduction(
         decision=decision,
         bundle=bundle.digest,
@@ -155,9 +162,10 @@ def _trained_version(control: ControlLog, bundle: Bundle) -> ModelVersion:
     return version
 
 
-def _reasons(
-    version: ModelVersion, remade: Remade, differences: tuple[EnvironmentDifference, ...]
+def reasons_of(
+    version: ModelVersion, remade: Remade, differences: Sequence[EnvironmentDifference]
 ) -> Iterator[str]:
+    """Say why a model did not come out the same: each input that differs, then the outcome."""
     if remade.features != version.features:
         yield (
             f"other features: {remade.features[:12]} and not {version.features[:12]}; this version "

@@ -14,6 +14,7 @@ from kingpost.contracts import Contract, Event, check_evolution, microseconds
 from kingpost.core import Clock, Disk
 from kingpost.decisions.application import Application
 from kingpost.decisions.bundle import Bundle
+from kingpost.decisions.champion_scores import Source
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.environment import present_environment
@@ -221,6 +222,7 @@ def train_decision(
         scorer=OnnxScorer(model.onnx),
         data=learned.test,
         judged=learned.judged,
+        source=Source(where, tenant, str(position), learned.split.test_us, plan.threads),
         learned_until_us=microseconds(learned.split.train_until),
         environment=made_with(environment),
     )
