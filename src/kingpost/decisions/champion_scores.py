@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts import Column, decode_batch
+from kingpost.contracts import Column, Texts
 from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.errors import ReplayFailed
@@ -61,13 +61,10 @@ class KeyedScores(msgspec.Struct, frozen=True, kw_only=True):
     """Scores by the key of their request.
 
     Attributes:
-        batch: The requests, as `ColumnBatch.encode` writes them.
-        key: Which column has the key.
-        scores: float64, little-endian, one per request.
+        scores: float64, little-endian, one per key.
     """
 
-    batch: bytes
-    key: str
+    keys: list[str | int]
     scores: bytes
 
 
@@ -111,11 +108,17 @@ def champion_scores(
 
 
 def _of_keys(champion: Bundle, found: KeyedScores, keys: Column) -> NDArray[np.float64]:
-    known = decode_batch(found.batch).columns[found.key]
-    rows = last_rows_of(known, keys)
+    rows = last_rows_of(_column(found.keys), keys)
     missing = int(np.count_nonzero(rows < 0))
     if missing:
         raise ReplayFailed(
             champion.decision, champion.digest, f"it gives no score to {missing} of the requests"
         )
     return np.frombuffer(found.scores, "<f8")[rows]
+
+
+def _column(keys: list[str | int]) -> Column:
+    texts = [key for key in keys if isinstance(key, str)]
+    if texts:
+        return Texts(np.arange(len(texts), dtype=np.int32), texts)
+    return np.array(keys, np.int64)

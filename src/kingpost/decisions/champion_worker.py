@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from kingpost.contracts import ColumnBatch
 from kingpost.core import KingpostError, SystemClock, SystemDisk
 from kingpost.decisions.application import load_application
 from kingpost.decisions.bundle import check_bundle, read_bundle
@@ -45,11 +44,9 @@ def run(job: ScoringJob) -> KeyedScores:
     )
     period = labelled_period(decision, histories.of(job.tenant), job.period_us, threads=job.threads)
     scores = all_scores(model_of(decision, store.get(bundle.model)), period.data)
-    key, events = decision.request.key.name, period.requests.events
-    named = {key: events.columns[key]}
-    return KeyedScores(
-        batch=ColumnBatch(events.rows, named, {}).encode(), key=key, scores=scores.tobytes()
-    )
+    keys = period.requests.events.values(decision.request.key.name)
+    named = [key for key in keys if isinstance(key, str | int)]  # a key is always there
+    return KeyedScores(keys=named, scores=scores.astype("<f8").tobytes())
 
 
 def _main(work: Path) -> None:
