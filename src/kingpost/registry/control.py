@@ -483,7 +483,11 @@ class ControlLog:
 
 
 def _has_gates(bundle: RegisteredBundle) -> bool:
-    return msgspec.json.decode(bundle.document, type=_OfGates).evaluation is not msgspec.UNSET
+    try:
+        found = msgspec.json.decode(bundle.document, type=_OfGates)
+    except msgspec.MsgspecError:
+        return False  # no bundle that can be read, and so none that can run
+    return found.evaluation is not msgspec.UNSET
 
 
 def _patiently(attempt: Callable[[], Journal], clock: Clock, wait_s: float) -> Journal:
