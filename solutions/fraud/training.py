@@ -22,6 +22,7 @@ UNKNOWN_CARDS = UnknownEntities(memory="14d", delay="7d")
 HANDBOOK_FEATURES = 15
 """The first so many features of the decision are those of the handbook."""
 
+
 def _amounts(requests: ColumnBatch) -> Mapping[str, NDArray[np.bool_]]:
     amounts = requests.numbers("amount").astype(np.float64)
     edges = (0.0, 20.0, 50.0, 100.0, 220.0, np.inf)
