@@ -120,5 +120,6 @@ $(RUN_READY): $(TOOL_READY) $(BUILT_FROM)
 
 $(DEV_READY): $(TOOL_READY) $(BUILT_FROM)
 	$(SYNC) --extra postgres --extra redis --extra ray --extra webhooks --extra otel \
-	    --extra grpc --extra nats --extra rabbitmq --extra kafka --extra xgboost --extra s3 --extra mlflow
+	    --extra grpc --extra nats --extra rabbitmq --extra kafka --extra xgboost --extra s3 --extra mlflow \
+	    --extra tune
 	@touch $@ $(RUN_READY)

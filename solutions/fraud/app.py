@@ -9,8 +9,11 @@ terminal been compromised for so long that it must soon be over? Times are UTC.
 
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
+
 import kingpost as kp
-from kingpost.models import Folds, LightGbmTrainer, PastWeeks
+from kingpost.models import Folds, JudgedRows, LightGbmTrainer, PastWeeks
 
 
 class Transaction(kp.Event):
@@ -91,6 +94,16 @@ def loss_per_fraud(terminal_loss_7d: float, terminal_risk_7d: float) -> float:
 # two weeks lie between what is learned and what is judged: labels take one, the model another
 trainer = LightGbmTrainer(weeks=PastWeeks(Folds(count=4, length="7d", gap="14d")))
 
+REVIEW_COST = 5.0
+"""What it costs to look at a genuine payment, in the currency of the amounts."""
+
+
+def saved(rows: JudgedRows) -> NDArray[np.float64]:
+    """Count the amount of each fraud that is caught, less the cost of each false alarm."""
+    amount, caught = rows.numbers("amount"), rows.answer & rows.label
+    return amount * caught - REVIEW_COST * (rows.answer & ~rows.label)
+
+
 desk = kp.review("fraud-desk", within="4h", escalate_to="fraud-leads")
 
 fraud = kp.decision(
@@ -106,4 +119,14 @@ fraud = kp.decision(
         min_confidence=0.75, otherwise=desk, rules=[kp.rule("amount", above=20_000, then=desk)]
     ),
     budget=kp.budget(total="1s", features="20ms", model="50ms"),
+    evaluation=kp.evaluation(
+        kp.quality("average_precision", at_least=0.5),
+        kp.slice_quality("auc_roc", by="amount", edges=(50, 100), at_least=0.7),
+        kp.calibrated(at_most=0.01),
+        kp.fair("demographic_parity_difference", by="night", at_most=0.05),
+        kp.latency(p99="50ms"),
+        kp.running_cost(at_most_usd=1.0, cpu_hour_usd=0.05),
+        kp.business(saved, at_least=0.0),
+        kp.better_than_champion("average_precision"),
+    ),
 )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kingpost.contracts import ColumnBatch
 from kingpost.decisions import MistakeCosts, TrainingPlan
 from kingpost.models import UnknownEntities
+from solutions.fraud.app import REVIEW_COST
 
 __all__ = ["HANDBOOK_FEATURES", "PLAN", "UNKNOWN_CARDS"]
 
@@ -20,9 +21,6 @@ UNKNOWN_CARDS = UnknownEntities(memory="14d", delay="7d")
 
 HANDBOOK_FEATURES = 15
 """The first so many features of the decision are those of the handbook."""
-
-REVIEW_COST = 5.0
-"""What it costs to look at a genuine payment, in the currency of the amounts."""
 
 
 def _amounts(requests: ColumnBatch) -> Mapping[str, NDArray[np.bool_]]:

@@ -56,6 +56,15 @@ if TYPE_CHECKING:
     from kingpost.features import top_k as top_k
     from kingpost.features import var as var
     from kingpost.integrations import pipeline as pipeline
+    from kingpost.models import better_than_champion as better_than_champion
+    from kingpost.models import business as business
+    from kingpost.models import calibrated as calibrated
+    from kingpost.models import evaluation as evaluation
+    from kingpost.models import fair as fair
+    from kingpost.models import latency as latency
+    from kingpost.models import quality as quality
+    from kingpost.models import running_cost as running_cost
+    from kingpost.models import slice_quality as slice_quality
     from kingpost.workflows import Saga as Saga
     from kingpost.workflows import Workflows as Workflows
     from kingpost.workflows import apatched as apatched
@@ -82,6 +91,7 @@ _HOME = {
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
+    "models": "better_than_champion business calibrated evaluation fair latency quality running_cost slice_quality",
     "workflows": "Saga Workflows apatched ask effect_key event patched queue retries run schedule sleep sleep_until step "
     "together workflow workflow_id",
 }
@@ -106,8 +116,11 @@ __all__ = [
     "alarm",
     "apatched",
     "ask",
+    "better_than_champion",
     "budget",
+    "business",
     "cache",
+    "calibrated",
     "consented",
     "count",
     "days_since",
@@ -117,20 +130,24 @@ __all__ = [
     "described",
     "distinct",
     "effect_key",
+    "evaluation",
     "event",
     "exposure",
+    "fair",
     "fallback",
     "feature",
     "field",
     "first",
     "gate",
     "last",
+    "latency",
     "max",
     "mean",
     "min",
     "model",
     "patched",
     "pipeline",
+    "quality",
     "quantile",
     "queue",
     "ratio",
@@ -139,9 +156,11 @@ __all__ = [
     "review",
     "rule",
     "run",
+    "running_cost",
     "schedule",
     "sleep",
     "sleep_until",
+    "slice_quality",
     "std",
     "step",
     "stream",

@@ -28,6 +28,8 @@ _COMMANDS = {
     "parity": ("features", "Replay a slice online and offline and compare every bit."),
     "features": ("features", "List features, show one, their hindsight; import from Feast."),
     "train": ("models", "Train a decision's model and bundle it for approval."),
+    "evaluate": ("evaluate", "Judge a bundle by its evaluation gates."),
+    "reproduce": ("reproduce", "Train a bundle's model again and compare the bytes."),
     "models": ("models", "List models, bundles and approvals; import a model."),
     "mlflow": ("mlflow", "Import a model from an MLflow server, or export one to it."),
     "approve": ("models", "Approve a bundle, so that it may run."),

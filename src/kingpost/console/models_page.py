@@ -12,7 +12,7 @@ from kingpost.console.errors import PageNotFound
 from kingpost.console.running import decision_names
 from kingpost.console.visit import Console, Visit
 from kingpost.console.wording import Html
-from kingpost.decisions import read_bundle
+from kingpost.decisions import card_digests, read_bundle
 from kingpost.registry import ModelVersion
 
 __all__ = ["models_routes"]
@@ -92,8 +92,15 @@ def _card(visit: Visit, name: str, number: str) -> _Card:
     version = next((one for one in versions if one.number == int(number)), None)
     if version is None:
         raise PageNotFound("model version")
-    kept = version.artefacts
-    html = visit.sources.artefacts.get(kept.card_html).decode() if kept.card_html else ""
-    text = "" if html else visit.sources.artefacts.get(kept.card).decode()
+    card, card_html = _card_digests(visit, version)
+    html = visit.sources.artefacts.get(card_html).decode() if card_html else ""
+    text = "" if html else visit.sources.artefacts.get(card).decode()
     runs = _runs(visit).get((version.name, version.number), ())
     return _Card(version, runs, [one.number for one in versions], Html(html), text)
+
+
+def _card_digests(visit: Visit, version: ModelVersion) -> tuple[str, str]:
+    for name, served in visit.sources.served.items():
+        if served.decision.model.name == version.name:
+            return card_digests(visit.sources.control, name, version)
+    return version.artefacts.card, version.artefacts.card_html

@@ -81,12 +81,15 @@ from kingpost.decisions.errors import (
     EventUnreadable,
     ExportExists,
     IdempotencyKeyReused,
+    NoGates,
     NoModel,
     NotApproved,
     NotExplainable,
     NotExported,
+    NotHeldOut,
     NotImported,
     NoTrainer,
+    NotReproducible,
     PartitionNotHere,
     PartitionRenamed,
     RecordNotFound,
@@ -95,6 +98,7 @@ from kingpost.decisions.errors import (
     UnderLegalHold,
     WrongDecision,
 )
+from kingpost.decisions.evaluating import EvaluationPlan, evaluate_bundle
 from kingpost.decisions.evidence import EvidenceFiles, SeenSoFar
 from kingpost.decisions.explain import Explainer, Explanation, ExplanationLine, explain_record
 from kingpost.decisions.export import Exported, export_records
@@ -107,6 +111,7 @@ from kingpost.decisions.feature_figures import (
     feature_statistics,
 )
 from kingpost.decisions.find import FoundRecord, find_record
+from kingpost.decisions.gating import card_digests
 from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
@@ -132,6 +137,7 @@ from kingpost.decisions.replay import (
     replay_record,
     verify_records,
 )
+from kingpost.decisions.reproduction import Reproduction, reproduce_bundle
 from kingpost.decisions.retention import (
     Forgets,
     RetentionPlan,
@@ -245,6 +251,7 @@ __all__ = [
     "EngineStopped",
     "ErasedRows",
     "ErasureFailed",
+    "EvaluationPlan",
     "EventConflict",
     "EventUnreadable",
     "EvidenceFiles",
@@ -272,14 +279,17 @@ __all__ = [
     "Model",
     "ModelSource",
     "NewerManifest",
+    "NoGates",
     "NoModel",
     "NoTrainer",
     "NotApproved",
     "NotArchived",
     "NotExplainable",
     "NotExported",
+    "NotHeldOut",
     "NotImported",
     "NotInBackup",
+    "NotReproducible",
     "ObjectStore",
     "Objects",
     "Otherwise",
@@ -301,6 +311,7 @@ __all__ = [
     "Releases",
     "ReplayReport",
     "Reply",
+    "Reproduction",
     "RetentionPlan",
     "RetentionPolicy",
     "RetentionTooShort",
@@ -346,6 +357,7 @@ __all__ = [
     "backfill_parts",
     "budget",
     "cache",
+    "card_digests",
     "catalogue_reader",
     "check_backup",
     "check_bundle",
@@ -355,6 +367,7 @@ __all__ = [
     "decision",
     "drift_states",
     "erase_sealed",
+    "evaluate_bundle",
     "explain_record",
     "export_records",
     "exposed",
@@ -401,6 +414,7 @@ __all__ = [
     "refuse",
     "register_source",
     "replay_record",
+    "reproduce_bundle",
     "restore_backed_up",
     "restore_backup",
     "review",

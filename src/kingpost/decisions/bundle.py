@@ -11,12 +11,14 @@ from importlib import metadata
 from typing import Literal, Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from kingpost.decisions.application import Application
 from kingpost.decisions.declare import Budget, Decision, Gate
 from kingpost.decisions.environment import encode_lock, present_environment
 from kingpost.decisions.errors import BundleMismatch, NoModel, NotApproved
 from kingpost.decisions.sources import code_digest, pack_sources
+from kingpost.models import GatesSpec
 from kingpost.registry import (
     Approval,
     ArtefactCorrupt,
@@ -51,6 +53,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         threshold: The score from which an answer is positive.
         source: Digest of the artefact that holds the sources.
         lock: Digest of the artefact that describes the environment.
+        evaluation: What it must show before it may be approved; unset where nothing is asked
+            for, so that such a bundle keeps its digest.
     """
 
     format: Literal[1]
@@ -70,6 +74,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     source: str
     lock: str
+    evaluation: GatesSpec | UnsetType = UNSET
 
     @property
     def digest(self) -> str:
@@ -137,6 +142,7 @@ def make_bundle(
         threshold=version.threshold,
         source=store.put(pack_sources(application.sources)),
         lock=store.put(encode_lock(present_environment())),
+        evaluation=_gates_of(decision),
     )
     # read back, so that 1 and 1.0 are the same number whatever the declaration wrote
     return msgspec.json.decode(bundle_document(made), type=Bundle)
@@ -177,6 +183,8 @@ def _differing(
         yield "gate"
     if bundle.budget != decision.budget:
         yield "budget"
+    if bundle.evaluation != _gates_of(decision):
+        yield "evaluation gates"
     if bundle.model_name != decision.model.name:
         yield "model name"
     for part, digest in (
@@ -186,6 +194,10 @@ def _differing(
     ):
         if not _is_whole(store.get, digest):
             yield part
+
+
+def _gates_of(decision: Decision) -> GatesSpec | UnsetType:
+    return UNSET if decision.evaluation is None else decision.evaluation.spec
 
 
 def _is_whole(get: Callable[[str], bytes], digest: str) -> bool:

@@ -235,7 +235,12 @@ class DataDirectory:
         """Open the log of models, bundles and approvals; what is added to it is signed."""
         signing = ControlSigning(self.log("control"), disk=disk)
         return ControlLog(
-            self.control, disk=disk, clock=clock, approvers=self.approvers, sign=signing.sign
+            self.control,
+            disk=disk,
+            clock=clock,
+            approvers=self.approvers,
+            artefacts=self.artefacts(disk=disk),
+            sign=signing.sign,
         )
 
     def check_control_log(self, *, disk: Disk, sign: bool = True) -> None:

@@ -30,7 +30,7 @@ from kingpost.decisions.caching import Cache
 from kingpost.decisions.errors import WrongDecision
 from kingpost.decisions.exposing import Exposure
 from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
-from kingpost.models import FittedModel, TrainingSet
+from kingpost.models import EvaluationGates, FittedModel, TrainingSet
 from kingpost.records import Outcome
 
 __all__ = [
@@ -302,6 +302,8 @@ class Decision:
         exposure: What callers see of its answers; None where they see all, and so may a raw
             model be asked.
         alarm: What a positive answer opens an incident about; None where it is no alarm.
+        evaluation: What a bundle must show before it may be approved; None where nothing is
+            asked for.
     """
 
     name: str
@@ -314,6 +316,7 @@ class Decision:
     cost: float = 1.0
     exposure: Exposure | None = None
     alarm: Alarm | None = None
+    evaluation: EvaluationGates | None = None
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -338,6 +341,7 @@ def decision(
     cost: float = 1.0,
     exposure: Exposure | None = None,
     alarm: Alarm | None = None,
+    evaluation: EvaluationGates | None = None,
 ) -> Decision:
     """Declare a decision.
 
@@ -350,12 +354,13 @@ def decision(
         cost: What one answer takes from a caller's limit on cost, see `limit_cost`.
         exposure: As from `exposure`; without, callers see all, and collect as much as they like.
         alarm: As from `alarm`; without, a positive answer opens no incident.
+        evaluation: As from `evaluation`; without, a bundle is approved on a person's word alone.
 
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
         WrongDecision: The name cannot be one, a rule speaks of no feature, the cost is
-            none, or the exposure or the alarm names no field of the request.
+            none, or the exposure, the alarm or an evaluation gate names no field of the request.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -380,6 +385,8 @@ def decision(
         )
     if alarm is not None:
         check_alarm(alarm, contract, place)
+    if evaluation is not None:
+        _check_gates(evaluation, resolved, contract)
     return Decision(
         _checked_name("decision", name, place),
         contract,
@@ -391,6 +398,7 @@ def decision(
         cost,
         None if exposure is None else _placed(exposure, contract, resolved, place),
         alarm,
+        evaluation,
     )
 
 
@@ -406,6 +414,20 @@ def _check_rules(gate: Gate, features: FeatureSet, place: Place) -> None:
                 f"a rule speaks of {one.feature!r}, which is no feature of this decision",
                 f"name one of {', '.join(features.names)}",
                 place,
+            )
+
+
+def _check_gates(
+    evaluation: EvaluationGates, features: FeatureSet, request: Contract[Event]
+) -> None:
+    known = (*request.by_name, *features.names)
+    for one in evaluation.gates:
+        if one.spec.by and one.spec.by not in known:
+            raise WrongDecision(
+                f"an evaluation gate parts rows by {one.spec.by!r}, which is no field of the request "
+                "and no feature",
+                f"name one of {', '.join(dict.fromkeys(known))}",
+                one.place,
             )
 
 

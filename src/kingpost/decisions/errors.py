@@ -14,12 +14,15 @@ __all__ = [
     "EventUnreadable",
     "ExportExists",
     "IdempotencyKeyReused",
+    "NoGates",
     "NoModel",
     "NoTrainer",
     "NotApproved",
     "NotExplainable",
     "NotExported",
+    "NotHeldOut",
     "NotImported",
+    "NotReproducible",
     "NothingToLearn",
     "PartitionNotHere",
     "PartitionRenamed",
@@ -418,3 +421,51 @@ class ReleaseRefused(KingpostError):
 
     def __str__(self) -> str:
         return f"decision {self.decision!r} cannot be released so: {self.problem}"
+
+
+class NoGates(KingpostError):
+    """A decision that declares no evaluation gates, and so has nothing to be judged by."""
+
+    code = "no_gates"
+
+    def __init__(self, decision: str) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r} declares no evaluation gates; give it "
+            "evaluation=kp.evaluation(…) and train, or import, a model anew"
+        )
+
+
+class NotHeldOut(KingpostError):
+    """Rows to judge on that the model may have learned from."""
+
+    code = "not_held_out"
+
+    def __init__(self, decision: str, bundle: str, problem: str, mend: str) -> None:
+        super().__init__(decision, bundle, problem, mend)
+        self.decision, self.bundle, self.problem, self.mend = decision, bundle, problem, mend
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r}: bundle {self.bundle[:12]} cannot be judged on these rows: "
+            f"{self.problem}; {self.mend}"
+        )
+
+
+class NotReproducible(KingpostError):
+    """A bundle whose model's inputs are not on record, so it cannot be trained again."""
+
+    code = "not_reproducible"
+
+    def __init__(self, decision: str, bundle: str) -> None:
+        super().__init__(decision, bundle)
+        self.decision, self.bundle = decision, bundle
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r}: the model of bundle {self.bundle[:12]} was not trained "
+            "here, or by a version that did not record how; train it anew"
+        )

@@ -35,6 +35,11 @@ class Labelled(NamedTuple):
     def __len__(self) -> int:
         return len(self.requests)
 
+    def take(self, rows: NDArray[np.int64]) -> "Labelled":
+        """Return some rows, in the order asked for."""
+        asked = Requests(self.requests.events.take(rows), self.requests.positions[rows])
+        return Labelled(asked, self.labels[rows], self.known_us[rows])
+
 
 def labelled_requests(
     decision: Decision, histories: Mapping[str, History], *, known_until_us: int | None

@@ -8,10 +8,6 @@ digest on the way; what was altered is an error or a difference, never a quiet y
 `verify_records` does the same for every record there is, one process per bundle.
 """
 
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -33,8 +29,8 @@ from kingpost.decisions.environment import (
 from kingpost.decisions.errors import NotApproved, ReplayFailed
 from kingpost.decisions.find import find_record
 from kingpost.decisions.record_selection import RecordSelection
-from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
-from kingpost.decisions.sources import unpack_sources
+from kingpost.decisions.recorded_source import run_recorded, work_place
+from kingpost.decisions.replay_job import Job, Result
 from kingpost.journal import scan
 from kingpost.records import decode_record
 
@@ -267,43 +263,20 @@ def _run(
     selection: RecordSelection | None = None,
 ) -> Comparison:
     """Compare records in a process that imports the bundle's own source."""
-    source = where.artefacts(disk=SystemDisk()).get(bundle.source)
-    with tempfile.TemporaryDirectory(prefix="kingpost-replay-") as name:
-        work = Path(name)
-        root = work / "source"
-        unpack_sources(source, root)
-        job = Job(
-            data_dir=str(where.root.resolve()),
-            control_dir=str((where.control_root or where.root).resolve()),
-            partition=where.partition,
-            listed=tuple((name, str(place.resolve())) for name, place in where.listed),
+
+    def job(application: Path) -> Job:
+        return Job(
+            where=work_place(where),
             decision=bundle.decision,
             bundle=bundle.digest,
-            application=str(root / bundle.application),
+            application=str(application),
             only=None if only is None else only.hex(),
             selection=selection,
             stop=stop,
-            key_store=where.key_store,
         )
-        (work / JOB).write_bytes(msgspec.json.encode(job))
-        run = subprocess.run(
-            # -P: a module that happens to lie in the working directory is not imported
-            [sys.executable, "-P", "-m", _WORKER, str(work)],
-            cwd=work,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        result = work / RESULT
-        if run.returncode != 0 or not result.exists():
-            said = run.stderr.decode(errors="replace").strip().splitlines()[-3:]
-            raise ReplayFailed(
-                bundle.decision,
-                bundle.digest,
-                f"the process ended with code {run.returncode}: {' | '.join(said)}",
-            )
-        found = msgspec.json.decode(result.read_bytes(), type=Result)
+
+    store = where.artefacts(disk=SystemDisk())
+    found = msgspec.json.decode(run_recorded(bundle, store, _WORKER, job), type=Result)
     if found.comparison is None:
         raise ReplayFailed(bundle.decision, bundle.digest, found.problem)
     return found.comparison

@@ -4,10 +4,9 @@ import msgspec
 
 from kingpost.decisions.comparison import Comparison
 from kingpost.decisions.record_selection import RecordSelection
+from kingpost.decisions.recorded_source import WorkPlace
 
-__all__ = ["JOB", "RESULT", "Job", "Result"]
-
-JOB, RESULT = "job.json", "result.json"
+__all__ = ["Job", "Result"]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,23 +17,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         only: The id of the one record wanted, in hex; None compares all of the bundle.
         selection: Which of them; None for all.
         stop: The data partition is read up to this offset.
-        partition: Its name.
-        control_dir: Where the control log and the artefacts are.
-        listed: All partitions with their data directories; none where it is alone.
-        key_store: Where the keys of data subjects are.
     """
 
-    data_dir: str
-    control_dir: str
-    partition: str
-    listed: tuple[tuple[str, str], ...]
+    where: WorkPlace
     decision: str
     bundle: str
     application: str
     only: str | None
     selection: RecordSelection | None = None
     stop: int
-    key_store: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

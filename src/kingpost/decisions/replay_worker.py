@@ -15,10 +15,10 @@ from kingpost.core import KingpostError, SystemClock, SystemDisk
 from kingpost.decisions.application import load_application
 from kingpost.decisions.bundle import check_bundle, read_bundle
 from kingpost.decisions.comparison import Comparison, compare, read_past
-from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.errors import UnknownDecision
+from kingpost.decisions.recorded_source import JOB, RESULT
 from kingpost.decisions.reference import profile_of_bundle
-from kingpost.decisions.replay_job import JOB, RESULT, Job, Result
+from kingpost.decisions.replay_job import Job, Result
 from kingpost.decisions.scorers import ready_model
 from kingpost.decisions.subjects import opened_subjects
 
@@ -32,14 +32,7 @@ def run(job: Job) -> Comparison:
         KingpostError: Something on the way is not what it was.
     """
     disk = SystemDisk()
-    listed = tuple((name, Path(root)) for name, root in job.listed)
-    where = DataDirectory(
-        Path(job.data_dir),
-        job.partition,
-        listed,
-        Path(job.control_dir),
-        key_store=job.key_store,
-    )
+    where = job.where.directory()
     store = where.artefacts(disk=disk)
     control = where.control_log(disk=disk, clock=SystemClock())
     bundle = read_bundle(control.bundle(job.decision, job.bundle))

@@ -14,15 +14,17 @@ from kingpost.models import (
     BatchFinding,
     OneByOne,
     OnnxScorer,
+    TrainingSet,
     model_input,
     probe_batches,
     random_rows,
 )
 from kingpost.monitoring import Profile
 
-__all__ = ["ReadyModel", "model_of", "ready_model"]
+__all__ = ["ReadyModel", "all_scores", "model_of", "ready_model"]
 
 _DRAWN_ROWS = 64
+_ROWS_PER_CALL = 8192
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +74,23 @@ def model_of(decision: Decision, content: bytes) -> Scorer:
     if content != python_model(predict):
         raise BadModel("it is not the function that the declaration names as `predict`")
     return PythonScorer(predict)
+
+
+def all_scores(scorer: Scorer, data: TrainingSet) -> NDArray[np.float64]:
+    """Score all rows, shape (rows,).
+
+    Raises:
+        BadModel: It gives no score to some of them.
+    """
+    parts = [
+        np.asarray(scorer.score(data.x[at : at + _ROWS_PER_CALL]), np.float64)
+        for at in range(0, len(data), _ROWS_PER_CALL)
+    ]
+    scores = np.concatenate(parts) if parts else np.empty(0, np.float64)
+    missing = int(np.count_nonzero(~np.isfinite(scores)))
+    if missing:
+        raise BadModel(f"it gives no score to {missing} of {len(data)} rows")
+    return scores
 
 
 def _sample(decision: Decision, profile: Profile | None) -> NDArray[np.float32]:

@@ -18,11 +18,11 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kingpost.contracts import EPOCH, ColumnBatch, Kind, Texts, microseconds
+from kingpost.contracts import EPOCH, ColumnBatch, Instant, Kind, Texts, microseconds
 from kingpost.decisions.declare import Decision, Trainer
 from kingpost.decisions.errors import NothingToLearn, NoTrainer
 from kingpost.decisions.labels import Labelled, labelled_requests
-from kingpost.features import History, feature_matrix
+from kingpost.features import History, Requests, feature_matrix
 from kingpost.models import (
     BadModel,
     BadTrainingSet,
@@ -31,6 +31,7 @@ from kingpost.models import (
     DataSummary,
     Evaluation,
     FittedModel,
+    JudgedRows,
     ModelCard,
     OnnxScorer,
     OutOfTimeSplit,
@@ -48,7 +49,17 @@ from kingpost.models import (
 )
 from kingpost.monitoring import Profile, build_profile
 
-__all__ = ["Learned", "MistakeCosts", "Slicer", "TrainingPlan", "learn", "training_set"]
+__all__ = [
+    "Learned",
+    "MistakeCosts",
+    "Period",
+    "Slicer",
+    "TrainingPlan",
+    "judged_rows",
+    "labelled_period",
+    "learn",
+    "training_set",
+]
 
 DEFAULT_THRESHOLD = 0.5
 _TEST = timedelta(days=7)
@@ -119,6 +130,9 @@ class Learned(NamedTuple):
         card_html: The same with plots, as a fragment; see `card_page`.
         profile: What monitors and explanations compare with: the rows from the first one
             learned from to the end of the test.
+        split: What was learned from and what was judged on.
+        test: The rows judged on.
+        judged: The same with their requests and scores, for the evaluation gates.
     """
 
     model: FittedModel
@@ -129,6 +143,9 @@ class Learned(NamedTuple):
     card: str
     card_html: str
     profile: Profile
+    split: OutOfTimeSplit
+    test: TrainingSet
+    judged: JudgedRows
 
 
 def training_set(
@@ -239,7 +256,59 @@ def learn(
         card=render_card(card),
         card_html=render_card_html(card),
         profile=profile,
+        split=split,
+        test=test,
+        judged=judged_rows(test, asked, scores[judged], threshold),
     )
+
+
+def judged_rows(
+    data: TrainingSet, requests: ColumnBatch, scores: NDArray[np.float64], threshold: float
+) -> JudgedRows:
+    """Put together what evaluation gates are judged on, row by row."""
+    return JudgedRows(data.feature_names, data.x, requests, data.y == 1, scores, threshold)
+
+
+class Period(NamedTuple):
+    """Labelled requests of a time, in the order of their positions."""
+
+    data: TrainingSet
+    requests: Requests
+
+
+def labelled_period(
+    decision: Decision,
+    histories: Mapping[str, History],
+    period_us: tuple[int, int],
+    *,
+    judged: RowsToJudge = every_row,
+    entity: str | None = None,
+    threads: int = 1,
+) -> Period:
+    """Put the labelled requests of a time together with their features.
+
+    Args:
+        period_us: Its start, and its end, which no row reaches.
+        judged: Which of them count.
+
+    Raises:
+        NothingToLearn: There are none.
+        BadTrainingSet: See `training_set`.
+    """
+    labelled = labelled_requests(decision, histories, known_until_us=None)
+    if judged is every_row:
+        moments = labelled.requests.events.numbers(decision.request.event_time.name)
+        at = moments.astype(np.int64)
+        inside = np.flatnonzero((at >= period_us[0]) & (at < period_us[1]))
+        labelled = labelled.take(inside)
+    data = _rows(decision, labelled, histories, entity, threads, code="")
+    rows = judged(data, *period_us)
+    if not len(rows):
+        start, end = (Instant(us).isoformat() for us in period_us)
+        raise NothingToLearn(
+            decision.name, f"no labelled request from {start} to {end}", "choose another period"
+        )
+    return Period(data.take(rows), labelled.take(rows).requests)
 
 
 def _rows(

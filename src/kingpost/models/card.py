@@ -15,7 +15,7 @@ from kingpost.models.card_facts import (
     card_sections,
 )
 
-__all__ = ["render_card", "render_sections"]
+__all__ = ["render_blocks", "render_card", "render_sections"]
 
 
 def render_card(card: ModelCard) -> str:
@@ -25,11 +25,16 @@ def render_card(card: ModelCard) -> str:
 
 def render_sections(title: str, purpose: str, sections: Sequence[Section]) -> str:
     """Write the sections of a card of any kind in Markdown."""
-    parts = [f"# {title}", purpose]
+    return "\n\n".join([f"# {title}", purpose, render_blocks(sections)]) + "\n"
+
+
+def render_blocks(sections: Sequence[Section]) -> str:
+    """Write some sections in Markdown, without an end of line after the last."""
+    parts: list[str] = []
     for section in sections:
         parts.append(f"## {section.title}")
         parts += map(_written, section.blocks)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _written(block: Block) -> str:

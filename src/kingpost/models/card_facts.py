@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from kingpost.models.dataset import Provenance, TrainingSet
-from kingpost.models.evaluation import Evaluation
 from kingpost.models.fitted import Choice, FittedModel
+from kingpost.models.measured import Evaluation
 
 __all__ = [
     "Block",

@@ -19,8 +19,8 @@ from kingpost.models.card_facts import (
     Table,
     card_sections,
 )
-from kingpost.models.evaluation import Evaluation
 from kingpost.models.markup import Html, joined, tag
+from kingpost.models.measured import Evaluation
 from kingpost.models.measures import CurvePoint
 from kingpost.models.plots import (
     importance_plot,
@@ -30,7 +30,13 @@ from kingpost.models.plots import (
     slice_plot,
 )
 
-__all__ = ["card_page", "card_style", "render_card_html", "render_card_page"]
+__all__ = [
+    "card_page",
+    "card_style",
+    "render_card_html",
+    "render_card_page",
+    "render_section_html",
+]
 
 _NUMBER = re.compile(r"[-–+\d.,%e ]+( \(chosen\))?|not defined")
 _FACTS, _WIDE = 2, 4
@@ -99,8 +105,17 @@ def _figures(found: Evaluation) -> Html:
     return tag("dl", *groups, class_="card-figures")
 
 
+def render_section_html(section: Section) -> Html:
+    """Write a section that has no plots."""
+    return _titled(section.title, [_written(block, section.title) for block in section.blocks])
+
+
+def _titled(title: str, parts: Sequence[Html]) -> Html:
+    identifier = "card-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    return tag("section", tag("h2", title, id=identifier), *parts)
+
+
 def _section(card: ModelCard, section: Section) -> Html:
-    identifier = "card-" + re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-")
     plots, blocks = _plots(card, section), list(section.blocks)
     parts = [_written(block, section.title) for block in blocks]
     if plots and _is_short(blocks[-1]):
@@ -109,7 +124,7 @@ def _section(card: ModelCard, section: Section) -> Html:
         parts.append(tag("div", *plots, class_="card-beside"))
     else:
         parts += plots
-    return tag("section", tag("h2", section.title, id=identifier), *parts)
+    return _titled(section.title, parts)
 
 
 def _is_short(block: Block) -> bool:

@@ -1,12 +1,15 @@
 """Errors of training, evaluation and model formats."""
 
-from kingpost.core import KingpostError
+from kingpost.core import KingpostError, Place
 
 __all__ = [
     "BadEmbeddings",
+    "BadGroups",
     "BadModel",
     "BadModelFile",
+    "BadResults",
     "BadRows",
+    "BadSearch",
     "BadSplit",
     "BadTrainingSet",
     "CannotOptimise",
@@ -17,6 +20,7 @@ __all__ = [
     "OneClassOnly",
     "OptimisedWorse",
     "UntrustedModel",
+    "WrongGate",
 ]
 
 
@@ -229,3 +233,58 @@ class OptimisedWorse(KingpostError):
             f"a score is {self.difference:.3g}. Prune less, leave out int8, or serve the model as "
             "it is"
         )
+
+
+class WrongGate(KingpostError):
+    """A declaration of an evaluation gate that cannot work; it names the line and the mend."""
+
+    code = "wrong_gate"
+
+    def __init__(self, problem: str, mend: str, place: Place) -> None:
+        super().__init__(problem, mend, place)
+        self.problem, self.mend, self.place = problem, mend, place
+
+    def __str__(self) -> str:
+        return f"{self.place}\n  {self.problem}; {self.mend}"
+
+
+class BadGroups(KingpostError):
+    """Rows that cannot be parted, or measured, as an evaluation gate asks."""
+
+    code = "bad_groups"
+
+    def __init__(self, by: str, problem: str, mend: str) -> None:
+        super().__init__(by, problem, mend)
+        self.by, self.problem, self.mend = by, problem, mend
+
+    def __str__(self) -> str:
+        return f"an evaluation gate: {self.by!r} {self.problem}; {self.mend}"
+
+
+class BadResults(KingpostError):
+    """Bytes that are no results of evaluation gates, or those of a later version."""
+
+    code = "bad_results"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"results of evaluation gates cannot be read: {self.problem}; install the version "
+            "that wrote them, or judge the bundle again with `kingpost evaluate`"
+        )
+
+
+class BadSearch(KingpostError):
+    """A search of parameters that cannot be made."""
+
+    code = "bad_search"
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"search of parameters: {self.problem}; {self.mend}"

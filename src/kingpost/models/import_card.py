@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kingpost.models.card import render_sections
 from kingpost.models.card_facts import Block, Bullets, Paragraph, Section, Table
-from kingpost.models.evaluation import Evaluation
+from kingpost.models.measured import Evaluation
 
 __all__ = ["ImportCard", "render_import_card"]
 

@@ -12,10 +12,10 @@ from importlib import metadata
 import numpy as np
 
 from kingpost.models.dataset import TrainingSet
-from kingpost.models.errors import OneClassOnly
+from kingpost.models.errors import BadSearch, OneClassOnly
 from kingpost.models.fitted import FittedModel, Progress, quiet
 from kingpost.models.onnx import check_export
-from kingpost.models.search import LightGbmGrid, PastWeeks, search_parameters
+from kingpost.models.search import LightGbmGrid, PastWeeks, Searched, search_parameters
 from kingpost.models.trees import (
     LightGbmParameters,
     Trees,
@@ -25,6 +25,7 @@ from kingpost.models.trees import (
     lightgbm_scores,
     native_model,
 )
+from kingpost.models.tuning import LightGbmSearch, tune_parameters
 
 __all__ = ["LightGbmTrainer", "train_lightgbm"]
 
@@ -38,12 +39,23 @@ class LightGbmTrainer:
     Attributes:
         grid: Parameters to search first, on past weeks; None takes `parameters` as they are.
         weeks: Past weeks to search on and to hold out: `FittedModel.held_out` has the scores
-            of models that had not seen them. None holds nothing out, unless there is a grid.
+            of models that had not seen them. None holds nothing out, unless there is a grid or
+            a search.
+        search: Bounds to search parameters between, with Optuna (the extra `tune`), instead
+            of a grid.
+
+    Raises:
+        BadSearch: There are a grid and a search.
     """
 
     parameters: LightGbmParameters = field(default_factory=LightGbmParameters)
     grid: LightGbmGrid | None = None
     weeks: PastWeeks | None = None
+    search: LightGbmSearch | None = None
+
+    def __post_init__(self) -> None:
+        if self.grid is not None and self.search is not None:
+            raise BadSearch("there are a grid and a search", "give one of them")
 
     def __call__(self, data: TrainingSet, *, progress: Progress = quiet) -> FittedModel:
         """Search, if asked to, then train on all rows, export to ONNX and check the export.
@@ -52,15 +64,12 @@ class LightGbmTrainer:
             OneClassOnly: All rows are positive, or none.
             HistoryTooShort: The rows do not reach back to the first of the past weeks.
             ExportDiffers: The export does not score as the native model does.
-            ExtraMissing: A library of the extra `train` is not installed.
+            ExtraMissing: A library of the extra `train`, or for a search `tune`, is not installed.
         """
         if not 0 < data.positives < len(data):
             raise OneClassOnly("training", len(data), data.positives)
-        searched, chosen = None, self.parameters
-        if self.grid is not None or self.weeks is not None:
-            weeks = self.weeks or PastWeeks()
-            searched = search_parameters(data, chosen, self.grid, weeks, progress)
-            chosen = searched.parameters
+        searched = self._searched(data, progress)
+        chosen = self.parameters if searched is None else searched.parameters
 
         def tell(trees: int) -> None:
             progress("train", trees, chosen.rounds)
@@ -83,8 +92,16 @@ class LightGbmTrainer:
             importance=_importance(trees, data.feature_names),
             export_difference=check_export(onnx, sample, lightgbm_scores(native, sample)),
             held_out=searched.held_out if searched else None,
-            choice=searched.choice if searched and self.grid else None,
+            choice=searched.choice if searched and (self.grid or self.search) else None,
         )
+
+    def _searched(self, data: TrainingSet, progress: Progress) -> Searched | None:
+        weeks = self.weeks or PastWeeks()
+        if self.search is not None:
+            return tune_parameters(data, self.parameters, self.search, weeks, progress)
+        if self.grid is not None or self.weeks is not None:
+            return search_parameters(data, self.parameters, self.grid, weeks, progress)
+        return None
 
 
 def train_lightgbm(data: TrainingSet, *, progress: Progress = quiet) -> FittedModel:

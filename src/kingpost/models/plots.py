@@ -7,8 +7,8 @@ same bytes, and no plot is drawn of nothing: it is then empty.
 import math
 from collections.abc import Sequence
 
-from kingpost.models.evaluation import Slice
 from kingpost.models.markup import Html, joined, tag
+from kingpost.models.measured import Slice
 from kingpost.models.measures import CostOutcome, CurvePoint, ReliabilityBin
 from kingpost.models.plot_frame import FIRST, SECOND, WIDTH, Axis, Frame, label, plot, root
 from kingpost.stats import wilson_interval

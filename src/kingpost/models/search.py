@@ -18,7 +18,18 @@ from kingpost.models.folds import Fold, Folds, RowsToJudge, every_row
 from kingpost.models.measures import average_precision, roc_auc
 from kingpost.models.trees import LightGbmParameters, bin_rows, fit_trees
 
-__all__ = ["LightGbmGrid", "PastWeeks", "Searched", "search_parameters"]
+__all__ = [
+    "Judged",
+    "LightGbmGrid",
+    "PastWeeks",
+    "Searched",
+    "chosen_of",
+    "fewer_rows",
+    "part_of",
+    "search_parameters",
+    "thinned_rows",
+    "trial_of",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class _Training(NamedTuple):
         return (replace(self.parameters, rounds=rounds) for rounds in self.rounds)
 
 
-class _Judged(NamedTuple):
+class Judged(NamedTuple):
     """A fold's rows and the scores that each trial gave them."""
 
     rows: NDArray[np.int64]
@@ -100,14 +111,25 @@ def search_parameters(
     """
     trainings = tuple(_trainings(start, grid))
     folds = weeks.folds.of(data)
-    judged: list[_Judged] = []
+    judged: list[Judged] = []
     for at, fold in enumerate(folds):
-        judged.append(_judge(data, fold, trainings, weeks, _part(progress, at, len(folds))))
+        judged.append(_judge(data, fold, trainings, weeks, part_of(progress, at, len(folds))))
     tried = [parameters for training in trainings for parameters in training.trials()]
-    trials = tuple(_trial(one, data, judged, at) for at, one in enumerate(tried))
+    trials = tuple(trial_of(one, data, judged, at) for at, one in enumerate(tried))
+    protocol = f"the highest mean average precision of {len(trials)} trials over {weeks}"
+    return chosen_of(protocol, folds, tried, trials, judged)
+
+
+def chosen_of(
+    protocol: str,
+    folds: Sequence[Fold],
+    tried: Sequence[LightGbmParameters],
+    trials: tuple[Trial, ...],
+    judged: Sequence[Judged],
+) -> Searched:
+    """Take the best of what was tried, with its scores of the folds."""
     # of equals the first: the smaller model, as a grid ascends
     best = max(range(len(trials)), key=lambda at: trials[at].average_precision)
-    protocol = f"the highest mean average precision of {len(trials)} trials over {weeks}"
     return Searched(
         tried[best],
         Choice(protocol, tuple(map(str, folds)), trials, best),
@@ -132,26 +154,31 @@ def _judge(
     trainings: Sequence[_Training],
     weeks: PastWeeks,
     progress: Progress,
-) -> _Judged:
+) -> Judged:
     start = trainings[0].parameters
-    learned, weight = _thinned(data, fold, weeks.negatives, start.seed)
+    learned, weight = thinned_rows(data, fold, weeks.negatives, start.seed)
     bins = bin_rows(start, data.x[learned], data.y[learned], weight)
     rows = weeks.judged(data, fold.from_us, fold.until_us)
     x = data.x[rows]
     scores: list[NDArray[np.float64]] = []
     for at, training in enumerate(trainings):
-        fewer = max(1, training.parameters.min_data_in_leaf // weeks.negatives)
-        most = replace(training.parameters, min_data_in_leaf=fewer, rounds=max(training.rounds))
+        most = replace(fewer_rows(training.parameters, weeks), rounds=max(training.rounds))
         trees = fit_trees(most, bins, lambda _: None)
         scores += [
             trees.predict(x, num_iteration=rounds, num_threads=most.threads)
             for rounds in training.rounds
         ]
         progress("search", at + 1, len(trainings))
-    return _Judged(rows, scores)
+    return Judged(rows, scores)
 
 
-def _thinned(
+def fewer_rows(parameters: LightGbmParameters, weeks: PastWeeks) -> LightGbmParameters:
+    """Ask for fewer rows in a leaf, as fewer are learned from."""
+    fewer = max(1, parameters.min_data_in_leaf // weeks.negatives)
+    return replace(parameters, min_data_in_leaf=fewer)
+
+
+def thinned_rows(
     data: TrainingSet, fold: Fold, negatives: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the rows to learn from, and their weights."""
@@ -161,9 +188,10 @@ def _thinned(
     return rows, np.where(data.y[rows] == 1, 1.0, float(negatives))
 
 
-def _trial(
-    parameters: LightGbmParameters, data: TrainingSet, judged: Sequence[_Judged], at: int
+def trial_of(
+    parameters: LightGbmParameters, data: TrainingSet, judged: Sequence[Judged], at: int
 ) -> Trial:
+    """Sum up what one choice of parameters scored on the folds, `at` among what was tried."""
     labels = [data.y[one.rows] for one in judged]
     scores = [one.scores[at] for one in judged]
     per_fold = tuple(map(average_precision, labels, scores))
@@ -175,7 +203,7 @@ def _trial(
     )
 
 
-def _part(progress: Progress, at: int, parts: int) -> Progress:
+def part_of(progress: Progress, at: int, parts: int) -> Progress:
     """Tell of one part of a work as of a part of the whole."""
 
     def told(stage: str, done: int, total: int) -> None:

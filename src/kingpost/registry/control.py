@@ -19,10 +19,11 @@ from msgspec import structs
 from kingpost.core import Clock, Disk, KingpostError
 from kingpost.journal import Entry, Journal, JournalInUse, Scan, scan
 from kingpost.registry.approvers import Approvers, JudgedApproval, SigningKey
-from kingpost.registry.artefacts import digest_of
+from kingpost.registry.artefacts import ArtefactStore, digest_of
 from kingpost.registry.documents import (
     Approval,
     BatchRun,
+    BundleEvaluation,
     ExportRun,
     FeatureDefinition,
     ModelDraft,
@@ -34,6 +35,8 @@ from kingpost.registry.documents import (
 from kingpost.registry.errors import (
     AmbiguousDigest,
     ApprovalRefused,
+    GatesNotEvaluated,
+    GatesNotPassed,
     IncompleteApproval,
     NewerDocument,
     UnknownBundle,
@@ -50,6 +53,12 @@ class _OfModel(msgspec.Struct):
     model_number: int = 0
 
 
+class _OfGates(msgspec.Struct):
+    """What a bundle's document says of its evaluation gates; unset where it has none."""
+
+    evaluation: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 _log = logging.getLogger(__name__)
 _EXPORTS = "records"
 _SEGMENT_BYTES = 4 * 1024 * 1024
@@ -61,6 +70,7 @@ Document = TypeVar(
     RegisteredFeatures,
     ReleaseEvent,
     BatchRun,
+    BundleEvaluation,
     ExportRun,
     RetentionRun,
 )
@@ -73,6 +83,8 @@ class ControlLog:
         directory: The partition, `<data directory>/journal/control`.
         wait_s: How long an append waits for another process's to end.
         approvers: Whose approvals count; everybody's when None.
+        artefacts: Where the results of evaluation gates lie, which are checked before an
+            approval; None where they are not.
         sign: Signs what the log holds, and raises where it does not continue what was signed;
             None where nobody does.
     """
@@ -85,9 +97,10 @@ class ControlLog:
         clock: Clock,
         wait_s: float = 5.0,
         approvers: Approvers | None = None,
+        artefacts: ArtefactStore | None = None,
         sign: Callable[[], None] | None = None,
     ) -> None:
-        self._sign = sign
+        self._sign, self._artefacts = sign, artefacts
         self._directory, self._approvers = directory, approvers
         self._disk, self._clock, self._wait_s = disk, clock, wait_s
 
@@ -153,8 +166,33 @@ class ControlLog:
             raise AmbiguousDigest(digest, tuple(bundle.digest for bundle in found))
         return found[0]
 
+    def note_evaluation(self, evaluation: BundleEvaluation) -> None:
+        """Add what came of the evaluation gates of a bundle; the newest one counts.
+
+        Raises:
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        with self._appending() as journal:
+            body = _canonical(evaluation)
+            journal.append([Entry("evaluation", "", evaluation.decision, body)])
+
+    def evaluations(self, decision: str) -> tuple[BundleEvaluation, ...]:
+        """Return what came of the evaluation gates of a decision's bundles, oldest first.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of them.
+        """
+        return tuple(self._documents("evaluation", decision, BundleEvaluation))
+
     def approve(
-        self, decision: str, digest: str, *, by: str, reason: str, key: SigningKey | None = None
+        self,
+        decision: str,
+        digest: str,
+        *,
+        by: str,
+        reason: str,
+        key: SigningKey | None = None,
+        override: str = "",
     ) -> Approval:
         """Add the approval of a bundle; the newest approval says what runs.
 
@@ -163,9 +201,15 @@ class ControlLog:
             by: Who approves.
             reason: Why; whoever asks later reads it.
             key: What it is signed with; needed where approvers are named.
+            override: Why it may run although its evaluation gates were not passed; not
+                recorded where they were, or where there are none.
 
         Raises:
             UnknownBundle, AmbiguousDigest: See `bundle`.
+            GatesNotEvaluated, GatesNotPassed: Its evaluation gates hold it up, and there is no
+                override.
+            ArtefactMissing, ArtefactCorrupt: The results of its gates, or the card made from
+                them, were altered.
             IncompleteApproval: It does not say who, or why.
             ApprovalRefused: It would not count; nothing was added.
             JournalInUse, JournalFull, JournalFailed: As in `register_model`.
@@ -174,13 +218,17 @@ class ControlLog:
         if not by or not reason:
             raise IncompleteApproval("reason" if by else "name")
         with self._appending() as journal:
+            bundle = self.bundle(decision, digest)
+            results, overridden = self._passed(decision, bundle, override.strip())
             approval = Approval(
                 format=1 if key is None else 2,
                 decision=decision,
-                bundle=self.bundle(decision, digest).digest,
+                bundle=bundle.digest,
                 by=by,
                 reason=reason,
                 at_us=self._clock.now_us(),
+                results=results,
+                override=overridden,
             )
             if key is not None:
                 before = (one.number for one in self.approvals(decision))
@@ -214,10 +262,47 @@ class ControlLog:
 
     def _judged(self, decision: str, more: Sequence[Approval] = ()) -> Iterator[JudgedApproval]:
         approvals = [*self._documents("approval", decision, Approval), *more]
+        held_up = self._held_up(decision, approvals)
+        allowed = [one for one, problem in zip(approvals, held_up, strict=True) if not problem]
         if self._approvers is None:
-            return (JudgedApproval(one, "") for one in approvals)
-        authors = self._authors(decision)
-        return self._approvers.judge(approvals, self._name(), lambda one: authors.get(one, ""))
+            judged = iter([JudgedApproval(one, "") for one in allowed])
+        else:
+            authors = self._authors(decision)
+            judged = self._approvers.judge(allowed, self._name(), lambda one: authors.get(one, ""))
+        for one, problem in zip(approvals, held_up, strict=True):
+            yield JudgedApproval(one, problem) if problem else next(judged)
+
+    def _passed(self, decision: str, bundle: RegisteredBundle, override: str) -> tuple[str, str]:
+        """Return the results that let a bundle run, and what overrides them."""
+        if not _has_gates(bundle):
+            return "", ""
+        found = [one for one in self.evaluations(decision) if one.bundle == bundle.digest]
+        if not found:
+            if override:
+                return "", override
+            raise GatesNotEvaluated(decision, bundle.digest)
+        last = found[-1]
+        if self._artefacts is not None:
+            for digest in filter(None, (last.results, last.card, last.card_html)):
+                self._artefacts.get(digest)
+        if last.may_run:
+            return last.results, ""
+        if not override:
+            raise GatesNotPassed(decision, bundle.digest, last.not_passed)
+        return last.results, override
+
+    def _held_up(self, decision: str, approvals: Sequence[Approval]) -> list[str]:
+        """Say of each approval what its bundle's evaluation gates hold against it."""
+        gated = {one.digest for one in self.bundles(decision) if _has_gates(one)}
+        if not gated:
+            return [""] * len(approvals)
+        passed = {(one.bundle, one.results) for one in self.evaluations(decision) if one.may_run}
+        return [
+            ""
+            if one.bundle not in gated or one.override or (one.bundle, one.results) in passed
+            else "the bundle did not pass its evaluation gates"
+            for one in approvals
+        ]
 
     def _authors(self, decision: str) -> dict[str, str]:
         """Find who made the model of each bundle."""
@@ -395,6 +480,14 @@ class ControlLog:
         return Journal.open(
             self._directory, disk=self._disk, clock=self._clock, segment_bytes=_SEGMENT_BYTES
         )
+
+
+def _has_gates(bundle: RegisteredBundle) -> bool:
+    try:
+        found = msgspec.json.decode(bundle.document, type=_OfGates)
+    except msgspec.MsgspecError:
+        return False  # no bundle that can be read, and so none that can run
+    return found.evaluation is not msgspec.UNSET
 
 
 def _patiently(attempt: Callable[[], Journal], clock: Clock, wait_s: float) -> Journal:

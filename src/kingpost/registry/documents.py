@@ -13,6 +13,7 @@ import msgspec
 __all__ = [
     "Approval",
     "BatchRun",
+    "BundleEvaluation",
     "DataVersion",
     "Environment",
     "ExportRun",
@@ -24,6 +25,7 @@ __all__ = [
     "RegisteredFeatures",
     "Removal",
     "RetentionRun",
+    "TrainingRecipe",
 ]
 
 Setting = str | int | float | bool | None
@@ -64,6 +66,26 @@ class DataVersion(msgspec.Struct, frozen=True, kw_only=True):
     digest: Filled
 
 
+class TrainingRecipe(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model was trained, as far as its declaration and its data do not say.
+
+    Attributes:
+        train_from_us, train_until_us: It learned from requests of this time whose labels were
+            known by its end; None is from the beginning.
+        test_from_us, test_to_us: It was judged on requests of this time.
+        entity: Field of the request that says whom it is about; empty for none.
+        missed_cost, false_alarm_cost: What the threshold went by; None for none.
+    """
+
+    train_from_us: int | None
+    train_until_us: int
+    test_from_us: int
+    test_to_us: int
+    entity: str = ""
+    missed_cost: float | str | None = None
+    false_alarm_cost: float | None = None
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where something was computed: the interpreter, the machine, every distribution."""
 
@@ -79,6 +101,8 @@ class ModelDraft(msgspec.Struct, frozen=True, kw_only=True):
         features: Digest of the feature set.
         code: Digest of the application's source.
         threshold: The score from which the answer is positive.
+        recipe: How it was trained; None in versions made before it, and of what was not
+            trained here.
     """
 
     name: Filled
@@ -92,6 +116,7 @@ class ModelDraft(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Setting]
     metrics: Mapping[str, float]
     by: Filled
+    recipe: TrainingRecipe | None = None
 
 
 class ModelVersion(ModelDraft, frozen=True, kw_only=True):
@@ -141,12 +166,46 @@ class RegisteredFeatures(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
 
 
+class BundleEvaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the evaluation gates of a bundle.
+
+    Attributes:
+        results: Digest of the artefact with all numbers.
+        card: Digest of the model card that was made from them, and names them, in Markdown.
+        card_html: The same with plots, an HTML fragment; empty where there is none.
+        not_passed: A sentence for each gate that was not passed.
+        accepts_undecided: Whether the decision takes an undecided gate for enough.
+        champion: The bundle compared with; empty where none ran.
+    """
+
+    format: Literal[1]
+    decision: Filled
+    bundle: Filled
+    results: Filled
+    card: Filled
+    card_html: str
+    verdict: Literal["passed", "failed", "undecided"]
+    not_passed: tuple[str, ...]
+    accepts_undecided: bool
+    champion: str
+    by: Filled
+    at_us: int
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the bundle may be approved by it."""
+        return self.verdict == "passed" or (self.verdict == "undecided" and self.accepts_undecided)
+
+
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Someone's word that a bundle may run.
 
     Attributes:
         number: Of one that is signed (format 2): above that of all that counted before.
         signature: Ed25519, base64; see `Approvers`.
+        results: Of a bundle with evaluation gates: what came of them, by digest; empty where
+            they were not evaluated.
+        override: Why it may run although its gates were not passed; empty where they were.
     """
 
     format: Literal[1, 2]
@@ -157,6 +216,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_us: int
     number: int = 0
     signature: str = ""
+    results: str = ""
+    override: str = ""
 
 
 class BatchRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,8 @@ __all__ = [
     "BadDigest",
     "BadReleasePlan",
     "BadSigningKey",
+    "GatesNotEvaluated",
+    "GatesNotPassed",
     "IncompleteApproval",
     "NewerDocument",
     "NothingReleased",
@@ -213,4 +215,39 @@ class NothingReleased(KingpostError):
         return (
             f"decision {self.decision!r} has nothing to {self.wanted}; `kingpost releases` says "
             "what goes on, and `kingpost history` what was"
+        )
+
+
+class GatesNotEvaluated(KingpostError):
+    """A bundle whose decision declares evaluation gates, and that nobody has judged by them."""
+
+    code = "gates_not_evaluated"
+
+    def __init__(self, decision: str, bundle: str) -> None:
+        super().__init__(decision, bundle)
+        self.decision, self.bundle = decision, bundle
+
+    def __str__(self) -> str:
+        return (
+            f"decision {self.decision!r}: bundle {self.bundle[:12]} was not judged by its evaluation "
+            f"gates; run `kingpost evaluate APP {self.decision} --bundle {self.bundle[:12]}`, or say "
+            "why it may run all the same: --override …"
+        )
+
+
+class GatesNotPassed(KingpostError):
+    """A bundle that failed an evaluation gate, or that one could not decide on."""
+
+    code = "gates_not_passed"
+
+    def __init__(self, decision: str, bundle: str, not_passed: tuple[str, ...]) -> None:
+        super().__init__(decision, bundle, not_passed)
+        self.decision, self.bundle, self.not_passed = decision, bundle, not_passed
+
+    def __str__(self) -> str:
+        listed = "".join(f"\n  {one}" for one in self.not_passed)
+        return (
+            f"decision {self.decision!r}: bundle {self.bundle[:12]} did not pass its evaluation "
+            f"gates:{listed}\ntrain a better model, judge it on more rows, or say why it may run all "
+            "the same: --override …"
         )

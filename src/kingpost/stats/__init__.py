@@ -1,5 +1,6 @@
 """Statistics that can be merged: divergences, histograms, intervals, tails, a sequential test."""
 
+from kingpost.stats.bootstrap import RESAMPLES, drawn_weights, percentile_interval
 from kingpost.stats.divergence import (
     SMOOTHING,
     Counts,
@@ -13,8 +14,15 @@ from kingpost.stats.divergence import (
 )
 from kingpost.stats.errors import BadShare, BadTest, BinMismatch, EmptyWindow
 from kingpost.stats.excess import Excess, ExcessTest, Sample
-from kingpost.stats.intervals import standard_error, wilson_interval
+from kingpost.stats.intervals import (
+    difference_interval,
+    normal_quantile,
+    quantile_interval,
+    standard_error,
+    wilson_interval,
+)
 from kingpost.stats.log_histogram import HISTOGRAM_BINS, LogHistogram, duration_bins
+from kingpost.stats.roc import roc_interval
 from kingpost.stats.tails import (
     chi_square_limit,
     chi_square_tail,
@@ -27,6 +35,7 @@ from kingpost.stats.tails import (
 
 __all__ = [
     "HISTOGRAM_BINS",
+    "RESAMPLES",
     "SMOOTHING",
     "BadShare",
     "BadTest",
@@ -41,13 +50,19 @@ __all__ = [
     "chi_square_limit",
     "chi_square_tail",
     "common_rows",
+    "difference_interval",
+    "drawn_weights",
     "duration_bins",
     "jensen_shannon",
     "kolmogorov_limit",
     "kolmogorov_smirnov",
     "kolmogorov_tail",
     "kullback_leibler",
+    "normal_quantile",
+    "percentile_interval",
     "population_stability_index",
+    "quantile_interval",
+    "roc_interval",
     "shares_tail",
     "standard_error",
     "step_down_rate",

@@ -21,6 +21,7 @@ from kingpost.decisions.bundle import (
 from kingpost.decisions.declare import Decision, fallback, gate, review, rule
 from kingpost.decisions.errors import BundleMismatch, NoModel, NotApproved
 from kingpost.decisions.sources import code_digest, pack_sources, unpack_sources
+from kingpost.models import evaluation, quality
 from kingpost.registry import (
     ArtefactMissing,
     ArtefactStore,
@@ -227,6 +228,22 @@ def test_a_changed_gate_is_named(
 
     with pytest.raises(BundleMismatch, match="gate differ from the approved bundle"):
         check_bundle(bundle, application, changed, store)
+
+
+def test_evaluation_gates_are_part_of_what_is_approved(
+    application: Application, store: ArtefactStore, version: ModelVersion, bundle: Bundle
+) -> None:
+    asked = evaluation(quality("auc_roc", at_least=0.8))
+    gated = replace(decision_of(application), evaluation=asked)
+    made = make_bundle(application, gated, version, store)
+
+    check_bundle(made, application, gated, store)
+    easier = replace(gated, evaluation=evaluation(quality("auc_roc", at_least=0.7)))
+    for changed in (easier, decision_of(application)):
+        with pytest.raises(BundleMismatch, match="evaluation gates differ"):
+            check_bundle(made, application, changed, store)
+    assert made.digest != bundle.digest
+    assert b"evaluation" not in bundle_document(bundle)  # and so one without keeps its digest
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 import kingpost as kp
-from kingpost.decisions import Otherwise, Rule, WrongDecision
-from kingpost.models import FittedModel, TrainingSet
+from kingpost.decisions import Decision, Otherwise, Rule, WrongDecision
+from kingpost.models import EvaluationGate, FittedModel, TrainingSet
 
 
 class Payment(kp.Event):
@@ -29,6 +29,16 @@ class Finding(kp.Event):
 def no_trainer(data: TrainingSet) -> FittedModel:
     """Stand in for a trainer that no test calls."""
     raise AssertionError(data)
+
+
+def with_evaluation(*gates: EvaluationGate) -> Decision:
+    return kp.decision(
+        "payment",
+        request=Payment,
+        features=[kp.field("amount")],
+        model=kp.model("payment", trainer=no_trainer, label=kp.stream(Finding).label("fraud")),
+        evaluation=kp.evaluation(*gates),
+    )
 
 
 def with_rule(rule: Rule) -> object:
@@ -67,6 +77,15 @@ def test_what_cannot_work_is_refused_with_its_line(
         declared()
 
     assert refused.value.place.file == __file__
+
+
+def test_an_evaluation_gate_parts_rows_by_a_field_or_a_feature() -> None:
+    with pytest.raises(WrongDecision, match="parts rows by 'colour'") as refused:
+        with_evaluation(kp.slice_quality("recall", by="colour", at_least=0.5))
+
+    assert refused.value.place.file == __file__
+    known = with_evaluation(kp.slice_quality("recall", by="amount", edges=(5,), at_least=0.5))
+    assert known.evaluation is not None
 
 
 def test_a_gate_of_rules_alone_lets_all_else_pass() -> None:

@@ -1,7 +1,6 @@
 """`kingpost train`, `kingpost models` and `kingpost approve`."""
 
 import getpass
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,14 +11,16 @@ from kingpost.cli.commands.optimise_model import optimise_command
 from kingpost.cli.commands.register_model import register
 from kingpost.cli.commands.show_model import show
 from kingpost.cli.declared import chosen_decision
+from kingpost.cli.evaluated import moment, told_evaluation
 from kingpost.cli.output import print_result, progress
 from kingpost.cli.place import data_directory
-from kingpost.contracts import EPOCH, Instant
+from kingpost.contracts import Instant
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     MistakeCosts,
     TrainingPlan,
     approved_bundle,
+    card_digests,
     load_application,
     read_bundle,
     train_decision,
@@ -104,9 +105,12 @@ def train(
         "bundle": trained.bundle.digest,
         "threshold": trained.version.threshold,
         **trained.version.metrics,
+        **({} if trained.evaluation is None else told_evaluation(trained.evaluation)),
     }
     print_result(result, as_json=as_json)
-    if not as_json:
+    if trained.evaluation is not None and not trained.evaluation.may_run and not as_json:
+        click.echo("it did not pass its evaluation gates: no approval without --override", err=True)
+    elif not as_json:
         click.echo(
             f"approve it with: kingpost approve {app} {trained.bundle.decision} "
             f"--bundle {trained.bundle.digest[:12]} --reason …",
@@ -121,15 +125,8 @@ def _split(
         return None
     if train_until is None or test_to is None:
         raise click.UsageError("--train-until and --test-to belong together")
-    moments = [_datetime(text) for text in (train_until, test_from or train_until, test_to)]
+    moments = [moment(text) for text in (train_until, test_from or train_until, test_to)]
     return OutOfTimeSplit(*moments)
-
-
-def _datetime(text: str) -> datetime:
-    try:
-        return EPOCH + (Instant.parse(text) - Instant(0))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no ISO 8601 time: {error}") from error
 
 
 def _costs(missed: str | None, false_alarm: float | None) -> MistakeCosts | None:
@@ -197,7 +194,8 @@ def list_models(
         found = [version for version in versions if version.number == card_of]
         if not found:
             raise click.BadParameter(f"there is no version {card_of}", param_hint="--card")
-        card = _card(found[0], where.artefacts(disk=SystemDisk()), html=html)
+        digests = card_digests(control, chosen.name, found[0])
+        card = _card(found[0], digests, where.artefacts(disk=SystemDisk()), html=html)
         if out is not None:
             out.write_text(card, encoding="utf-8")
         if as_json:
@@ -229,11 +227,13 @@ def list_models(
         | ({"does_not_count": problem} if problem else {})
         for one, problem, offset in control.judged_approvals(chosen.name)
     ]
+    evaluated: list[object] = [told_evaluation(one) for one in control.evaluations(chosen.name)]
     print_result(
         {
             "decision": chosen.name,
             "models": listed,
             "bundles": bundles,
+            **({"evaluations": evaluated} if evaluated else {}),
             "approvals": approved,
         },
         as_json=as_json,
@@ -256,13 +256,15 @@ class NoCardPage(KingpostError):
         )
 
 
-def _card(version: ModelVersion, store: ArtefactStore, *, html: bool) -> str:
-    made = version.artefacts
+def _card(
+    version: ModelVersion, digests: tuple[str, str], store: ArtefactStore, *, html: bool
+) -> str:
+    card, card_html = digests
     if not html:
-        return store.get(made.card).decode()
-    if not made.card_html:
+        return store.get(card).decode()
+    if not card_html:
         raise NoCardPage(version.name, version.number)
-    return card_page(version.name, store.get(made.card_html).decode())
+    return card_page(version.name, store.get(card_html).decode())
 
 
 def _version(version: ModelVersion) -> dict[str, object]:
@@ -286,6 +288,8 @@ def _approval(one: Approval) -> dict[str, object]:
         "by": one.by,
         "reason": one.reason,
         "at": Instant(one.at_us).isoformat(),
+        **({"results": one.results} if one.results else {}),
+        **({"override": one.override} if one.override else {}),
     }
 
 
@@ -318,6 +322,12 @@ class NoSuchBundle(KingpostError):
     help="Sign with this key, which `kingpost approvers new-key` made; needed where the setting "
     "`approvers` names some.",
 )
+@click.option(
+    "--override",
+    default="",
+    metavar="WHY",
+    help="Let it run although it did not pass its evaluation gates; recorded with the approval.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def approve(
@@ -328,12 +338,14 @@ def approve(
     reason: str,
     by: str | None,
     key: Path | None,
+    override: str,
     as_json: bool,
 ) -> None:
     """Approve a bundle of APP's DECISION, so that it may run: who, what digest, why.
 
     The approval is written to the control journal. A server takes the bundle that was
-    approved last, when it starts.
+    approved last, when it starts. A bundle whose decision declares evaluation gates has to have
+    passed them.
     """
     application = load_application(app)
     chosen = chosen_decision(application, decision)
@@ -344,6 +356,11 @@ def approve(
         raise NoSuchBundle(chosen.name, bundle or "", len(wanted))
     signing = None if key is None else SigningKey.read(key, asked_passphrase)
     made = control.approve(
-        chosen.name, wanted[0], by=by or getpass.getuser(), reason=reason, key=signing
+        chosen.name,
+        wanted[0],
+        by=by or getpass.getuser(),
+        reason=reason,
+        key=signing,
+        override=override,
     )
     print_result({"decision": chosen.name, **_approval(made)}, as_json=as_json)

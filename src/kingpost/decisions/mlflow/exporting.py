@@ -7,6 +7,7 @@ import msgspec
 from kingpost.decisions.bundle import Bundle, bundle_document, read_bundle
 from kingpost.decisions.declare import Decision
 from kingpost.decisions.errors import NotExported
+from kingpost.decisions.gating import card_digests
 from kingpost.decisions.mlflow.model_files import function_files, model_files
 from kingpost.decisions.python_model import is_python_model
 from kingpost.integrations import MlflowDataset, MlflowDraft
@@ -40,10 +41,10 @@ def mlflow_draft(
     """
     made = version.artefacts
     bundle = _bundle_of(decision, version, control)
-    card = store.get(made.card)
-    documents = {"card.md": card}
-    if made.card_html:
-        page = card_page(version.name, store.get(made.card_html).decode())
+    card, card_html = card_digests(control, decision.name, version)
+    documents = {"card.md": store.get(card)}
+    if card_html:
+        page = card_page(version.name, store.get(card_html).decode())
         documents["card.html"] = page.encode()
     if bundle is not None:
         documents["bundle.json"] = bundle_document(bundle)
@@ -67,7 +68,7 @@ def mlflow_draft(
             "kingpost.version": str(version.number),
             "kingpost.onnx": made.onnx,
             "kingpost.native": made.native,
-            "kingpost.card": made.card,
+            "kingpost.card": card,
             "kingpost.data": version.data.digest,
             "kingpost.features": version.features,
             "kingpost.code": version.code,

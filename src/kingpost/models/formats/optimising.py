@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kingpost.models.batching import Batching, OneByOne, Score, probe_batches
 from kingpost.models.dataset import TrainingSet
 from kingpost.models.errors import CannotOptimise, OptimisedWorse
-from kingpost.models.evaluation import evaluate
 from kingpost.models.formats.networks import prune_units, quantise
+from kingpost.models.measured import evaluate
 from kingpost.models.onnx import OnnxScorer
 
 __all__ = ["Measured", "Optimised", "optimise"]
