@@ -17,7 +17,7 @@ from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
 from kingpost.cli.snapshot_process import SnapshotProcess
-from kingpost.cli.stores import open_review_sources
+from kingpost.cli.stores import open_cost_figures, open_review_sources
 from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
@@ -136,6 +136,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
     served = _served(application, where)
     keys = open_key_ring(settings, open_keys(settings), clock)
     sources = open_review_sources(where, application.decisions)
+    costs = open_cost_figures(where, application)
     watch = open_watch(settings, clock)
     subjects = open_subjects(where, application.streams.values())
     engine = Engine.open(
@@ -165,6 +166,8 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         watch=watch,
         logs=logs,
     )
+    if costs is not None:
+        app.metrics.watch_costs(costs)
     assert app.desk is not None  # it has sources
     pages = open_pages(
         settings,

@@ -181,6 +181,7 @@ from kingpost.decisions.snapshot import check_snapshot, latest_offset
 from kingpost.decisions.subject_digests import SubjectDigests
 from kingpost.decisions.subjects import Subjects, open_subjects, opened_subjects
 from kingpost.decisions.tenant_state import consents_of
+from kingpost.decisions.token_notes import WrongTokens, note_tokens
 from kingpost.decisions.train import (
     TenantHistories,
     Trained,
@@ -332,6 +333,7 @@ __all__ = [
     "VersionCounts",
     "Windows",
     "WrongDecision",
+    "WrongTokens",
     "alarm",
     "apply_retention",
     "approved_bundle",
@@ -371,6 +373,7 @@ __all__ = [
     "mlflow_source",
     "model",
     "names_of_features",
+    "note_tokens",
     "noted_removals",
     "open_sealed",
     "open_subjects",

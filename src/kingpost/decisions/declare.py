@@ -302,6 +302,8 @@ class Decision:
         exposure: What callers see of its answers; None where they see all, and so may a raw
             model be asked.
         alarm: What a positive answer opens an incident about; None where it is no alarm.
+        team: Who answers for what it costs; empty for nobody.
+        product: The feature of the product that it serves; empty for none.
     """
 
     name: str
@@ -314,6 +316,8 @@ class Decision:
     cost: float = 1.0
     exposure: Exposure | None = None
     alarm: Alarm | None = None
+    team: str = ""
+    product: str = ""
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -338,6 +342,8 @@ def decision(
     cost: float = 1.0,
     exposure: Exposure | None = None,
     alarm: Alarm | None = None,
+    team: str = "",
+    product: str = "",
 ) -> Decision:
     """Declare a decision.
 
@@ -350,6 +356,8 @@ def decision(
         cost: What one answer takes from a caller's limit on cost, see `limit_cost`.
         exposure: As from `exposure`; without, callers see all, and collect as much as they like.
         alarm: As from `alarm`; without, a positive answer opens no incident.
+        team: Who answers for what it costs, as `"risk"`.
+        product: The feature of the product that it serves, as `"checkout"`.
 
     Raises:
         WrongFeature: See `FeatureSet`.
@@ -380,6 +388,9 @@ def decision(
         )
     if alarm is not None:
         check_alarm(alarm, contract, place)
+    for kind, value in (("team", team), ("product", product)):
+        if value:
+            _checked_name(kind, value, place)
     return Decision(
         _checked_name("decision", name, place),
         contract,
@@ -391,6 +402,8 @@ def decision(
         cost,
         None if exposure is None else _placed(exposure, contract, resolved, place),
         alarm,
+        team,
+        product,
     )
 
 
