@@ -22,7 +22,16 @@ from kingpost.contracts import batch_of, contract_of
 from kingpost.core import SystemClock, SystemDisk, TimeOrderedIds
 from kingpost.decisions import Application, DataDirectory, Decision
 from kingpost.journal import Entry, Journal
-from kingpost.monitoring import Incident, SqliteMonitors, Watch, build_profile
+from kingpost.monitoring import (
+    CostBook,
+    CostPlan,
+    Incident,
+    Owner,
+    SqliteCosts,
+    SqliteMonitors,
+    Watch,
+    build_profile,
+)
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
@@ -61,8 +70,14 @@ DECISION = SimpleNamespace(
     name="bench",
     alarm=None,
     features=range(FEATURES),
+    alarm=None,
     gate=kp.gate(min_confidence=0.75, otherwise=kp.review("desk")),
     model=SimpleNamespace(label=SimpleNamespace(stream=kp.stream(Told), field="bad")),
+)
+PLAN = CostPlan.of(
+    [kp.prices(currency="EUR", compute_s="0.000014", storage_gb_month="0.025")],
+    [kp.cost_budget("1000", team="bench")],
+    {"bench": Owner("bench")},
 )
 APPLICATION = Application(Path(), Path("bench.py"), {}, {"bench": cast("Decision", DECISION)}, {})
 BUNDLE, MODEL = b"b" * 32, b"m" * 32
@@ -170,6 +185,7 @@ def observe(where: DataDirectory, count: int) -> dict[str, float]:
             disk=SystemDisk(),
             clock=SystemClock(),
             on_incident=told.append,
+            new_costs=lambda: CostBook(SqliteCosts(connection), monitors, PLAN, "acme"),
         )
         start, core, slowest_s = perf_counter(), process_time(), 0.0
         while True:

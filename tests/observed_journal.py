@@ -12,16 +12,28 @@ from kingpost.contracts import batch_of, contract_of
 from kingpost.core import Disk
 from kingpost.decisions import Application, DataDirectory
 from kingpost.journal import Entry, Journal
-from kingpost.monitoring import Incident, MonitorStore, SqliteMonitors, TaskEvent, Watch
+from kingpost.monitoring import (
+    CostBook,
+    CostPlan,
+    Incident,
+    MonitorStore,
+    SqliteCosts,
+    SqliteMonitors,
+    TaskEvent,
+    Watch,
+)
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
+    ModelTokens,
     Outcome,
+    RecordUsage,
     Review,
     SqliteRecords,
     Stages,
     encode_record,
     encode_review,
+    encode_usage,
 )
 from kingpost.serving import OBSERVED_MIGRATIONS, Observer
 from kingpost.serving.observer import LooksAfterFreshness
@@ -53,7 +65,9 @@ class ObservedJournal:
         disk: Disk | None = None,
         only_read: bool = False,
         application: Application = APPLICATION,
+        plan: CostPlan | None = None,
     ) -> None:
+        self.plan = plan or CostPlan()
         self._application = application
         self.where = DataDirectory(root)
         self.disk, self.clock = disk or SimulatedDisk(), StoppedClock()
@@ -81,6 +95,7 @@ class ObservedJournal:
         bundle: bytes = BUNDLE,
         request: bytes = b"{}",
         is_asked_again: bool = False,
+        tokens: Sequence[ModelTokens] = (),
     ) -> bytes:
         """Write a request and its record; return the record's id."""
         self._number += 1
@@ -120,6 +135,9 @@ class ObservedJournal:
             Entry("request" if is_asked_again else "event", tenant, "payment", request),
             Entry("record", tenant, decision, encode_record(record)),
         )
+        if tokens:
+            used = RecordUsage(record=identifier, at_us=record.at_us, tokens=tuple(tokens))
+            self.write(Entry("usage", tenant, decision, encode_usage(used)))
         return identifier
 
     def learn(
@@ -147,6 +165,8 @@ class ObservedJournal:
         positive: bool,
         verdict: Literal["approved", "overridden"] = "overridden",
         tenant: str = "acme",
+        by: str = "Ann",
+        task: str = "t",
     ) -> None:
         """Write what a person said."""
         said = Review(
@@ -156,9 +176,9 @@ class ObservedJournal:
             verdict=verdict,
             positive=positive,
             reason="I know them",
-            by="Ann",
+            by=by,
             at_us=self.clock.now_us(),
-            task="t",
+            task=task,
         )
         self.write(Entry("review", tenant, "fraud", encode_review(said)))
 
@@ -205,6 +225,7 @@ class ObservedJournal:
             clock=self.clock,
             on_incident=self.told.append,
             freshness=new_freshness(monitors) if new_freshness else None,
+            new_costs=lambda: CostBook(SqliteCosts(observed), monitors, self.plan, "acme"),
             on_task=lambda task, event: self.told_of_tasks.append((task.id, event)),
             step_size=step_size,
         )

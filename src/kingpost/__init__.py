@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import fallback as fallback
     from kingpost.decisions import gate as gate
     from kingpost.decisions import model as model
+    from kingpost.decisions import note_tokens as note_tokens
     from kingpost.decisions import refuse as refuse
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
     from kingpost.models import quality as quality
     from kingpost.models import running_cost as running_cost
     from kingpost.models import slice_quality as slice_quality
+    from kingpost.monitoring import cost_budget as cost_budget
+    from kingpost.monitoring import prices as prices
     from kingpost.workflows import Saga as Saga
     from kingpost.workflows import Workflows as Workflows
     from kingpost.workflows import apatched as apatched
@@ -87,11 +90,13 @@ _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length "
     "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
-    "decisions": "alarm budget cache decision exposure fallback gate model refuse review rule",
+    "decisions": "alarm budget cache decision exposure fallback gate model note_tokens refuse review "
+    "rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
     "models": "better_than_champion business calibrated evaluation fair latency quality running_cost slice_quality",
+    "monitoring": "cost_budget prices",
     "workflows": "Saga Workflows apatched ask effect_key event patched queue retries run schedule sleep sleep_until step "
     "together workflow workflow_id",
 }
@@ -122,6 +127,7 @@ __all__ = [
     "cache",
     "calibrated",
     "consented",
+    "cost_budget",
     "count",
     "days_since",
     "decayed_count",
@@ -145,8 +151,10 @@ __all__ = [
     "mean",
     "min",
     "model",
+    "note_tokens",
     "patched",
     "pipeline",
+    "prices",
     "quality",
     "quantile",
     "queue",

@@ -9,11 +9,17 @@ from typing import Literal, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kingpost.monitoring import Incident, Watch
-from kingpost.records import Outcome
+import kingpost as kp
+from kingpost.monitoring import CostPlan, Incident, Owner, Watch
+from kingpost.records import ModelTokens, Outcome
 from tests.observed_journal import ObservedJournal, everything, no_profile
 
 KEYS = st.sampled_from(["p1", "p2", "p3", "p4"])
+PLAN = CostPlan.of(
+    [kp.prices(currency="EUR", compute_s=1, tokens={"small": (1, 1)})],
+    [kp.cost_budget("0.01", team="risk"), kp.cost_budget("0.02")],
+    {"fraud": Owner("risk")},
+)
 TENANTS = st.sampled_from(["acme", "umbrella"])
 
 
@@ -23,6 +29,7 @@ class Decided(NamedTuple):
     outcome: Outcome
     score: float
     minute: float
+    tokens: int
 
 
 class Learned(NamedTuple):
@@ -34,6 +41,7 @@ class Reviewed(NamedTuple):
     at: int
     positive: bool
     verdict: Literal["approved", "overridden"]
+    by: str
 
 
 happenings = st.lists(
@@ -45,6 +53,7 @@ happenings = st.lists(
             st.sampled_from(list(Outcome)),
             st.sampled_from([0.0, 0.25, 0.5, 1.0]),
             st.floats(0, 300),
+            st.sampled_from([0, 0, 3_000]),
         ),
         st.builds(
             Learned, TENANTS, st.lists(st.tuples(KEYS, st.booleans()), min_size=1, max_size=4)
@@ -54,6 +63,7 @@ happenings = st.lists(
             st.integers(0, 30),
             st.booleans(),
             st.sampled_from(("approved", "overridden")),
+            st.sampled_from(["Ann", "Bob"]),
         ),
     ),
     max_size=40,
@@ -78,15 +88,18 @@ class Mortal(Watch):
 
 def happen(house: ObservedJournal, one: Decided | Learned | Reviewed, ids: list[bytes]) -> None:
     match one:
-        case Decided(tenant, key, outcome, score, minute):
+        case Decided(tenant, key, outcome, score, minute, tokens):
+            used = [ModelTokens("small", tokens, 1)] if tokens else []
             ids.append(
-                house.decide(key, tenant=tenant, outcome=outcome, score=score, minute=minute)
+                house.decide(
+                    key, tenant=tenant, outcome=outcome, score=score, minute=minute, tokens=used
+                )
             )
         case Learned(tenant, labels):
             house.learn(*labels, tenant=tenant)
-        case Reviewed(at, positive, verdict):
+        case Reviewed(at, positive, verdict, by):
             record = ids[at] if at < len(ids) else bytes(16)
-            house.review(record, positive=positive, verdict=verdict)
+            house.review(record, positive=positive, verdict=verdict, by=by)
 
 
 def observed(
@@ -94,7 +107,7 @@ def observed(
 ) -> dict[str, Sequence[object]]:
     """Observe a story in steps, between its events and with deaths when there is a seed."""
     with TemporaryDirectory() as directory:
-        house = ObservedJournal(Path(directory))
+        house = ObservedJournal(Path(directory), plan=PLAN)
         luck = Mortal.luck = random.Random(seed)
         ids: list[bytes] = []
         for one in story:

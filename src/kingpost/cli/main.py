@@ -41,6 +41,8 @@ _COMMANDS = {
     "history": ("releases", "List what was released, by whom and what came of it."),
     "run": ("serve", "Serve an application's decisions."),
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
+    "cost": ("cost", "Say what decisions cost, by whom and for what."),
+    "reviewers": ("reviewers", "Say how often reviewers override, and agree with each other."),
     "drift": ("drift", "Say which columns of a table have moved from another's."),
     "score": ("score", "Score files of requests into Parquet, by what was approved."),
     "batches": ("score", "List what was scored in batches, by what and by whom."),

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from kingpost.cli.beside import alone
+from kingpost.cli.costs import cost_plan_of
 from kingpost.cli.freshness import PipelineFreshness
 from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
@@ -27,11 +28,13 @@ from kingpost.decisions import (
 from kingpost.monitoring import (
     AlarmTerms,
     AlertSettings,
+    CostBook,
     FreshnessWatch,
     Limits,
     Notifier,
     Profile,
     ReleaseWatch,
+    SqliteCosts,
     SqliteMonitors,
     Watch,
 )
@@ -79,10 +82,12 @@ def open_observer(
     Raises:
         AlreadyObserved: Another process observes the same directory.
         ApplicationError: The application cannot be loaded.
+        WrongCost: Its prices and budgets do not go together.
         DatabaseUnreadable, DatabaseNewer, StorageFull, StorageBusy, StorageFailed: See
             `open_database` and `migrate`.
     """
     application = load_application(path)
+    plan = cost_plan_of(application)
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
     notifier = Notifier(alert_settings(settings))
     with ExitStack() as opened:
@@ -114,6 +119,7 @@ def open_observer(
             clock=clock,
             on_incident=notifier.tell,
             freshness=releases,
+            new_costs=lambda: CostBook(SqliteCosts(observed), monitors, plan, settings.tenant),
             on_task=notifier.tell_of_task,
         )
         try:

@@ -19,7 +19,7 @@ from kingpost.cli.kept_process import KeptProcess
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
-from kingpost.cli.stores import open_review_sources
+from kingpost.cli.stores import open_cost_figures, open_review_sources
 from kingpost.cli.streams import open_streams
 from kingpost.cli.workflow_place import open_workflows, workflows_of
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
@@ -145,6 +145,7 @@ def build_server(
     served = _served(application, where)
     keys = open_key_ring(settings, open_keys(settings), clock)
     sources = open_review_sources(where, application.decisions)
+    costs = open_cost_figures(where, application)
     watch = open_watch(settings, clock)
     subjects = open_subjects(where, application.streams.values())
     engine = Engine.open(
@@ -177,6 +178,8 @@ def build_server(
             open_streams(settings, application, where, feature_names(where)) if streams else None
         ),
     )
+    if costs is not None:
+        app.metrics.watch_costs(costs)
     assert app.desk is not None  # it has sources
     pages = open_pages(
         settings,

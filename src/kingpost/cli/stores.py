@@ -7,16 +7,24 @@ each thread has a connection of its own.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kingpost.cli.costs import cost_plan_of
 from kingpost.cli.read_once import read_once
 from kingpost.core import SystemClock, SystemDisk
-from kingpost.decisions import DataDirectory, Decision, Explainer, catalogue_reader, profile_of
-from kingpost.monitoring import MONITOR_MIGRATIONS, SqliteMonitors
+from kingpost.decisions import (
+    Application,
+    DataDirectory,
+    Decision,
+    Explainer,
+    catalogue_reader,
+    profile_of,
+)
+from kingpost.monitoring import COST_MIGRATIONS, MONITOR_MIGRATIONS, SqliteCosts, SqliteMonitors
 from kingpost.records import RECORD_MIGRATIONS, SqliteRecords
-from kingpost.serving import CatalogueSources, ReviewSources
+from kingpost.serving import CatalogueSources, CostFigures, ReviewSources
 from kingpost.storage import ThreadConnections, migrate, open_database
 from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
 
-__all__ = ["open_review_sources"]
+__all__ = ["open_cost_figures", "open_review_sources"]
 
 
 def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision]) -> ReviewSources:
@@ -44,6 +52,22 @@ def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision])
             read_once(lambda decision, digest: profile_of(control, store, decision, digest)),
         ),
     )
+
+
+def open_cost_figures(where: DataDirectory, application: Application) -> CostFigures | None:
+    """Open what was counted, for the metrics; None where nothing has a price.
+
+    Raises:
+        WrongCost: Prices and budgets do not go together.
+        DatabaseUnreadable, DatabaseNewer, StorageFull, StorageBusy, StorageFailed: See
+            `open_review_sources`.
+    """
+    plan = cost_plan_of(application)
+    if not plan.prices:
+        return None
+    _prepare(where.observed, ("costs", COST_MIGRATIONS))
+    observed = ThreadConnections(where.observed)
+    return CostFigures(plan, lambda: SqliteCosts(observed.get()), SystemClock())
 
 
 def _prepare(path: Path, *owners: tuple[str, Sequence[str]]) -> None:

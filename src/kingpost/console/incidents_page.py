@@ -36,7 +36,7 @@ _CHART_OF: Mapping[Monitor, str] = {
     "overrides": "overrides",
     "quality": "quality",
 }
-_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm"})
+_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm", "cost"})
 _STEPS: Mapping[Monitor, Sequence[str]] = {
     "drift": (
         "Open the worst feature below and see where its values have gone.",
@@ -75,6 +75,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "Look at what it is about: the decision has said what its label means.",
         "Open the records below: they say with what features it was answered.",
         "Send what you find as a label of the record: false alarms are then found as mistakes.",
+    ),
+    "cost": (
+        "See below which decision spends most: kingpost cost says on which days, and on what.",
+        "Nothing is refused for money: a limit on cost is one of an API key.",
+        "If it is right so, raise the budget in the application: its new 80% is told of too.",
     ),
     "release": (
         "The champion answers all requests: nothing has to be done at once.",
@@ -216,7 +221,7 @@ def _page(
         label=label_of(visit, incident.decision),
         is_column=is_column,
         is_drawn=incident.kind not in _UNDRAWN,
-        is_decision=incident.kind != "stale",
+        is_decision=incident.kind not in ("stale", "cost"),
         done=visit.asked("done") == "acknowledged",
         problem=problem,
         reason=reason,

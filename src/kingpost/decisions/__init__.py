@@ -193,6 +193,7 @@ from kingpost.decisions.subjects import (
     opened_subjects,
 )
 from kingpost.decisions.tenant_state import consents_of
+from kingpost.decisions.token_notes import WrongTokens, note_tokens
 from kingpost.decisions.train import (
     TenantHistories,
     Trained,
@@ -349,6 +350,7 @@ __all__ = [
     "VersionCounts",
     "Windows",
     "WrongDecision",
+    "WrongTokens",
     "alarm",
     "apply_retention",
     "approved_bundle",
@@ -392,6 +394,7 @@ __all__ = [
     "model",
     "move_to_key_store",
     "names_of_features",
+    "note_tokens",
     "noted_removals",
     "open_sealed",
     "open_subjects",

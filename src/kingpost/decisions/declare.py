@@ -304,6 +304,8 @@ class Decision:
         alarm: What a positive answer opens an incident about; None where it is no alarm.
         evaluation: What a bundle must show before it may be approved; None where nothing is
             asked for.
+        team: Who answers for what it costs; empty for nobody.
+        product: The feature of the product that it serves; empty for none.
     """
 
     name: str
@@ -317,6 +319,8 @@ class Decision:
     exposure: Exposure | None = None
     alarm: Alarm | None = None
     evaluation: EvaluationGates | None = None
+    team: str = ""
+    product: str = ""
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -342,6 +346,8 @@ def decision(
     exposure: Exposure | None = None,
     alarm: Alarm | None = None,
     evaluation: EvaluationGates | None = None,
+    team: str = "",
+    product: str = "",
 ) -> Decision:
     """Declare a decision.
 
@@ -355,6 +361,8 @@ def decision(
         exposure: As from `exposure`; without, callers see all, and collect as much as they like.
         alarm: As from `alarm`; without, a positive answer opens no incident.
         evaluation: As from `evaluation`; without, a bundle is approved on a person's word alone.
+        team: Who answers for what it costs, as `"risk"`.
+        product: The feature of the product that it serves, as `"checkout"`.
 
     Raises:
         WrongFeature: See `FeatureSet`.
@@ -387,6 +395,9 @@ def decision(
         check_alarm(alarm, contract, place)
     if evaluation is not None:
         _check_gates(evaluation, resolved, contract)
+    for kind, value in (("team", team), ("product", product)):
+        if value:
+            _checked_name(kind, value, place)
     return Decision(
         _checked_name("decision", name, place),
         contract,
@@ -399,6 +410,8 @@ def decision(
         None if exposure is None else _placed(exposure, contract, resolved, place),
         alarm,
         evaluation,
+        team,
+        product,
     )
 
 

@@ -46,6 +46,7 @@ from kingpost.decisions.served import ServedDecision
 from kingpost.decisions.snapshot import Mark, find_snapshot, remove_snapshots, write_snapshot
 from kingpost.decisions.subjects import Subjects
 from kingpost.decisions.tenant_state import Answered
+from kingpost.decisions.token_notes import Noted, noting, usage_entries
 from kingpost.decisions.windows import ProcessWindows, Windows
 from kingpost.features import (
     WITHHELD,
@@ -731,7 +732,8 @@ class Engine:
             return [reply for reply in replies if reply is not None], False
         lanes = reading.lanes()
         read_ns = self._clock.monotonic_ns()
-        scores, took, found = self._scores(lanes, drafts)
+        noted: dict[str, Noted] = {}
+        scores, took, found = self._scores(lanes, drafts, noted)
         scored_ns = self._clock.monotonic_ns()
         each = 1000 * len(drafts)
         stages = ((read_ns - started_ns) // each, (scored_ns - read_ns) // each)
@@ -739,37 +741,42 @@ class Engine:
         records = self._records(drafts, scored)
         if self.routes:
             self._note_routed(drafts, records, scored, took)
-        self._submit(
-            [commit_of(draft, record) for draft, record in zip(drafts, records, strict=True)],
-            landed,
-        )
+        commits = [commit_of(draft, record) for draft, record in zip(drafts, records, strict=True)]
+        if noted:
+            commits += _usage_commits(noted, drafts, records, found)
+        self._submit(commits, landed)
         waiting = iter(records)
         return [Reply(next(waiting)) if reply is None else reply for reply in replies], True
 
     def _scores(
-        self, lanes: Mapping[str, Lane], drafts: Sequence[Draft]
+        self, lanes: Mapping[str, Lane], drafts: Sequence[Draft], noted: dict[str, Noted]
     ) -> tuple[
         Mapping[str, Sequence[float | None]],
         Mapping[str, Mapping[bytes, float]],
         Mapping[str, Collection[int]],
     ]:
-        """Score the lanes; return what each bundle of a release took, and what was found too."""
+        """Score the lanes; return what each bundle of a release took, and what was found too.
+
+        Args:
+            noted: Gets the tokens that models used, by decision.
+        """
         scores: dict[str, Sequence[float | None]] = {}
         took: dict[str, Mapping[bytes, float]] = {}
         found: dict[str, Collection[int]] = {}
         for name, lane in lanes.items():
             kept = self.score_caches.get(name)
-            if kept is None and name not in self.routes:
-                scores[name] = lane_scores(lane, self._complaints)
-                continue
-            mine = [draft for draft in drafts if draft.ask.decision == name]
-            if name in self.routes:
-                scores[name], took[name], found[name] = routed_scores(
-                    lane, mine, self._complaints, self._clock, kept
-                )
-            elif kept is not None:
-                asking = [tenant for _, tenant in sorted(tenants_of(mine).items())]
-                scores[name], found[name] = found_scores(lane, asking, kept, self._complaints)
+            with noting(lane.served.decision, noted):
+                if kept is None and name not in self.routes:
+                    scores[name] = lane_scores(lane, self._complaints)
+                    continue
+                mine = [draft for draft in drafts if draft.ask.decision == name]
+                if name in self.routes:
+                    scores[name], took[name], found[name] = routed_scores(
+                        lane, mine, self._complaints, self._clock, kept
+                    )
+                elif kept is not None:
+                    asking = [tenant for _, tenant in sorted(tenants_of(mine).items())]
+                    scores[name], found[name] = found_scores(lane, asking, kept, self._complaints)
         return scores, took, found
 
     def _note_routed(
@@ -891,3 +898,22 @@ class Engine:
         if entries:
             self._submit([entries], landed)
         return Ingested(len(fresh), len(events) - len(fresh)), bool(entries)
+
+
+def _usage_commits(
+    noted: Mapping[str, Noted],
+    drafts: Sequence[Draft],
+    records: Sequence[DecisionRecord],
+    found: Mapping[str, Collection[int]],
+) -> list[Sequence[Entry]]:
+    """Write which tokens were used for which records: those that a model scored."""
+    entries: list[Entry] = []
+    for name, tokens in noted.items():
+        kept = found.get(name, ())
+        scored = [
+            record
+            for draft, record in zip(drafts, records, strict=True)
+            if record.decision == name and draft.lane_row >= 0 and draft.lane_row not in kept
+        ]
+        entries += usage_entries(tokens, scored)
+    return [entries] if entries else []

@@ -19,6 +19,7 @@ from kingpost.decisions.drafts import Draft, Scored, verdict_of
 from kingpost.decisions.lane import Lane, lane_scores
 from kingpost.decisions.release_judge import Seen
 from kingpost.decisions.routing import Route, Routed, see
+from kingpost.decisions.token_notes import Noted, noting, usage_entries
 from kingpost.journal import Entry
 from kingpost.records import DecisionRecord, Outcome, Role, Stages, encode_record
 
@@ -81,7 +82,9 @@ class Shadows:
             values.extend(routed.values[draft.lane_row * width : (draft.lane_row + 1) * width])
         begun_ns = self._clock.monotonic_ns()
         lane = Lane(new, values)
-        scores = lane_scores(lane, self._complaints)
+        noted: dict[str, Noted] = {}
+        with noting(new.decision, noted):
+            scores = lane_scores(lane, self._complaints)
         took_us = (self._clock.monotonic_ns() - begun_ns) / 1000
         name = new.decision.name
         scored = Scored({name: lane}, {name: scores}, 0, 0, (0, round(took_us / len(pairs))))
@@ -100,6 +103,8 @@ class Shadows:
             counts.failures += shadow.outcome is Outcome.FAILED
             see(mine, _draft(draft, route, row), shadow, scores)
             see(theirs, draft, record, routed.scores)
+        for tokens in noted.values():
+            entries += usage_entries(tokens, [record for _, record in pairs])
         route.answered += len(pairs)
         route.judge.note(mine, theirs)
         self._write(entries)

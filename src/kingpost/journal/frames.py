@@ -100,6 +100,8 @@ class Commit(NamedTuple):
     time_us: int
     """When it was appended, microseconds UTC; never less than in an earlier commit."""
     place: Place
+    size_bytes: int = 0
+    """What it takes in its segment; 0 where it was not read from one."""
 
     @property
     def next_offset(self) -> int:

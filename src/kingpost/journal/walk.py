@@ -60,7 +60,8 @@ class WholeFrame(msgspec.Struct, frozen=True, gc=False):
     def commit(self) -> Commit:
         """Decode it."""
         entries = decode_entries(self.buffer, self.entries_at, self.end)
-        return Commit(self.offset, entries, self.time_us, self.place)
+        size_bytes = self.end - self.entries_at + _HEAD_SIZE
+        return Commit(self.offset, entries, self.time_us, self.place, size_bytes)
 
 
 class SegmentWalk:

@@ -1,6 +1,6 @@
 """What can go wrong with profiles, summaries and where they are kept."""
 
-from kingpost.core import KingpostError
+from kingpost.core import KingpostError, Place
 
 __all__ = [
     "BadAlertSetting",
@@ -9,6 +9,7 @@ __all__ = [
     "MonitorStoreFailed",
     "NewerProfile",
     "NewerSummary",
+    "WrongCost",
 ]
 
 
@@ -97,3 +98,16 @@ class BadAlertSetting(KingpostError):
 
     def __str__(self) -> str:
         return f"setting {self.setting!r}: {self.expected}"
+
+
+class WrongCost(KingpostError):
+    """Prices or a cost budget that cannot be; it names the line and the mend."""
+
+    code = "wrong_cost"
+
+    def __init__(self, problem: str, mend: str, place: Place) -> None:
+        super().__init__(problem, mend, place)
+        self.problem, self.mend, self.place = problem, mend, place
+
+    def __str__(self) -> str:
+        return f"{self.place}\n  {self.problem}; {self.mend}"

@@ -3,7 +3,7 @@
 The rule: one open incident per tenant, decision and kind. What breaches while it is open
 joins it; it ends by itself when nothing of its kind has been beyond its limit for an hour
 of stream time. One of kind `extraction` is of a moment, and ends in it; of kind `alarm` there
-is one per entity. Its id says what it is, so that the same journal gives the same incidents.
+is one per entity, of kind `cost` one per budget, month and share. Its id says what it is, so that the same journal gives the same incidents.
 """
 
 import uuid
@@ -31,6 +31,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "extraction": "docs/security.md#somebody-is-suspected",
     "release": "docs/release.md#a-release-was-rolled-back",
     "alarm": "docs/monitoring.md#alarms",
+    "cost": "docs/cost.md#a-budget-is-spent",
 }
 """What to read when it happens, by kind."""
 

@@ -71,7 +71,7 @@ def incident_letter(incident: Incident, public_url: str) -> Letter:
             },
         }
     )
-    about = "About" if incident.kind == "stale" else "Decision"
+    about = "About" if incident.kind in ("stale", "cost") else "Decision"
     since, found = _time(incident.breach_since_us), _time(incident.opened_us)
     return Letter(
         id=incident.id,

@@ -19,6 +19,7 @@ Monitor = Literal[
     "extraction",
     "release",
     "alarm",
+    "cost",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

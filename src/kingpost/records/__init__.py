@@ -35,6 +35,7 @@ from kingpost.records.search import (
 )
 from kingpost.records.store_memory import MemoryRecords
 from kingpost.records.store_sqlite import RECORD_MIGRATIONS, SqliteRecords
+from kingpost.records.usage import ModelTokens, RecordUsage, decode_usage, encode_usage
 
 __all__ = [
     "INFERENCE_FORMAT",
@@ -45,6 +46,7 @@ __all__ = [
     "JoinedLabel",
     "KnownLabel",
     "MemoryRecords",
+    "ModelTokens",
     "NewerRecord",
     "NewerReview",
     "Outcome",
@@ -53,6 +55,7 @@ __all__ = [
     "RecordQuery",
     "RecordSearch",
     "RecordSearchFailed",
+    "RecordUsage",
     "Review",
     "ReviewVerdict",
     "Role",
@@ -62,8 +65,10 @@ __all__ = [
     "decode_inference",
     "decode_record",
     "decode_review",
+    "decode_usage",
     "encode_inference",
     "encode_record",
     "encode_review",
+    "encode_usage",
     "id_in",
 ]

@@ -13,6 +13,8 @@ from kingpost.serving.conformance import (
     run_checks,
 )
 from kingpost.serving.control_plane import TRACE_ID, FeatureNames
+from kingpost.serving.cost_metrics import CostFigures
+from kingpost.serving.cost_news import costs_of_record
 from kingpost.serving.errors import (
     BadAddress,
     BadBody,
@@ -154,6 +156,7 @@ __all__ = [
     "CallerNames",
     "CatalogueSources",
     "CheckResult",
+    "CostFigures",
     "DecisionFailed",
     "DecisionNotFound",
     "EntityNotFound",
@@ -238,6 +241,7 @@ __all__ = [
     "WrongTaskKind",
     "build_app",
     "certificate_ends",
+    "costs_of_record",
     "describe_api",
     "drift_by_decision",
     "drift_of",

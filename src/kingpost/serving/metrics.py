@@ -26,6 +26,7 @@ from kingpost.decisions import ServedDecision
 from kingpost.models import ScoreCache
 from kingpost.records import DecisionRecord
 from kingpost.serving.cache_metrics import collect_caches
+from kingpost.serving.cost_metrics import CostFigures
 from kingpost.serving.release_metrics import Version, collect_releases
 from kingpost.serving.seen import Sample
 from kingpost.serving.workflow_counts import WorkflowCounts
@@ -131,6 +132,7 @@ class Metrics(Collector):
         self._failure: Callable[[], KingpostError | None] = lambda: None
         self._features_problem: Callable[[], KingpostError | None] = lambda: None
         self._workflows: WorkflowCounts | None = None
+        self._costs: CostFigures | None = None
         self._caches: Mapping[str, ScoreCache] = {}
         self._samples: Sequence[Sample] = ()
         self._http_workers: Callable[[], int] | None = None
@@ -157,6 +159,10 @@ class Metrics(Collector):
     def watch_workflows(self, counts: WorkflowCounts) -> None:
         """Say where to ask how many workflows there are."""
         self._workflows = counts
+
+    def watch_costs(self, costs: CostFigures) -> None:
+        """Say where to ask what was spent in this month."""
+        self._costs = costs
 
     def watch_jobs(self, collect: Callable[[], Iterator[Metric]]) -> None:
         """Say where to ask what is counted of jobs."""
@@ -195,6 +201,8 @@ class Metrics(Collector):
         """Ask for what takes a database, before a scrape."""
         if self._workflows is not None:
             await self._workflows.refresh()
+        if self._costs is not None:
+            await self._costs.refresh()
 
     def count_events(self, stream: str, verdict: str, number: int) -> None:
         """Count events that came without a request for a decision."""
@@ -229,6 +237,8 @@ class Metrics(Collector):
             yield from self._jobs()
         if self._streams is not None:
             yield from self._streams()
+        if self._costs is not None:
+            yield from self._costs.collect()
 
     def _collect_decisions(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

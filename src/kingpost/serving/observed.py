@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from kingpost.contracts import Contract, Event, decode_batch
 from kingpost.decisions import Application
 from kingpost.journal import Commit, Entry
-from kingpost.monitoring import NO_ANSWER, OUTCOMES, Alarmed, Observations
+from kingpost.monitoring import (
+    NO_ANSWER,
+    OUTCOMES,
+    Alarmed,
+    CostNews,
+    Observations,
+)
 from kingpost.records import (
     DecisionRecord,
     KnownLabel,
@@ -30,6 +36,7 @@ from kingpost.records import (
     decode_record,
     decode_review,
 )
+from kingpost.serving.cost_news import given_review, record_costs, token_costs
 from kingpost.serving.extraction import SuspicionDocument
 
 __all__ = ["Gathered", "Gathering", "ReviewAt", "line_of", "observations_of"]
@@ -64,6 +71,7 @@ class Gathered:
         labels, reviews: By tenant and decision.
         suspicions: With tenant and decision.
         alarms: Positive answers of decisions that are alarms, by tenant and decision.
+        costs: What records, tokens and reviews count in costs.
         size: A measure of the work in it.
     """
 
@@ -78,6 +86,7 @@ class Gathered:
         default_factory=list[tuple[str, str, SuspicionDocument]]
     )
     alarms: dict[Scope, list[Alarmed]] = field(default_factory=dict[Scope, list[Alarmed]])
+    costs: CostNews = field(default_factory=CostNews)
     size: int = 0
 
 
@@ -157,19 +166,28 @@ class Gathering:
         offset = commit.offset
         into.size += 1
         alarming: list[tuple[DecisionRecord, RecordLine]] = []
+        made: list[tuple[int, DecisionRecord]] = []
         for entry in commit.entries:
             kind = entry.kind
             if kind == "record":
                 record, line = self._record(entry, offset, into)
+                made.append((offset, record))
                 if (
                     line.positive
                     and record.outcome in _ALARMING
                     and record.decision in self._alarms
                 ):
                     alarming.append((record, line))
+            elif kind == "shadow":
+                made.append((offset, decode_record(entry.body)))
+                into.size += 1
+            elif kind == "usage":
+                into.costs.tokens += token_costs(entry, offset)
+                into.size += 1
             elif kind == "review":
                 review = ReviewAt(offset, decode_review(entry.body))
                 into.reviews.setdefault((entry.tenant, entry.topic), []).append(review)
+                into.costs.reviews.append(given_review(entry.tenant, offset, review.review))
                 into.size += 1
             elif kind == "suspicion":
                 document = _suspicions.decode(entry.body)
@@ -180,6 +198,8 @@ class Gathering:
             offset += entry.count
         if alarming:
             self._alarm(alarming, commit, into)
+        if made:
+            into.costs.records += record_costs(made, commit.size_bytes)
 
     def _alarm(
         self, alarming: list[tuple[DecisionRecord, RecordLine]], commit: Commit, into: Gathered

@@ -24,8 +24,10 @@ from kingpost.core import Clock, Disk
 from kingpost.decisions import Application, DataDirectory
 from kingpost.journal import Scan
 from kingpost.monitoring import (
+    COST_MIGRATIONS,
     HOUR_US,
     MONITOR_MIGRATIONS,
+    CostBook,
     Incident,
     MonitorStoreFailed,
     TaskEvent,
@@ -59,6 +61,7 @@ __all__ = ["OBSERVED_MIGRATIONS", "Observed", "Observer"]
 OBSERVED_MIGRATIONS: Mapping[str, Sequence[str]] = {
     "records": RECORD_MIGRATIONS,
     "monitoring": MONITOR_MIGRATIONS,
+    "costs": COST_MIGRATIONS,
     "observer": OBSERVER_MIGRATIONS,
 }
 """Owners of the tables in `observed.sqlite`, with their migrations."""
@@ -122,6 +125,7 @@ class Observer:
         connection: To `observed.sqlite`, its tables at the format of `OBSERVED_MIGRATIONS`.
         on_incident: Told of each incident that was opened now; must not wait.
         freshness: Looks after sources that may become stale, now and then.
+        new_costs: Makes the costs as they were left in `connection`; without, none are counted.
         on_task: Told of each task that somebody should be reminded of, and of each approval
             that moved to another queue, once; must not wait. After a crash in between it is
             not told again.
@@ -144,6 +148,7 @@ class Observer:
         clock: Clock,
         on_incident: Callable[[Incident], None],
         freshness: LooksAfterFreshness | None = None,
+        new_costs: Callable[[], CostBook] | None = None,
         on_task: Callable[[Task, TaskEvent], None] | None = None,
         step_size: int = STEP_SIZE,
     ) -> None:
@@ -153,12 +158,13 @@ class Observer:
         self._connection, self._disk, self._clock = connection, disk, clock
         self._on_incident, self._step_size = on_incident, step_size
         self._freshness, self._looked_us = freshness, 0
-        self._on_task = on_task
+        self._on_task, self._new_costs = on_task, new_costs
         self._store = ObserverStore(connection)
         self._progress: Progress | None = None
         self._scan: Scan | None = None
         self._gathering: Gathering | None = None
         self._watch: Watch | None = None
+        self._costs: CostBook | None = None
         self._consequences = Consequences(application, records)
 
     def step(self) -> int:
@@ -227,7 +233,7 @@ class Observer:
     def _forget(self) -> None:
         if self._scan is not None:
             self._scan.close()
-        self._scan = self._gathering = self._watch = None
+        self._scan = self._gathering = self._watch = self._costs = None
 
     def _gather(self) -> tuple[Gathered, int, Progress | None]:
         scan, gathering = self._scan, self._gathering
@@ -269,7 +275,8 @@ class Observer:
         with self._transaction():
             watch = self._watch = self._watch or self._new_watch()
             noted = self._consequences.note(gathered, watch)
-            owed = self._consequences.owed(gathered, noted.incidents, self._clock.now_us())
+            incidents = [*noted.incidents, *self._note_costs(gathered)]
+            owed = self._consequences.owed(gathered, incidents, self._clock.now_us())
             self._store.save(last, owed)
         self._progress = last
         done = self.observed
@@ -277,7 +284,13 @@ class Observer:
         done.records += len(gathered.lines)
         done.labels += noted.labels
         done.reviews += sum(map(len, gathered.reviews.values()))
-        done.incidents += noted.incidents
+        done.incidents += incidents
+
+    def _note_costs(self, gathered: Gathered) -> Sequence[Incident]:
+        if self._new_costs is None:
+            return ()
+        self._costs = self._costs or self._new_costs()
+        return self._costs.note(gathered.costs)
 
     def _look_after_freshness(self) -> bool:
         """Judge what may have become stale, if that was not done just now; say if it was."""

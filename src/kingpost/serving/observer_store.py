@@ -41,6 +41,8 @@ OBSERVER_MIGRATIONS: Sequence[str] = (
     "CREATE TABLE observer_owed (number INTEGER PRIMARY KEY, owed BLOB NOT NULL) STRICT",
     # records know who asked: a place where no commit is has everything observed anew
     "UPDATE observer_progress SET progress = x'950100000000'",
+    # and once more, since what records cost is counted
+    "UPDATE observer_progress SET progress = x'950100000000'",
 )
 """One statement each; format n is what the first n of them made."""
 

@@ -17,13 +17,13 @@ from kingpost.decisions.application import Application
 from kingpost.decisions.retention.policy import RetentionPolicy
 from kingpost.features import Hold, entity_field
 from kingpost.journal import REMOVED, Commit, Entry
-from kingpost.records import decode_record, decode_review
+from kingpost.records import decode_record, decode_review, decode_usage
 
 __all__ = ["Judge", "standing_holds"]
 
 _OF_STREAM = frozenset(["event", "events", "request", "quarantine", "replayed"])
 _CHANGES = frozenset(["correction", "retraction"])
-_OF_DECISION = frozenset(["record", "shadow", "review", "suspicion"])
+_OF_DECISION = frozenset(["record", "shadow", "review", "suspicion", "usage"])
 _NAMES_SOMEBODY = frozenset(["event", "events", "request", "correction"])
 
 _OF_MODEL = ".model"
@@ -95,6 +95,9 @@ class Judge:
                 reason = reason or "legal hold"
             elif entry.kind == "review":
                 if decode_review(entry.body).record in self._needed:
+                    reason = reason or "its record is kept"
+            elif entry.kind == "usage":
+                if decode_usage(entry.body).record in self._needed:
                     reason = reason or "its record is kept"
             elif entry.kind in ("record", "shadow"):
                 identifier = decode_record(entry.body).id

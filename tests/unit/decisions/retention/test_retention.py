@@ -29,11 +29,15 @@ from kingpost.proofs import Prover, Tree, Trust, audit_log, proof_json, verify_j
 from kingpost.records import (
     RECORD_FORMAT,
     DecisionRecord,
+    ModelTokens,
     Outcome,
+    RecordUsage,
     Review,
     Stages,
+    decode_usage,
     encode_record,
     encode_review,
+    encode_usage,
     id_in,
 )
 from kingpost.registry import RetentionRun
@@ -295,6 +299,30 @@ def test_whom_a_legal_hold_names_and_what_waits_for_review_stays(house: House) -
     house.journal.append([encode_hold("acme", released)])
     house.apply(house.plan())
     assert house.days() == list(range(FIRST, DAYS))
+
+
+def test_tokens_stay_with_their_record_and_go_with_it(house: House) -> None:
+    hold = Hold(house.journal.next_offset, "card", "card-3", house.clock.us, "k", "claim", False)
+    house.journal.append([encode_hold("acme", hold)])
+    for day in (3, 4):
+        used = RecordUsage(
+            record=record_id(day), at_us=house.clock.us, tokens=(ModelTokens("small", 7, 1),)
+        )
+        house.journal.append([Entry("usage", "acme", "fraud", encode_usage(used))])
+    for day in range(DAYS, 2 * DAYS):
+        house.decide(day, "card-2")
+    house.clock.advance(300 * DAY_S)
+
+    plan = house.plan()
+    house.apply(plan)
+
+    assert plan.kept["its record is kept"] == 1
+    entries = (
+        entry for commit in scan(house.where.data, disk=SystemDisk()) for entry in commit.entries
+    )
+    assert [decode_usage(one.body).record for one in entries if one.kind == "usage"] == [
+        record_id(3)
+    ]
 
 
 def test_a_review_stays_with_its_record(house: House) -> None:
