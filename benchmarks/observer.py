@@ -70,7 +70,6 @@ DECISION = SimpleNamespace(
     name="bench",
     alarm=None,
     features=range(FEATURES),
-    alarm=None,
     gate=kp.gate(min_confidence=0.75, otherwise=kp.review("desk")),
     model=SimpleNamespace(label=SimpleNamespace(stream=kp.stream(Told), field="bad")),
 )
