@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import gate as gate
     from kingpost.decisions import model as model
     from kingpost.decisions import refuse as refuse
+    from kingpost.decisions import retraining as retraining
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
     from kingpost.features import consented as consented
@@ -78,7 +79,8 @@ _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length "
     "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
-    "decisions": "alarm budget cache decision exposure fallback gate model refuse review rule",
+    "decisions": "alarm budget cache decision exposure fallback gate model refuse retraining review "
+    "rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
@@ -135,6 +137,7 @@ __all__ = [
     "queue",
     "ratio",
     "refuse",
+    "retraining",
     "retries",
     "review",
     "rule",
