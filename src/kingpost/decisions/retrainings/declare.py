@@ -6,7 +6,7 @@ The rule: a declaration says what starts a run, how much must have been learned 
 approves and how carefully it is released. What the model must reach is the decision's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, get_args
@@ -31,7 +31,7 @@ __all__ = ["LearnFrom", "Retraining", "retraining"]
 LearnFrom = Literal["all", "breach"]
 """All labelled requests, or those since what the incident is about began."""
 
-_MARGINS: dict[Measure, float] = {
+_MARGINS: Mapping[Measure, float] = {
     "errors": 0.01,
     "latency": 0.05,
     "undecided": 0.05,
@@ -98,7 +98,7 @@ def retraining(
     stage_time: str | timedelta = "10m",
     stage_requests: int = 1000,
     assign_by: str = "",
-    judged: Sequence[Judged] | None = None,
+    margins: Mapping[Measure, float] | None = None,
     alpha: float = 0.01,
 ) -> Retraining:
     """Train a decision's model anew when an incident or a schedule asks for it.
@@ -123,8 +123,9 @@ def retraining(
         stage_time, stage_requests: How long a stage of the canary lasts at least, and how
             many requests the new bundle answers in it.
         assign_by: All requests of one value of this field go to one bundle.
-        judged: What ends a release when it is worse; errors, latency, undecided and
-            business with their usual margins by default.
+        margins: What judges a release, and by how much its rate may exceed the champion's:
+            errors, latency, undecided and business, each by its usual margin, by default. The
+            scores are not judged then: a model that was trained anew is meant to give others.
         alpha: The chance to end a release of something no worse.
 
     Raises:
@@ -170,8 +171,8 @@ def retraining(
     if every_us == 0 or not judged_us:
         raise WrongDecision("a length of time is nothing", "give every and judged_on one", place)
     shares = [one / 100 for one in canary]
-    measures = tuple(Judged(measure=name, margin=at) for name, at in _MARGINS.items())
-    measures = measures if judged is None else tuple(judged)
+    chosen_margins = _MARGINS if margins is None else margins
+    measures = tuple(Judged(measure=name, margin=at) for name, at in chosen_margins.items())
     try:
         stages = tuple(
             Stage(share=share, min_us=stage_us, min_requests=stage_requests) for share in shares
