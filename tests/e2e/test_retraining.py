@@ -119,28 +119,21 @@ def test_a_model_that_is_trained_anew_becomes_champion_stage_by_stage(
     assert stages[3]["numbers"]["average_precision"] > 0
 
 
-def test_a_run_that_is_over_cannot_be_stopped_and_one_that_nobody_began_is_unknown(
+def test_a_model_that_is_no_better_is_refused_and_a_run_that_is_over_cannot_be_stopped(
     served: ServedShop,
 ) -> None:
-    over = run_of(served.directory, start_and_stop(served))
+    run = start(served.directory)  # the champion has learned from the same requests
+    until(lambda: run_of(served.directory, run).ended is not None, "the run is over")
 
-    assert over.state == "stopped"
-    refused = failed(served.directory, "stop", over.id)
-    assert "retraining_ended" in refused
+    found = run_of(served.directory, run)
+    assert found.ended is not None
+    assert (found.state, found.ended.stage) == ("refused", "gates")
+    assert "retraining_ended" in failed(served.directory, "stop", run)
     assert "unknown_retraining" in failed(served.directory, "show", "nobody")
 
 
 def has_begun(shop: ServedShop, run: str, stage: RetrainingStage) -> bool:
     return run_of(shop.directory, run).noted(stage, "begun") is not None
-
-
-def start_and_stop(shop: ServedShop) -> str:
-    run = start(shop.directory)
-    kingpost(
-        shop.directory, "retraining", "stop", "shop_app.py", run, "--reason", "a test", "--json"
-    )
-    until(lambda: run_of(shop.directory, run).ended is not None, "it is stopped")
-    return run
 
 
 def failed(directory: Path, command: str, run: str) -> str:

@@ -120,13 +120,14 @@ def ask_for_run(
         RetrainingGoesOn: There is one.
     """
     name, now_us = declared.decision.name, clock.now_us()
+    before = len(control.retrainings(name))
     going_on = open_run(control, name)
     if going_on is not None:
         raise RetrainingGoesOn(name, going_on.id)
     event = RetrainingEvent(
         decision=name,
         tenant=tenant,
-        run=_name_of(name, f"{by} {now_us}"),
+        run=_name_of(name, f"{by} {now_us} {before}"),
         step="asked",
         reason=reason,
         since_us=since_us,
