@@ -461,7 +461,7 @@ The console is at {server.url} until Ctrl-C. Sign in with this key:
 
    {secret}
 
-Four things to try:
+Five things to try:
 
 1. Look at the incident: which feature drifted, since when, which decisions it touched. Then
    at the inbox: claim a doubtful payment, see why the model doubts, approve or override.
@@ -474,7 +474,10 @@ Four things to try:
 3. Run one of the decisions again, from its id alone, and compare every bit.
    {command} replay {record}
 
-4. Look at the API, typed by the contracts, and at the record of a decision.
+4. See the run that the incident began, stage by stage.
+   {command} retraining list {APP}
+
+5. Look at the API, typed by the contracts, and at the record of a decision.
    {server.url}/docs
    curl -s {server.url}/v1/records/{record} -H 'Authorization: Bearer {secret}'
 """
