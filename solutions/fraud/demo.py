@@ -324,7 +324,9 @@ def _review(desk: Desk, frauds: frozenset[str], fault: datetime) -> DeskWork:
     return work
 
 
-def _ingest_weeks(where: DataDirectory, files: TransactionFiles, start: date, end: date) -> None:
+def _ingest_weeks(
+    where: DataDirectory, files: TransactionFiles, start: date, end: datetime
+) -> None:
     """Let the time pass until there are verdicts enough, as `kingpost ingest` does."""
     streams = [contract_of(Transaction), contract_of(Verdict)]
     chunks = (_drifted(files, start, end), files.verdicts(start=start, end=end))
@@ -336,7 +338,7 @@ def _ingest_weeks(where: DataDirectory, files: TransactionFiles, start: date, en
         for contract, found in zip(streams, chunks, strict=True):
             report = ingest_chunks(intake, contract, found, tenant=TENANT, source=str(files.path))
             rows += report.accepted
-        days = (end - start).days
+        days = (end.date() - start).days
         facts.append(f"{days} days of stream time, {rows:,} payments and verdicts")
 
 
@@ -491,7 +493,9 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
         fault = drift_start(files.last_day)
         live = fault.date() - timedelta(days=BEFORE_DAYS)
         away = fault.date() + timedelta(days=DRIFTED_DAYS)
-        back = files.last_day - timedelta(days=AFTER_DAYS - 1)
+        # at noon: at night a small business has too few payments to go on with an alert
+        first_back = files.last_day - timedelta(days=AFTER_DAYS - 1)
+        back = datetime.combine(first_back, time_of_day(12))
         ingested = _ingest(where, files, live)
         application = load_application(APP)
         backfill_s = _backfill(where, application)

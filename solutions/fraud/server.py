@@ -14,7 +14,7 @@ import kingpost as kp
 
 __all__ = ["Server", "ServerFailed"]
 
-_STOP_S = 30
+_STOP_S = 120
 
 
 class ServerFailed(kp.KingpostError):
