@@ -21,8 +21,8 @@ from solutions.fraud.replay import Call, Decided, Replayed, joined, send
 
 __all__ = ["NotRecovered", "Recovered", "decisions_of", "quality", "release_by_traffic", "run_of"]
 
-_PATIENCE_S = 150
-_BEGINS_S = 30
+_PATIENCE_S = 300
+_BEGINS_S = 90
 _POLL_S = 0.1
 _PARTS_A_DAY = 100
 """Traffic goes in such parts of a day while a release waits for it."""
@@ -57,7 +57,7 @@ class Recovered:
 
 
 def run_of(where: DataDirectory, incident: str) -> RetrainingRun:
-    """Wait until the run of an incident has begun.
+    """Wait until the run of an incident has begun; one that found nothing to do does not count.
 
     Raises:
         NotRecovered: It did not begin, or another one did.
@@ -65,7 +65,7 @@ def run_of(where: DataDirectory, incident: str) -> RetrainingRun:
     end_s = time.monotonic() + _BEGINS_S
     while not (runs := _runs(where)):
         if time.monotonic() > end_s:
-            raise NotRecovered(f"no run began within {_BEGINS_S} s")
+            raise NotRecovered(f"no run looked at the champion within {_BEGINS_S} s")
         time.sleep(_POLL_S)
     if [run.asked.incident for run in runs] != [incident]:
         raise NotRecovered(f"{len(runs)} runs began, and not one of the incident {incident}")
@@ -108,5 +108,6 @@ def decisions_of(calls: list[Call], replayed: Replayed) -> dict[str, Decided]:
     return dict(zip(keys, replayed.decided, strict=True))
 
 
-def _runs(where: DataDirectory) -> tuple[RetrainingRun, ...]:
-    return where.control_log(disk=SystemDisk(), clock=SystemClock()).retrainings("fraud")
+def _runs(where: DataDirectory) -> list[RetrainingRun]:
+    control = where.control_log(disk=SystemDisk(), clock=SystemClock())
+    return [one for one in control.retrainings("fraud") if one.noted("evaluate", "done")]
