@@ -16,12 +16,14 @@ from kingpost.core import SystemDisk
 from kingpost.decisions import (
     Application,
     DataDirectory,
+    EvidenceFiles,
     Releases,
     Retraining,
     RetrainingEnded,
     RetrainingGoesOn,
     RetrainingHouse,
     RetrainingStages,
+    SeenSoFar,
     UnknownRetraining,
     WrongDecision,
     ask_for_run,
@@ -176,8 +178,6 @@ class House:
 
     def end_shadow(self, run: str) -> None:
         """Let the shadow have decided enough."""
-        from kingpost.decisions import EvidenceFiles, SeenSoFar
-
         live = self.control.releases("sells").live
         assert live is not None
         files = EvidenceFiles(self.where.evidence, "server", disk=self.disk)

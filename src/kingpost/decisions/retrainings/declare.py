@@ -138,7 +138,7 @@ def retraining(
             "give its model, or this, a trainer",
             place,
         )
-    _check_kinds(on, every is not None, place)
+    _check_kinds(on, place, has_schedule=every is not None)
     if not 0 <= worse_by < 1:
         raise WrongDecision(f"worse_by is {worse_by}", "give a part, as 0.05", place)
     if min_labels < 1 or shadow < 0 or stage_requests < 0:
@@ -207,7 +207,7 @@ def retraining(
     )
 
 
-def _check_kinds(on: Sequence[Monitor], has_schedule: bool, place: Place) -> None:
+def _check_kinds(on: Sequence[Monitor], place: Place, *, has_schedule: bool) -> None:
     for kind in on:
         if kind not in get_args(Monitor) or kind in _NO_INCIDENT:
             fitting = [one for one in get_args(Monitor) if one not in _NO_INCIDENT]
