@@ -1,12 +1,14 @@
 """From raw events to a governed live answer, with nothing left out: `make demo`.
 
 Five months of card transactions are simulated (or read), ingested, turned into features,
-learned from, judged, registered, approved and served; then the last three weeks are
-replayed as live traffic, with verdicts coming in between. In the last two days a fault is
-put in, which the monitors have to find; doubtful payments go to the fraud desk's inbox, and
-a script answers some of them. At the end every record is proved: each answer that a client
-received has its record, and each record comes out the same when it is decided again from
-the journal. The console is left open.
+learned from, judged, registered, approved and served; then ten days are replayed as live
+traffic, with verdicts coming in between. In the last two of them a fault is put in, which the
+monitors have to find; doubtful payments go to the fraud desk's inbox, and a script answers
+some of them. The alert begins a run that trains the model anew: two months pass until there
+are verdicts enough, and then the new model is learned, judged, approved and released by
+itself, on five days of live traffic. At the end every record is proved: each answer that a
+client received has its record, and each record comes out the same when it is decided again
+from the journal. The console is left open.
 
     python -m solutions.fraud.demo [--data PATH] [--once]
 """
@@ -18,7 +20,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -40,15 +42,22 @@ from kingpost.decisions import (
     verify_records,
 )
 from kingpost.features import Requests, feature_matrix
-from kingpost.integrations import Intake, ingest_chunks
+from kingpost.integrations import Chunk, Intake, ingest_chunks
 from kingpost.journal import scan
 from kingpost.models import OutOfTimeSplit
 from kingpost.records import decode_record
-from solutions.fraud import app as declared
+from solutions.fraud.app import Transaction, Verdict
 from solutions.fraud.data import TransactionFiles
 from solutions.fraud.drift import amounts_in_cents, drift_start
 from solutions.fraud.memory import MemoryWatch
-from solutions.fraud.replay import Replayed, replay
+from solutions.fraud.recovery import (
+    Recovered,
+    decisions_of,
+    quality,
+    release_by_traffic,
+    run_of,
+)
+from solutions.fraud.replay import Call, Decided, Replayed, calls_of, joined, send
 from solutions.fraud.reviews import Desk, DeskWork, Incident
 from solutions.fraud.simulator import Simulation, simulate, write_parquet
 from solutions.fraud.training import PLAN
@@ -58,13 +67,20 @@ from solutions.ground.server import Server
 
 __all__ = ["main"]
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("retrained.py")
 TENANT = "demo"
 SCOPES = ("decide", "ingest", "records", "review", "metrics")
-LIVE_DAYS = 21
+SIMULATED_DAYS = 160
+BEFORE_DAYS, DRIFTED_DAYS, AFTER_DAYS = 8, 2, 5
+"""Days of live traffic: until the fault, with it, and at the end, when there are verdicts."""
+FEWEST_WEEKS = 20
+RECOVERED_WITHIN = 0.05
+RECOVERED_FRAUDS = 300
+"""In a small business a few days hold too few frauds to tell so closely."""
 WEEK = timedelta(days=7)
 REVIEWS_ANSWERED = 150
 ALERT_WITHIN_S = 120
+SMALL_PAYMENTS_A_SECOND = 0.08
 ALERT_WITHIN_PAYMENTS = 30
 """In a small business two minutes hold too few payments to tell."""
 CONNECTIONS = 32
@@ -110,11 +126,12 @@ def _files(directory: Path, data: Path | None) -> TransactionFiles:
     with _stage("read" if data else "simulate") as facts:
         if data is None:
             data = directory / "transactions.parquet"
-            write_parquet(simulate(Simulation()), data)
+            write_parquet(simulate(Simulation(days=SIMULATED_DAYS)), data)
         files = TransactionFiles.find(data)
-        if files.last_day - files.first_day < 13 * WEEK:
+        if files.last_day - files.first_day < FEWEST_WEEKS * WEEK:
             raise DemoFailed(
-                f"{files.path} holds {files.first_day} to {files.last_day}, less than 13 weeks"
+                f"{files.path} holds {files.first_day} to {files.last_day}, less than "
+                f"{FEWEST_WEEKS} weeks"
             )
         facts += [f"{files.rows:,} transactions", f"{files.first_day} to {files.last_day}"]
     return files
@@ -122,7 +139,7 @@ def _files(directory: Path, data: Path | None) -> TransactionFiles:
 
 def _ingest(where: DataDirectory, files: TransactionFiles, live: date) -> Ingested:
     """Take all that was known when the live weeks began."""
-    streams = [contract_of(declared.Transaction), contract_of(declared.Verdict)]
+    streams = [contract_of(Transaction), contract_of(Verdict)]
     rows, seconds = 0, 0.0
     with (
         _stage("ingest") as facts,
@@ -200,30 +217,47 @@ def _approve(where: DataDirectory, trained: Trained) -> None:
         facts.append(f"bundle {digest[:12]} may run")
 
 
-def _replay(server: Server, secret: str, files: TransactionFiles, live: date) -> Replayed:
+def _client(server: Server, secret: str) -> LoadClient:
+    return LoadClient(server.host, server.port, {"authorization": f"Bearer {secret}"}, CONNECTIONS)
+
+
+def _calls(files: TransactionFiles, start: date, end: date) -> list[Call]:
+    """Make the live traffic of some days: payments, and what becomes known meanwhile."""
+    transactions = [chunk.batch for chunk in _drifted(files, start, end)]
+    verdicts = [chunk.batch for chunk in files.verdicts(start=start, end=end)]
+    return calls_of(
+        join_batches(contract_of(Transaction), transactions),
+        join_batches(contract_of(Verdict), verdicts),
+    )
+
+
+def _drifted(files: TransactionFiles, start: date, end: date) -> Iterator[Chunk]:
+    since = drift_start(files.last_day)
+    for chunk in files.transactions(start=start, end=end):
+        yield chunk._replace(batch=amounts_in_cents(chunk.batch, since))
+
+
+def _replay(client: LoadClient, calls: list[Call]) -> Replayed:
     with _stage("replay") as facts:
-        client = LoadClient(
-            server.host, server.port, {"authorization": f"Bearer {secret}"}, CONNECTIONS
-        )
-        since = drift_start(files.last_day)
-        transactions = [
-            amounts_in_cents(chunk.batch, since) for chunk in files.transactions(start=live)
-        ]
-        verdicts = [
-            chunk.batch
-            for chunk in files.verdicts(start=live, end=files.last_day + timedelta(days=1))
-        ]
-        replayed = replay(
-            client,
-            join_batches(contract_of(declared.Transaction), transactions),
-            join_batches(contract_of(declared.Verdict), verdicts),
-        )
+        replayed = send(client, calls)
         facts += [
             f"{len(replayed.decided):,} decisions and {replayed.verdicts:,} verdicts",
             f"{replayed.decisions_per_s:,.0f} decisions a second",
             f"p50 {replayed.p50_ms:.1f} ms, p99 {replayed.p99_ms:.1f} ms",
         ]
     return replayed
+
+
+def _frauds(files: TransactionFiles, since: date) -> frozenset[str]:
+    """Return the keys of all payments since a day that turned out to be fraud."""
+    return frozenset(
+        str(key)
+        for chunk in files.verdicts(start=since)
+        for key, is_fraud in zip(
+            chunk.batch.values("transaction"), chunk.batch.values("fraud"), strict=True
+        )
+        if is_fraud
+    )
 
 
 @dataclass(frozen=True)
@@ -234,12 +268,16 @@ class Watched:
         before: Incidents opened before the fault: false alarms.
         alert_s: From the fault to the alarm, in stream time.
         behind_s: How long the observer had still to read when the last answer was there.
+        drift: The id of the fault's incident.
+        is_small: Whether there are too few payments to tell anything in two minutes.
     """
 
     incidents: list[Incident]
     before: int
     alert_s: float
     behind_s: float
+    drift: str
+    is_small: bool
 
 
 def _watch(desk: Desk, replayed: Replayed, fault: datetime) -> Watched:
@@ -258,28 +296,21 @@ def _watch(desk: Desk, replayed: Replayed, fault: datetime) -> Watched:
             problem = f"false alarms {before}" if before else "the fault was not found"
             raise DemoFailed(f"{problem}; incidents: {[one.title for one in incidents]}")
         alert_s = (opened[found[-1].id] - fault).total_seconds()
-        payments_a_second = len(replayed.decided) / (LIVE_DAYS * 86_400)
-        few_s = ALERT_WITHIN_PAYMENTS / payments_a_second if payments_a_second < 0.08 else 0
+        payments_a_second = len(replayed.decided) / ((BEFORE_DAYS + DRIFTED_DAYS) * 86_400)
+        is_small = payments_a_second < SMALL_PAYMENTS_A_SECOND
+        few_s = ALERT_WITHIN_PAYMENTS / payments_a_second if is_small else 0
         if alert_s > max(ALERT_WITHIN_S, few_s):
             raise DemoFailed(f"the fault was found {alert_s:.0f} s after it began")
         facts += [
             f"{len(incidents)} incidents, none before the fault",
             f"{found[-1].title}, {alert_s:.0f} s of stream time after it began",
         ]
-    return Watched(incidents, len(before), alert_s, behind_s)
+    return Watched(incidents, len(before), alert_s, behind_s, found[-1].id, is_small)
 
 
-def _review(desk: Desk, files: TransactionFiles, live: date, fault: datetime) -> DeskWork:
+def _review(desk: Desk, frauds: frozenset[str], fault: datetime) -> DeskWork:
     """Answer some of what the fraud desk was sent, and leave the rest."""
     with _stage("review") as facts:
-        frauds = frozenset(
-            str(key)
-            for chunk in files.verdicts(start=live)
-            for key, is_fraud in zip(
-                chunk.batch.values("transaction"), chunk.batch.values("fraud"), strict=True
-            )
-            if is_fraud
-        )
         until = fault.isoformat().replace("+00:00", "Z")
         work = desk.work(frauds, until, answers=REVIEWS_ANSWERED)
         facts += [
@@ -287,6 +318,110 @@ def _review(desk: Desk, files: TransactionFiles, live: date, fault: datetime) ->
             f"{work.approved} approved and {work.overridden} overridden by script",
         ]
     return work
+
+
+def _ingest_weeks(
+    where: DataDirectory, files: TransactionFiles, start: date, end: datetime
+) -> None:
+    """Let the time pass until there are verdicts enough, as `kingpost ingest` does."""
+    streams = [contract_of(Transaction), contract_of(Verdict)]
+    chunks = (_drifted(files, start, end), files.verdicts(start=start, end=end))
+    with (
+        _stage("wait") as facts,
+        Intake.open(where.data, streams, disk=SystemDisk(), clock=SystemClock()) as intake,
+    ):
+        rows = 0
+        for contract, found in zip(streams, chunks, strict=True):
+            report = ingest_chunks(intake, contract, found, tenant=TENANT, source=str(files.path))
+            rows += report.accepted
+        days = (end.date() - start).days
+        facts.append(f"{days} days of stream time, {rows:,} payments and verdicts")
+
+
+def _retrain(where: DataDirectory, client: LoadClient, calls: list[Call]) -> Recovered:
+    """Go on with the run that the alert began, with live traffic as it needs it."""
+    with _stage("retrain") as facts:
+        recovered = release_by_traffic(where, client, calls, _per_day(calls))
+        for event in recovered.run.events:
+            if event.step == "done":
+                print(f"  {event.stage:<9} {event.reason}", file=sys.stderr, flush=True)
+        facts += [
+            f"released by itself after {len(recovered.meanwhile.decided):,} requests",
+            f"{len(recovered.run.events)} events of one run in the control log",
+        ]
+    return recovered
+
+
+def _per_day(calls: list[Call]) -> float:
+    return len(calls) / AFTER_DAYS
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The average precision of what was decided live.
+
+    Attributes:
+        before, during, after: By the first model until the fault, by the same with the fault,
+            and by the new one.
+    """
+
+    before: float
+    during: float
+    after: float
+
+    @property
+    def lost(self) -> float:
+        """The part of it that did not come back; negative where more came."""
+        return 1 - self.after / self.before
+
+
+def _compare(frauds: frozenset[str], parts: list[dict[str, Decided]]) -> Quality:
+    """Measure what the fault cost, and what came back.
+
+    Raises:
+        DemoFailed: Too little came back.
+    """
+    with _stage("compare") as facts:
+        found = Quality(*(quality(frauds, part) for part in parts))
+        few = len(frauds.intersection(parts[-1])) < RECOVERED_FRAUDS
+        if found.lost > (0.5 if few else RECOVERED_WITHIN) or found.during > found.before / 2:
+            raise DemoFailed(f"the average precision did not come back: {found}")
+        facts += [
+            f"average precision {found.before:.3f} before the fault",
+            f"{found.during:.3f} with it",
+            f"{found.after:.3f} by the new model",
+        ]
+    return found
+
+
+def _parted(
+    calls: list[Call], replayed: Replayed, fault: datetime
+) -> tuple[dict[str, Decided], dict[str, Decided]]:
+    """Part what was decided at the moment of the fault."""
+    before: dict[str, Decided] = {}
+    during: dict[str, Decided] = {}
+    until = f"{fault:%Y-%m-%dT%H:%M:%S}"
+    decided = decisions_of(calls, replayed)
+    for call in calls:
+        if call.key:
+            part = before if call.moment < until else during
+            part[call.key] = decided[call.key]
+    return before, during
+
+
+def _check_one(desk: Desk, where: DataDirectory, watched: Watched, replayed: Replayed) -> None:
+    """See that all of it was one incident, and one run.
+
+    Raises:
+        DemoFailed: The fault, or the new model, opened another incident of drift.
+        NotRecovered: Another run began.
+    """
+    desk.wait_for(replayed.decided[-1].record)
+    run_of(where, watched.drift)
+    drifts = [one for one in desk.incidents() if one.kind == "drift"]
+    # a small business has too few payments at night to go on with an alert until the morning
+    if not watched.is_small and [one.id for one in drifts] != [watched.drift]:
+        raise DemoFailed(f"not one incident of drift: {[one.title for one in drifts]}")
 
 
 def _prove(where: DataDirectory, replayed: Replayed) -> Verification:
@@ -327,7 +462,7 @@ The console is at {server.url} until Ctrl-C. Sign in with this key:
 
    {secret}
 
-Four things to try:
+Five things to try:
 
 1. Look at the incident: which feature drifted, since when, which decisions it touched. Then
    at the inbox: claim a doubtful payment, see why the model doubts, approve or override.
@@ -340,7 +475,10 @@ Four things to try:
 3. Run one of the decisions again, from its id alone, and compare every bit.
    {command} replay {record}
 
-4. Look at the API, typed by the contracts, and at the record of a decision.
+4. See the run that the incident began, stage by stage.
+   {command} retraining list {APP}
+
+5. Look at the API, typed by the contracts, and at the record of a decision.
    {server.url}/docs
    curl -s {server.url}/v1/records/{record} -H 'Authorization: Bearer {secret}'
 """
@@ -351,24 +489,42 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
     where = DataDirectory(directory)
     with MemoryWatch() as memory:
         files = _files(directory, data)
-        live = files.last_day - timedelta(days=LIVE_DAYS - 1)
+        fault = drift_start(files.last_day)
+        live = fault.date() - timedelta(days=BEFORE_DAYS)
+        away = fault.date() + timedelta(days=DRIFTED_DAYS)
+        # at noon: at night a small business has too few payments to go on with an alert
+        first_back = files.last_day - timedelta(days=AFTER_DAYS - 1)
+        back = datetime.combine(first_back, time_of_day(12))
         ingested = _ingest(where, files, live)
         application = load_application(APP)
         backfill_s = _backfill(where, application)
         trained = _train(where, application, live)
         _approve(where, trained)
         secret = make_key(where, tenant=TENANT, scopes=SCOPES, name="demo")
-        fault = drift_start(files.last_day)
-        with Server(APP, directory, port) as server:
-            replayed = _replay(server, secret, files, live)
+        frauds = _frauds(files, live)
+        first = _calls(files, live, away)
+        with Server(APP, directory, port, tenant=TENANT) as server:
+            replayed = _replay(_client(server, secret), first)
             with closing(Desk(server.url, secret)) as desk:
                 watched = _watch(desk, replayed, fault)
-                work = _review(desk, files, live, fault)
-            proved = _prove(where, replayed)
+                work = _review(desk, frauds, fault)
+            run_of(where, watched.drift)
+        _ingest_weeks(where, files, away, back)
+        last = _calls(files, back, files.last_day + timedelta(days=1))
+        with Server(APP, directory, port, tenant=TENANT) as server:
+            client = _client(server, secret)
+            recovered = _retrain(where, client, last)
+            after = _replay(client, recovered.left)
+            new = decisions_of(recovered.left, after)
+            compared = _compare(frauds, [*_parted(first, replayed, fault), new])
+            everything = joined([replayed, recovered.meanwhile, after])
+            with closing(Desk(server.url, secret)) as desk:
+                _check_one(desk, where, watched, everything)
+            proved = _prove(where, everything)
             wall_s = time.monotonic() - started
             if not once:
-                last = replayed.decided[-1].record
-                print(_things_to_try(server, secret, where, last), file=sys.stderr, flush=True)
+                newest = everything.decided[-1].record
+                print(_things_to_try(server, secret, where, newest), file=sys.stderr, flush=True)
                 server.wait()
     metrics = trained.version.metrics
     return {
@@ -378,8 +534,8 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
         "auc_roc": round(metrics["auc_roc"], 4),
         "average_precision": round(metrics["average_precision"], 4),
         "card_precision_100": round(metrics["entity_precision_100"], 4),
-        "decisions": len(replayed.decided),
-        "retried": replayed.retried,
+        "decisions": len(everything.decided),
+        "retried": everything.retried,
         "decisions_per_s": round(replayed.decisions_per_s),
         "p50_ms": round(replayed.p50_ms, 3),
         "p99_ms": round(replayed.p99_ms, 3),
@@ -393,6 +549,10 @@ def _run(data: Path | None, directory: Path, port: int, *, once: bool) -> dict[s
         "reviews": work.sent,
         "reviews_answered": work.approved + work.overridden,
         "overrides": work.overridden,
+        "average_precision_before": round(compared.before, 4),
+        "average_precision_drifted": round(compared.during, 4),
+        "average_precision_after": round(compared.after, 4),
+        "requests_during_release": len(recovered.meanwhile.decided),
         "peak_mb": round(memory.peak_mb),
         "wall_s": round(wall_s, 1),
     }

@@ -2,7 +2,8 @@
 
 The payment itself is what it was, so verdicts do not change; only what the request says
 of the amount is a hundred times too much, as when a payment gateway is updated and
-nobody tells the people whose model lives on its numbers.
+nobody tells the people whose model lives on its numbers. It stays so: the model has to
+learn the new amounts.
 """
 
 from dataclasses import replace
@@ -12,14 +13,16 @@ import numpy as np
 
 from kingpost.contracts import ColumnBatch
 
-__all__ = ["amounts_in_cents", "drift_start"]
+__all__ = ["DRIFT_DAYS", "amounts_in_cents", "drift_start"]
 
 CENTS = 100
+DRIFT_DAYS = 65
+"""The fault lies in so many last days."""
 
 
 def drift_start(last_day: date) -> datetime:
-    """Return noon UTC of the last day but one: the fault lies in the last two days."""
-    return datetime.combine(last_day - timedelta(days=1), time(12), UTC)
+    """Return the noon, UTC, from which on amounts are in cents."""
+    return datetime.combine(last_day - timedelta(days=DRIFT_DAYS - 1), time(12), UTC)
 
 
 def amounts_in_cents(transactions: ColumnBatch, since: datetime) -> ColumnBatch:

@@ -7,7 +7,7 @@ arrive in another order, as they do in life. A decision that failed, such as one
 longer than its budget on a busy machine, is on record and is asked for again at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from kingpost.calls import Answer, LoadClient, LoadReport
 from kingpost.contracts import ColumnBatch
 from solutions.ground.asking import ask_all
 
-__all__ = ["Decided", "Replayed", "replay"]
+__all__ = ["Call", "Decided", "Replayed", "calls_of", "joined", "replay", "send"]
 
 HOUR_US = 3_600_000_000
 DECISIONS, VERDICTS = "/v1/decisions/fraud", "/v1/events/verdict"
@@ -69,10 +69,20 @@ class _Decision(msgspec.Struct):
     answer: _Fraud | None = None
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
+    """A request to the server.
+
+    Attributes:
+        verdicts: How many it posts; 0 where it asks for a decision.
+        key: The transaction that is asked about; empty where verdicts are posted.
+        moment: When it happened, ISO 8601; empty likewise.
+    """
+
     path: str
     body: bytes
     verdicts: int
+    key: str = ""
+    moment: str = ""
 
 
 def replay(client: LoadClient, transactions: ColumnBatch, verdicts: ColumnBatch) -> Replayed:
@@ -86,7 +96,15 @@ def replay(client: LoadClient, transactions: ColumnBatch, verdicts: ColumnBatch)
         NotAnswered: A request was refused, failed or was not answered.
         ServerUnreachable: There is no server.
     """
-    calls = list(_calls(transactions, verdicts))
+    return send(client, calls_of(transactions, verdicts))
+
+
+def send(client: LoadClient, calls: list[Call]) -> Replayed:
+    """Send what `calls_of` made, all of it or a part.
+
+    Raises:
+        NotAnswered, ServerUnreachable: As `replay`.
+    """
     requests = [
         client.post(call.path, call.body, JSON_LINES if call.verdicts else JSON) for call in calls
     ]
@@ -104,6 +122,21 @@ def replay(client: LoadClient, transactions: ColumnBatch, verdicts: ColumnBatch)
     )
 
 
+def joined(parts: Sequence[Replayed]) -> Replayed:
+    """Take parts of a replay, one or more, for one; latencies are those of the slowest part."""
+    wall_s = sum(one.wall_s for one in parts)
+    decided = [decided for one in parts for decided in one.decided]
+    return Replayed(
+        decided=decided,
+        verdicts=sum(one.verdicts for one in parts),
+        retried=sum(one.retried for one in parts),
+        decisions_per_s=len(decided) / wall_s,
+        p50_ms=max(one.p50_ms for one in parts),
+        p99_ms=max(one.p99_ms for one in parts),
+        wall_s=wall_s,
+    )
+
+
 _decode = msgspec.json.Decoder(_Decision).decode
 
 
@@ -113,20 +146,25 @@ def _decided(answer: Answer) -> Decided:
     return Decided(decision.id, decision.outcome, score)
 
 
-def _calls(transactions: ColumnBatch, verdicts: ColumnBatch) -> Iterator[_Call]:
+def calls_of(transactions: ColumnBatch, verdicts: ColumnBatch) -> list[Call]:
     """Merge both by time: a batch of verdicts goes before what happened after them."""
+    return list(_calls(transactions, verdicts))
+
+
+def _calls(transactions: ColumnBatch, verdicts: ColumnBatch) -> Iterator[Call]:
     bodies = _transaction_bodies(transactions)
     lines = _verdict_lines(verdicts)
     hour = _int64(transactions, "at") // HOUR_US * HOUR_US
     known = np.searchsorted(_int64(verdicts, "known_at"), hour, "right")
     posted = 0
-    for body, until in zip(bodies, known.tolist(), strict=True):
+    keys, moments = transactions.values("id"), _texts(transactions, "at")
+    for key, moment, body, until in zip(keys, moments, bodies, known.tolist(), strict=True):
         if until > posted:
-            yield _Call(VERDICTS, b"\n".join(lines[posted:until]), until - posted)
+            yield Call(VERDICTS, b"\n".join(lines[posted:until]), until - posted)
             posted = until
-        yield _Call(DECISIONS, body, 0)
+        yield Call(DECISIONS, body, 0, str(key), moment)
     if posted < len(lines):
-        yield _Call(VERDICTS, b"\n".join(lines[posted:]), len(lines) - posted)
+        yield Call(VERDICTS, b"\n".join(lines[posted:]), len(lines) - posted)
 
 
 def _transaction_bodies(batch: ColumnBatch) -> list[bytes]:

@@ -1,6 +1,7 @@
 """The real server in a process of its own, as `kingpost run` starts it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import kingpost as kp
 
 __all__ = ["Server", "ServerFailed"]
 
-_STOP_S = 30
+_STOP_S = 120
 
 
 class ServerFailed(kp.KingpostError):
@@ -32,13 +33,17 @@ class ServerFailed(kp.KingpostError):
 class Server:
     """A server over a data directory: `with Server(app, directory, port) as server: …`.
 
+    Args:
+        tenant: Whose its own work is, such as a retraining; the usual one when empty.
+
     Attributes:
         url: Where it serves.
     """
 
     url: str
 
-    def __init__(self, app: Path, directory: Path, port: int) -> None:
+    def __init__(self, app: Path, directory: Path, port: int, *, tenant: str = "") -> None:
+        self._environment = os.environ | ({"KINGPOST_TENANT": tenant} if tenant else {})
         self._log = directory / "server.log"
         self._command = [
             *(sys.executable, "-m", "kingpost.cli", "--data-dir", str(directory)),
@@ -48,7 +53,9 @@ class Server:
 
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=subprocess.PIPE, stderr=log
+            )
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
             self._process.communicate()

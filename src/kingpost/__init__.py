@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import model as model
     from kingpost.decisions import note_tokens as note_tokens
     from kingpost.decisions import refuse as refuse
+    from kingpost.decisions import retraining as retraining
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
     from kingpost.features import consented as consented
@@ -90,7 +91,7 @@ _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length "
     "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
-    "decisions": "alarm budget cache decision exposure fallback gate model note_tokens refuse review "
+    "decisions": "alarm budget cache decision exposure fallback gate model note_tokens refuse retraining review "
     "rule",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
@@ -160,6 +161,7 @@ __all__ = [
     "queue",
     "ratio",
     "refuse",
+    "retraining",
     "retries",
     "review",
     "rule",

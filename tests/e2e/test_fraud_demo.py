@@ -30,6 +30,10 @@ FIGURES = [
     "reviews",
     "reviews_answered",
     "overrides",
+    "average_precision_before",
+    "average_precision_drifted",
+    "average_precision_after",
+    "requests_during_release",
     "peak_mb",
     "wall_s",
 ]
@@ -37,7 +41,7 @@ FIGURES = [
 
 def test_the_demonstration_ends_with_its_figures_and_nothing_differs(tmp_path: Path) -> None:
     data = tmp_path / "transactions.parquet"
-    write_parquet(simulate(Simulation(days=98, customers=700, terminals=1400)), data)
+    write_parquet(simulate(Simulation(days=150, customers=700, terminals=1400)), data)
 
     done = subprocess.run(
         [sys.executable, "-m", "solutions.fraud.demo", "--once", "--data", str(data),
@@ -58,6 +62,9 @@ def test_the_demonstration_ends_with_its_figures_and_nothing_differs(tmp_path: P
     assert figures["auc_roc"] > 0.7
     assert figures["incidents"] >= 1
     assert figures["incidents_before_fault"] == 0
+    assert figures["average_precision_drifted"] < figures["average_precision_before"] / 2
+    assert figures["average_precision_after"] > figures["average_precision_before"] / 2
+    assert figures["requests_during_release"] > 300
     assert figures["reviews"] >= figures["reviews_answered"] >= figures["overrides"]
 
 

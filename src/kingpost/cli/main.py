@@ -39,6 +39,7 @@ _COMMANDS = {
     "rollback": ("releases", "End a release, or go back to the champion before."),
     "releases": ("releases", "Say what runs and what is being released."),
     "history": ("releases", "List what was released, by whom and what came of it."),
+    "retraining": ("retraining", "Train a decision's model anew, see how far it is, stop it."),
     "run": ("serve", "Serve an application's decisions."),
     "watch": ("observe", "Observe decisions: search, monitors, alerts, inbox."),
     "cost": ("cost", "Say what decisions cost, by whom and for what."),

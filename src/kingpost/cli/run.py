@@ -21,7 +21,7 @@ from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
 from kingpost.cli.stores import open_cost_figures, open_review_sources
 from kingpost.cli.streams import open_streams
-from kingpost.cli.workflow_place import open_workflows, workflows_of
+from kingpost.cli.workflow_place import has_workflows, open_workflows
 from kingpost.core import Disk, KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     LOGS,
@@ -244,7 +244,7 @@ def run_server(
     def started(addresses: Addresses) -> None:
         if observer:
             beside.append(KeptProcess(observer, name="observer"))
-        if worker and workflows_of(load_application(path)):
+        if worker and has_workflows(load_application(path)):
             beside.append(KeptProcess(worker, name="worker"))
         if snapshot and settings.snapshot_every:
             beside.append(
@@ -306,7 +306,7 @@ def _write_snapshot(engine: Engine) -> None:
 
 
 def _served(application: Application, where: DataDirectory) -> dict[str, ServedDecision]:
-    if not application.decisions and not workflows_of(application):
+    if not application.decisions and not has_workflows(application):
         raise NothingToServe(str(application.root / application.path))
     where.check_control_log(disk=SystemDisk())
     loader = bundle_loader(application, where)

@@ -11,7 +11,8 @@ from pathlib import Path
 from kingpost import workflows
 from kingpost.cli.people import TaskPeople
 from kingpost.cli.place import data_directory
-from kingpost.cli.workflow_place import schedules_of, workflow_database, workflows_of
+from kingpost.cli.retraining import begin_runs
+from kingpost.cli.workflow_place import every_workflow, schedules_of, workflow_database
 from kingpost.core import KingpostError, Settings, SystemClock
 from kingpost.decisions import load_application
 from kingpost.storage import ThreadConnections, migrate, open_database
@@ -55,15 +56,16 @@ def open_worker(
             cannot be opened.
     """
     application, clock = load_application(path), SystemClock()
-    declared, schedules = workflows_of(application), schedules_of(application)
-    if not declared:
-        raise NothingToWorkOn(path)
     where = data_directory(settings)
     inbox = open_database(where.tasks)
     migrate(inbox, "tasks", TASK_MIGRATIONS)
     inbox.close()
     tasks = ThreadConnections(where.tasks)
     people = TaskPeople(lambda: SqliteTasks(tasks.get()), settings.tenant)
+    declared = every_workflow(settings, application, lambda: people)
+    schedules = schedules_of(application)
+    if not declared:
+        raise NothingToWorkOn(path)
     database = workflow_database(settings)
 
     def worker() -> workflows.Worker:
@@ -81,6 +83,7 @@ def open_worker(
     with ExitStack() as opened:
         known = opened.enter_context(workflows.Workflows(database, clock=clock, declared=declared))
         opened.enter_context(_started(worker, wait))
+        opened.enter_context(begin_runs(settings, application, known))
         yield known
 
 

@@ -1,18 +1,27 @@
 """Where an installation keeps its workflows, and which ones its application declares.
 
 The rule: DBOS, which takes more than a second to load, is loaded only where the application
-declares a workflow.
+declares a workflow, or a retraining, which is one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from kingpost import workflows
 from kingpost.cli.place import data_directory
+from kingpost.cli.retraining import retraining_workflows, retrainings_of
 from kingpost.core import Settings, SystemClock
 from kingpost.decisions import Application
-from kingpost.workflows import BadWorkflow, Schedule, Workflow
+from kingpost.workflows import BadWorkflow, People, Schedule, Workflow
 
-__all__ = ["open_workflows", "schedules_of", "workflow_database", "workflows_of"]
+__all__ = [
+    "every_workflow",
+    "has_workflows",
+    "open_workflows",
+    "schedules_of",
+    "workflow_database",
+    "workflows_of",
+]
 
 
 def workflow_database(settings: Settings) -> "workflows.WorkflowDatabase":
@@ -43,6 +52,31 @@ def workflows_of(application: Application) -> dict[str, Workflow[..., Any]]:
     return found
 
 
+def every_workflow(
+    settings: Settings,
+    application: Application,
+    people: Callable[[], People | None] = lambda: None,
+) -> dict[str, Workflow[..., Any]]:
+    """Return the workflows of an application, those of its retrainings among them, by name.
+
+    Args:
+        people: Gives the inbox; only who runs them needs one.
+
+    Raises:
+        BadWorkflow, ApplicationError: See `workflows_of` and `retrainings_of`.
+    """
+    return retraining_workflows(settings, application, people) | workflows_of(application)
+
+
+def has_workflows(application: Application) -> bool:
+    """Tell whether there is anything for a worker to run.
+
+    Raises:
+        BadWorkflow, ApplicationError: See `workflows_of` and `retrainings_of`.
+    """
+    return bool(workflows_of(application) or retrainings_of(application))
+
+
 def schedules_of(application: Application) -> dict[str, Schedule]:
     """Return the schedules that an application's file defines, by name.
 
@@ -65,7 +99,7 @@ def open_workflows(settings: Settings, application: Application) -> "workflows.W
         ExtraMissing: The extra `workflows` is not installed.
         WorkflowStoreFailed, WorkflowStoreUnfit: The database cannot be opened.
     """
-    declared = workflows_of(application)
+    declared = every_workflow(settings, application)
     if not declared:
         return None
     return workflows.Workflows(workflow_database(settings), clock=SystemClock(), declared=declared)

@@ -42,13 +42,18 @@ class Labelled(NamedTuple):
 
 
 def labelled_requests(
-    decision: Decision, histories: Mapping[str, History], *, known_until_us: int | None
+    decision: Decision,
+    histories: Mapping[str, History],
+    *,
+    known_until_us: int | None,
+    since_us: int | None = None,
 ) -> Labelled:
     """Join a decision's requests with the labels known by a moment.
 
     Args:
         histories: The request's and the label's stream of one tenant, by name.
         known_until_us: Labels known later are left out; None takes all.
+        since_us: Requests that happened before are left out; None takes all.
     """
     asked = histories[decision.request.name]
     asked = asked.kept_for(asked.erased).live()
@@ -66,7 +71,11 @@ def labelled_requests(
     found = last_rows_of(
         known.columns[contract.key.name], asked.events.columns[decision.request.key.name]
     )
-    chosen = np.flatnonzero(found >= 0)
+    wanted = found >= 0
+    if since_us is not None:
+        at_us = asked.events.numbers(decision.request.event_time.name).astype(np.int64)
+        wanted &= at_us >= since_us
+    chosen = np.flatnonzero(wanted)
     labels = known.numbers(label.field)[found[chosen]].astype(np.float64)
     return Labelled(
         Requests(asked.events.take(chosen), asked.positions[chosen]),

@@ -74,6 +74,20 @@ class Releases:
 
         return self._must(decision, step)
 
+    def keep(self, decision: str, running: str, *, by: str, reason: str) -> ReleaseEvent | None:
+        """Make what runs champion where there is none yet, so that an approval alone changes nothing.
+
+        Args:
+            running: Its bundle's digest.
+        """
+
+        def step(state: ReleaseState) -> ReleaseEvent | None:
+            if state.champion:
+                return None
+            return self._event(decision, "restored", running, running, by, reason)
+
+        return self.control.release(decision, step)
+
     def promote(self, decision: str, *, by: str, reason: str) -> ReleaseEvent:
         """Make the bundle that is being released champion.
 
@@ -118,16 +132,20 @@ class Releases:
         return self._must(decision, step)
 
     def end(
-        self, decision: str, live: LiveRelease, reason: str, evidence: Sequence[Evidence] = ()
+        self,
+        decision: str,
+        live: LiveRelease,
+        reason: str,
+        evidence: Sequence[Evidence] = (),
+        *,
+        by: str = KINGPOST,
     ) -> ReleaseEvent | None:
         """Roll a release back because of what was found; None when it has ended already."""
 
         def step(state: ReleaseState) -> ReleaseEvent | None:
             if state.live is None or state.live.id != live.id:
                 return None
-            made = self._event(
-                decision, "rolled_back", live.bundle, state.champion, KINGPOST, reason
-            )
+            made = self._event(decision, "rolled_back", live.bundle, state.champion, by, reason)
             return structs.replace(made, release=live.id, evidence=tuple(evidence))
 
         return self.control.release(decision, step)

@@ -99,6 +99,7 @@ class TrainingPlan:
     Attributes:
         split: What is learned from and judged on; None judges on the last seven days.
         known_until_us: Labels known later are left out altogether; None takes all.
+        since_us: Requests before are left out altogether; None takes all.
         entity: Field of the request that says whom it is about, for precision per entity.
         costs: The threshold is the cheapest on rows that the trainer held out; without
             costs, or without such rows, it is 0.5.
@@ -110,6 +111,7 @@ class TrainingPlan:
 
     split: OutOfTimeSplit | None = None
     known_until_us: int | None = None
+    since_us: int | None = None
     entity: str | None = None
     costs: MistakeCosts | None = None
     judged: RowsToJudge = every_row
@@ -153,6 +155,7 @@ def training_set(
     histories: Mapping[str, History],
     *,
     known_until_us: int | None = None,
+    since_us: int | None = None,
     entity: str | None = None,
     threads: int = 1,
 ) -> TrainingSet:
@@ -161,12 +164,15 @@ def training_set(
     Args:
         histories: The streams of one tenant, by name.
         known_until_us: Labels known later are left out; None takes all.
+        since_us: Requests before are left out; None takes all.
         entity: Field of the request that says whom it is about.
 
     Raises:
         BadTrainingSet: A label is neither 0 nor 1, or the request has no such field.
     """
-    labelled = labelled_requests(decision, histories, known_until_us=known_until_us)
+    labelled = labelled_requests(
+        decision, histories, known_until_us=known_until_us, since_us=since_us
+    )
     return _rows(decision, labelled, histories, entity, threads, code="")
 
 
@@ -198,7 +204,9 @@ def learn(
     if plan.costs is not None and isinstance(plan.costs.missed, str):
         _check_field(decision, plan.costs.missed, ("number", "integer"))
     progress("features", 0, 1)
-    labelled = labelled_requests(decision, histories, known_until_us=plan.known_until_us)
+    labelled = labelled_requests(
+        decision, histories, known_until_us=plan.known_until_us, since_us=plan.since_us
+    )
     if not len(labelled):
         raise NothingToLearn(
             decision.name,

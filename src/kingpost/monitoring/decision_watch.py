@@ -86,6 +86,15 @@ class _Journal(NamedTuple):
     groups: Sequence[_Rows]
 
 
+class _Pause(NamedTuple):
+    """A time without decisions, in the order of what is heard."""
+
+    until_us: int
+    order: int
+    bundle: bytes
+    since_us: int
+
+
 class _Heard(NamedTuple):
     """A breach with its place in the order of things."""
 
@@ -235,8 +244,11 @@ class DecisionWatch:
                 heard += self._judge_hour(hour + 1)
                 hour = int(stood_hours[crossing])
         # sorting is stable: what was heard of one bundle at one time stays in order
-        for one in sorted(heard, key=lambda one: one[:3]):
-            self._book.tell(one.breach)
+        for one in sorted([*heard, *_pauses(before_us, stood_us)], key=lambda one: one[:3]):
+            if isinstance(one, _Pause):
+                self._book.pause(one.since_us, one.until_us)
+            else:
+                self._book.tell(one.breach)
         self._book.pass_to(now_us // MINUTE_US * MINUTE_US)
         for watch in self._watches.values():
             watch.forget(now_us // MINUTE_US)
@@ -457,6 +469,13 @@ class DecisionWatch:
         for incident in changed:
             self._store.save_incident(incident)
         return opened
+
+
+def _pauses(before_us: int, stood_us: NDArray[np.int64]) -> Iterator[_Pause]:
+    """Find the times in which nothing was decided for so long that incidents would end."""
+    since_us = np.concatenate([[before_us], stood_us[:-1]])
+    for at in np.flatnonzero(stood_us - since_us[: len(stood_us)] > HOUR_US).tolist():
+        yield _Pause(int(stood_us[at]), -1, b"", int(since_us[at]))
 
 
 def _joined(parts: Sequence[Observations]) -> Observations:

@@ -2,7 +2,8 @@
 
 The rule: breaches are told in the order of stream time. An incident takes in what
 breaches while it is open, and ends an hour after the last moment at which anything of its
-kind was beyond its limit; that this is so may be noticed later, and changes nothing.
+kind was beyond its limit; that this is so may be noticed later, and changes nothing. A time
+without decisions says nothing of what decisions are measured by, and ends nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from kingpost.monitoring.window import HOUR_US
 __all__ = ["Breach", "IncidentBook", "OpenIncident"]
 
 _QUIET_US = HOUR_US
+_BY_LABELS: frozenset[Monitor] = frozenset({"quality", "overrides"})
+"""What comes to light without decisions, too."""
 
 
 class OpenIncident(NamedTuple):
@@ -78,6 +81,13 @@ class IncidentBook:
             if last_us + _QUIET_US < now_us:
                 del self._open[monitor]
                 self._changed[incident.id] = replace(incident, ended_us=last_us + _QUIET_US)
+
+    def pause(self, since_us: int, until_us: int) -> None:
+        """Take note of a time without decisions: what went on before it still does."""
+        self.pass_to(since_us)
+        for monitor, (incident, last_us) in self._open.items():
+            if monitor not in _BY_LABELS:
+                self._open[monitor] = OpenIncident(incident, last_us + until_us - since_us)
 
     def take(self) -> tuple[Sequence[Incident], Sequence[Incident]]:
         """Return what changed since the last time, and what of that is new."""

@@ -55,9 +55,19 @@ from kingpost.registry.releases import (
     state_after,
     states_of,
 )
+from kingpost.registry.retrainings import (
+    STAGES,
+    RetrainingEvent,
+    RetrainingRun,
+    RetrainingStage,
+    RetrainingState,
+    RetrainingStep,
+    runs_of,
+)
 
 __all__ = [
     "DEFAULT_JUDGED",
+    "STAGES",
     "AmbiguousDigest",
     "Approval",
     "ApprovalRefused",
@@ -99,12 +109,18 @@ __all__ = [
     "ReleaseStep",
     "Removal",
     "RetentionRun",
+    "RetrainingEvent",
+    "RetrainingRun",
+    "RetrainingStage",
+    "RetrainingState",
+    "RetrainingStep",
     "SigningKey",
     "Stage",
     "TrainingRecipe",
     "UnknownBundle",
     "check_plan",
     "digest_of",
+    "runs_of",
     "state_after",
     "states_of",
 ]

@@ -42,6 +42,7 @@ from kingpost.registry.errors import (
     UnknownBundle,
 )
 from kingpost.registry.releases import ReleaseEvent, ReleaseState, state_after
+from kingpost.registry.retrainings import RetrainingEvent, RetrainingRun, runs_of
 
 __all__ = ["ControlLog"]
 
@@ -73,6 +74,7 @@ Document = TypeVar(
     BundleEvaluation,
     ExportRun,
     RetentionRun,
+    RetrainingEvent,
 )
 
 
@@ -439,6 +441,32 @@ class ControlLog:
             NewerDocument: A later version of Kingpost wrote one of them.
         """
         return tuple(self._documents("retention", partition, RetentionRun))
+
+    def note_retraining(self, event: RetrainingEvent) -> bool:
+        """Add what happened in a run; the same step of the same stage again changes nothing.
+
+        Returns:
+            Whether it was added.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one before.
+            JournalInUse, JournalFull, JournalFailed: As in `register_model`.
+        """
+        with self._appending() as journal:
+            place = (event.run, event.stage, event.step)
+            noted = self._documents("retraining", event.decision, RetrainingEvent)
+            if any((one.run, one.stage, one.step) == place for one in noted):
+                return False
+            journal.append([Entry("retraining", event.tenant, event.decision, _canonical(event))])
+        return True
+
+    def retrainings(self, decision: str) -> tuple[RetrainingRun, ...]:
+        """Return the runs that train a decision's model anew, oldest first.
+
+        Raises:
+            NewerDocument: A later version of Kingpost wrote one of their events.
+        """
+        return runs_of(self._documents("retraining", decision, RetrainingEvent))
 
     def follow(self) -> Scan:
         """Return a place at the beginning of the log, from which it can be read on."""

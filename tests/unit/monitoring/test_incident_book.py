@@ -96,3 +96,28 @@ def test_an_id_says_what_it_is_of() -> None:
         incident_id("acme", "fraud", "drift", 2),
     }
     assert len(others - {first}) == 4
+
+
+def test_a_time_without_decisions_ends_nothing_that_decisions_are_measured_by() -> None:
+    book = IncidentBook({})
+    book.tell(breach(0))
+    book.tell(breach(0, monitor="quality"))
+    book.take()
+
+    book.pause(30 * MINUTE_US, 9 * HOUR_US)
+    book.tell(breach(9 * HOUR_US))
+
+    changed, opened = book.take()
+    assert opened == []
+    assert [(one.kind, one.ended_us) for one in changed] == [("quality", HOUR_US)]
+    book.pass_to(10 * HOUR_US + MINUTE_US)
+    assert [one.ended_us for one in book.take()[0]] == [10 * HOUR_US]
+
+
+def test_what_was_over_before_a_time_without_decisions_stays_over() -> None:
+    book = IncidentBook({})
+    book.tell(breach(0))
+
+    book.pause(2 * HOUR_US, 9 * HOUR_US)
+
+    assert [one.ended_us for one in book.take()[0]] == [HOUR_US]

@@ -195,6 +195,29 @@ def test_a_fault_that_comes_again_opens_another_incident(reference: Profile) -> 
     assert incidents[0].id != incidents[1].id
 
 
+@pytest.mark.parametrize("cut_us", [0, 2 * MINUTE_US, 90 * MINUTE_US, 31 * DAY_US])
+def test_weeks_without_decisions_leave_one_incident_however_they_are_read(
+    reference: Profile, cut_us: int
+) -> None:
+    rows = payments(START_US, 34)
+    rows.x[rows.since(NOON), 0] *= 100
+    begin, end = NOON + 2 * HOUR_US, NOON + 30 * DAY_US
+    asked = ~rows.since(begin) | rows.since(end)
+    rows = Payments(rows.event_time_us[asked], rows.x[asked], rows.score[asked], rows.label[asked])
+    read, store = observations(rows), MemoryMonitors()
+    at = int(np.count_nonzero(~rows.since(NOON + cut_us)))
+
+    for part in (rows_of(read, 0, at), rows_of(read, at, len(rows))):
+        watch = watch_over(store, reference)
+        watch.observe(TENANT, DECISION, BUNDLE, part)
+        watch.flush()
+
+    found = [one for one in store.incidents(TENANT, limit=100) if one.kind == "drift"]
+    assert len(found) == 1
+    assert found[0].is_open
+    assert found[0].opened_us <= NOON + 2 * MINUTE_US
+
+
 def test_without_a_profile_rows_are_counted_and_nothing_is_compared() -> None:
     rows = payments(START_US, 1)
     rows.x[rows.since(START_US + DAY_US // 2), 0] *= 100

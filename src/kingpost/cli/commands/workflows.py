@@ -11,7 +11,7 @@ import msgspec
 
 from kingpost import workflows as durable
 from kingpost.cli.output import print_result
-from kingpost.cli.workflow_place import workflow_database, workflows_of
+from kingpost.cli.workflow_place import every_workflow, workflow_database
 from kingpost.contracts import Instant
 from kingpost.core import Settings, SystemClock
 from kingpost.decisions import load_application
@@ -206,7 +206,7 @@ def prune(settings: Settings, older_than: str, tenant: str | None, as_json: bool
 def _opened(
     settings: Settings, app: Path | None, tenant: str | None
 ) -> Generator["durable.Workflows", None, None]:
-    declared = None if app is None else workflows_of(load_application(app))
+    declared = None if app is None else every_workflow(settings, load_application(app))
     with durable.Workflows(
         workflow_database(settings), clock=SystemClock(), declared=declared, tenant=tenant
     ) as known:

@@ -14,7 +14,7 @@ from kingpost.access import MIGRATIONS, SqliteKeys
 from kingpost.cli.doctor.findings import Check, Result, failed, ok, warned
 from kingpost.cli.doctor.work import workflows_found
 from kingpost.cli.place import data_directory
-from kingpost.cli.workflow_place import workflows_of
+from kingpost.cli.workflow_place import has_workflows
 from kingpost.core import Clock, Settings, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -146,7 +146,7 @@ def _application(application: Application) -> Iterator[Result]:
     names = ", ".join(application.decisions)
     if names:
         yield ok(f"{application.path} declares {names}")
-    elif workflows_of(application):
+    elif has_workflows(application):
         yield ok(f"{application.path} declares no decision, but workflows")
     else:
         yield warned(

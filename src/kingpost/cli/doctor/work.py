@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from kingpost import workflows
 from kingpost.cli.doctor.findings import Result, ok, warned
 from kingpost.cli.place import data_directory
-from kingpost.cli.workflow_place import workflow_database, workflows_of
+from kingpost.cli.workflow_place import every_workflow, has_workflows, workflow_database
 from kingpost.core import Settings, SystemClock
 from kingpost.decisions import Application
 
@@ -15,7 +15,7 @@ __all__ = ["workflows_found"]
 
 def workflows_found(settings: Settings, application: Application) -> Iterator[Result]:
     """Look at an application's workflows."""
-    if not workflows_of(application):
+    if not has_workflows(application):
         yield ok("none is declared")
         return
     database = workflow_database(settings)
@@ -30,7 +30,7 @@ def workflows_found(settings: Settings, application: Application) -> Iterator[Re
     with workflows.Workflows(
         database,
         clock=SystemClock(),
-        declared=workflows_of(application),
+        declared=every_workflow(settings, application),
         makes_tables=False,
     ) as known:
         counts = known.counts()
