@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks._solutions_anomaly import anomaly_figures
+from benchmarks._solutions_demand import demand_figures
 
 
 def main() -> None:
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of data sets")
     chosen = parser.parse_args()
     anomaly_figures(chosen.data)
+    demand_figures(chosen.data)
 
 
 if __name__ == "__main__":
