@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks._solutions_anomaly import anomaly_figures
 from benchmarks._solutions_churn import churn_figures
+from benchmarks._solutions_demand import demand_figures
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     chosen = parser.parse_args()
     anomaly_figures(chosen.data)
     churn_figures(chosen.data)
+    demand_figures(chosen.data)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Demand: forecasts of many series by one model, with intervals, and whether a plan is enough."""
