@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import refuse as refuse
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
+    from kingpost.decisions import slo as slo
     from kingpost.features import consented as consented
     from kingpost.features import count as count
     from kingpost.features import days_since as days_since
@@ -78,7 +79,7 @@ _HOME = {
     "contracts": "Dimension Event EventTime Instant Key KnownTime Length "
     "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
-    "decisions": "alarm budget cache decision exposure fallback gate model refuse review rule",
+    "decisions": "alarm budget cache decision exposure fallback gate model refuse review rule slo",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
@@ -142,6 +143,7 @@ __all__ = [
     "schedule",
     "sleep",
     "sleep_until",
+    "slo",
     "std",
     "step",
     "stream",

@@ -21,6 +21,7 @@ from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
     DataDirectory,
+    Decision,
     load_application,
     profile_of,
 )
@@ -30,6 +31,7 @@ from kingpost.monitoring import (
     FreshnessWatch,
     Limits,
     Notifier,
+    Objective,
     Profile,
     ReleaseWatch,
     SqliteMonitors,
@@ -40,7 +42,7 @@ from kingpost.serving import OBSERVED_MIGRATIONS, Observer
 from kingpost.storage import migrate, open_database
 from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
 
-__all__ = ["AlreadyObserved", "open_observer"]
+__all__ = ["AlreadyObserved", "objectives_of", "open_observer"]
 
 _CACHE_KIB = 64 * 1024
 _log = logging.getLogger(__name__)
@@ -165,9 +167,18 @@ def _limits(application: Application) -> Callable[[str], Limits]:
         terms = None
         if alarm is not None:
             terms = AlarmTerms(alarm.every_us, declared.model.label.field, alarm.runbook)
-        return Limits(budget.total_us, budget.features_us, budget.model_us, terms)
+        objectives = objectives_of(declared)
+        return Limits(budget.total_us, budget.features_us, budget.model_us, terms, objectives)
 
     return limits
+
+
+def objectives_of(decision: Decision) -> tuple[Objective, ...]:
+    """Say what a decision promises, as the monitors know it."""
+    return tuple(
+        Objective(one.name, one.objective, one.over_us, one.within_us, one.runbook)
+        for one in decision.slos
+    )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from kingpost.cli.access import open_key_ring, open_tls
 from kingpost.cli.exposure import open_extraction
 from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
+from kingpost.cli.observe import objectives_of
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
@@ -38,6 +39,7 @@ from kingpost.decisions import (
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
+from kingpost.monitoring import slo_statuses
 from kingpost.proofs import PublishedLog
 from kingpost.serving import (
     Addresses,
@@ -48,6 +50,7 @@ from kingpost.serving import (
     WorkerPlan,
     build_app,
     serve,
+    slo_metrics,
 )
 from kingpost.storage import migrate, open_database
 
@@ -165,6 +168,15 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         watch=watch,
         logs=logs,
     )
+    promised = {name: objectives_of(one) for name, one in application.decisions.items()}
+    if any(promised.values()):
+        app.metrics.watch_slos(
+            lambda: slo_metrics(
+                lambda: slo_statuses(
+                    sources.monitors(), lambda name: promised.get(name, ()), clock.now_us()
+                )
+            )
+        )
     assert app.desk is not None  # it has sources
     pages = open_pages(
         settings,

@@ -36,7 +36,7 @@ _CHART_OF: Mapping[Monitor, str] = {
     "overrides": "overrides",
     "quality": "quality",
 }
-_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm"})
+_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm", "slo"})
 _STEPS: Mapping[Monitor, Sequence[str]] = {
     "drift": (
         "Open the worst feature below and see where its values have gone.",
@@ -75,6 +75,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "Look at what it is about: the decision has said what its label means.",
         "Open the records below: they say with what features it was answered.",
         "Send what you find as a label of the record: false alarms are then found as mistakes.",
+    ),
+    "slo": (
+        "Open the records below: the outcome says whether they failed or were slow.",
+        "See by kingpost slo how much of the budget is left, and how fast it burns.",
+        "If a release began it, roll it back; if load did, look at the stages' times.",
     ),
     "release": (
         "The champion answers all requests: nothing has to be done at once.",
@@ -204,7 +209,7 @@ def _page(
     is_others = (
         task is not None and task.is_held(visit.now_us) and task.claimed_by != visit.principal.by
     )
-    is_column = incident.kind not in _CHART_OF and incident.kind != "alarm"
+    is_column = incident.kind not in _CHART_OF and incident.kind not in ("alarm", "slo")
     view = _IncidentView(
         incident=incident,
         task=task,

@@ -111,6 +111,7 @@ from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.mlflow import check_fetched, mlflow_draft, mlflow_source
+from kingpost.decisions.objectives import Slo, slo
 from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
@@ -314,6 +315,7 @@ __all__ = [
     "Shadows",
     "SharedWindows",
     "Shown",
+    "Slo",
     "SnapshotInProgress",
     "Snapshotted",
     "SourceDamaged",
@@ -401,6 +403,7 @@ __all__ = [
     "score_batch",
     "seal_segments",
     "shown_of",
+    "slo",
     "take_snapshot",
     "train_decision",
     "training_set",

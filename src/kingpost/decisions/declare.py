@@ -29,6 +29,7 @@ from kingpost.decisions.alarming import Alarm, check_alarm
 from kingpost.decisions.caching import Cache
 from kingpost.decisions.errors import WrongDecision
 from kingpost.decisions.exposing import Exposure
+from kingpost.decisions.objectives import Slo, check_slos
 from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
 from kingpost.models import FittedModel, TrainingSet
 from kingpost.records import Outcome
@@ -302,6 +303,7 @@ class Decision:
         exposure: What callers see of its answers; None where they see all, and so may a raw
             model be asked.
         alarm: What a positive answer opens an incident about; None where it is no alarm.
+        slos: What is promised of its answers.
     """
 
     name: str
@@ -314,6 +316,7 @@ class Decision:
     cost: float = 1.0
     exposure: Exposure | None = None
     alarm: Alarm | None = None
+    slos: tuple[Slo, ...] = ()
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -338,6 +341,7 @@ def decision(
     cost: float = 1.0,
     exposure: Exposure | None = None,
     alarm: Alarm | None = None,
+    slos: Sequence[Slo] = (),
 ) -> Decision:
     """Declare a decision.
 
@@ -350,12 +354,14 @@ def decision(
         cost: What one answer takes from a caller's limit on cost, see `limit_cost`.
         exposure: As from `exposure`; without, callers see all, and collect as much as they like.
         alarm: As from `alarm`; without, a positive answer opens no incident.
+        slos: As from `slo`; without, nothing is promised.
 
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
         WrongDecision: The name cannot be one, a rule speaks of no feature, the cost is
-            none, or the exposure or the alarm names no field of the request.
+            none, the exposure or the alarm names no field of the request, or two objectives
+            have one name.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -391,6 +397,7 @@ def decision(
         cost,
         None if exposure is None else _placed(exposure, contract, resolved, place),
         alarm,
+        check_slos(slos, place),
     )
 
 

@@ -58,6 +58,17 @@ from kingpost.monitoring.profile import (
 )
 from kingpost.monitoring.reference import build_profile
 from kingpost.monitoring.release_watch import FailedRelease, ReleaseWatch
+from kingpost.monitoring.slo import (
+    BURN_RULES,
+    Burn,
+    BurnRule,
+    ErrorBudget,
+    Objective,
+    SloTally,
+    budget_of,
+    burn_of,
+)
+from kingpost.monitoring.slo_status import SloStatus, slo_statuses
 from kingpost.monitoring.status import Monitor, MonitorStatus
 from kingpost.monitoring.store import MonitorStore
 from kingpost.monitoring.store_memory import MemoryMonitors
@@ -67,6 +78,7 @@ from kingpost.monitoring.watch import Watch
 from kingpost.monitoring.window import HOUR_US, MINUTE_US, WINDOWS, Window
 
 __all__ = [
+    "BURN_RULES",
     "HOUR_US",
     "LIVE_BUCKET_US",
     "LIVE_KEPT_US",
@@ -85,6 +97,8 @@ __all__ = [
     "BadProfile",
     "BadTable",
     "BatchTable",
+    "Burn",
+    "BurnRule",
     "CategoryColumn",
     "ColumnDrift",
     "ColumnKind",
@@ -94,6 +108,7 @@ __all__ = [
     "DriftReference",
     "DriftReport",
     "DriftTest",
+    "ErrorBudget",
     "FailedRelease",
     "Freshness",
     "FreshnessWatch",
@@ -112,11 +127,14 @@ __all__ = [
     "NewerSummary",
     "Notifier",
     "NumberColumn",
+    "Objective",
     "Observations",
     "Profile",
     "ReleaseWatch",
     "Resolution",
     "ReviewedDecision",
+    "SloStatus",
+    "SloTally",
     "SqliteMonitors",
     "StageName",
     "StoredTable",
@@ -127,8 +145,10 @@ __all__ = [
     "Watch",
     "WatchedColumn",
     "Window",
+    "budget_of",
     "build_profile",
     "build_reference",
+    "burn_of",
     "compare",
     "decode_profile",
     "decode_reference",
@@ -136,4 +156,5 @@ __all__ = [
     "encode_reference",
     "incident_id",
     "open_table",
+    "slo_statuses",
 ]

@@ -19,6 +19,7 @@ Monitor = Literal[
     "extraction",
     "release",
     "alarm",
+    "slo",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

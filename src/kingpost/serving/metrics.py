@@ -135,6 +135,7 @@ class Metrics(Collector):
         self._samples: Sequence[Sample] = ()
         self._http_workers: Callable[[], int] | None = None
         self._jobs: Callable[[], Iterator[Metric]] | None = None
+        self._slos: Callable[[], Iterator[Metric]] | None = None
         self._releases: (
             tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
         ) = None
@@ -160,6 +161,10 @@ class Metrics(Collector):
     def watch_jobs(self, collect: Callable[[], Iterator[Metric]]) -> None:
         """Say where to ask what is counted of jobs."""
         self._jobs = collect
+
+    def watch_slos(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        """Say where to ask how objectives stand."""
+        self._slos = collect
 
     def watch_caches(self, caches: Mapping[str, ScoreCache]) -> None:
         """Say which scores are kept."""
@@ -222,6 +227,8 @@ class Metrics(Collector):
             yield self._collect_workflows(self._workflows)
         if self._jobs is not None:
             yield from self._jobs()
+        if self._slos is not None:
+            yield from self._slos()
 
     def _collect_decisions(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
