@@ -17,6 +17,7 @@ from kingpost.cli.freshness import PipelineFreshness
 from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
 from kingpost.cli.release_incidents import ReleaseIncidents
+from kingpost.cli.stores import INBOX_MIGRATIONS
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -29,7 +30,9 @@ from kingpost.monitoring import (
     AlarmTerms,
     AlertSettings,
     FreshnessWatch,
+    IncidentLog,
     Limits,
+    LogLine,
     Notifier,
     Objective,
     Profile,
@@ -39,8 +42,8 @@ from kingpost.monitoring import (
 )
 from kingpost.records import SqliteRecords
 from kingpost.serving import OBSERVED_MIGRATIONS, Observer
-from kingpost.storage import migrate, open_database
-from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
+from kingpost.storage import ThreadConnections, migrate, open_database
+from kingpost.tasks import SqliteTasks
 
 __all__ = ["AlreadyObserved", "objectives_of", "open_observer"]
 
@@ -86,7 +89,6 @@ def open_observer(
     """
     application = load_application(path)
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
-    notifier = Notifier(alert_settings(settings))
     with ExitStack() as opened:
         taken = partial(AlreadyObserved, where.root)
         opened.enter_context(alone(where.root / "observer.lock", wait, taken))
@@ -94,6 +96,7 @@ def open_observer(
             opened.enter_context(_observed(where)),
             opened.enter_context(_inbox(where)),
         )
+        notifier = Notifier(alert_settings(settings), on_told=_incident_notes(where))
         monitors = SqliteMonitors(observed)
         pipelines = list(pipelines_of(application).values())
         freshness = None
@@ -130,6 +133,7 @@ def alert_settings(settings: Settings) -> AlertSettings:
     return AlertSettings(
         webhook=settings.alert_webhook,
         webhook_secret=settings.alert_webhook_secret,
+        slack=settings.alert_slack,
         smtp=settings.alert_smtp,
         smtp_user=settings.alert_smtp_user,
         smtp_password=settings.alert_smtp_password,
@@ -137,6 +141,22 @@ def alert_settings(settings: Settings) -> AlertSettings:
         to=settings.alert_to,
         public_url=settings.public_url,
     )
+
+
+def _incident_notes(where: DataDirectory) -> Callable[[str, str, LogLine], None]:
+    """Write down who was told of an incident; what cannot be written is logged, as it was told."""
+    connections = ThreadConnections(where.tasks)
+
+    def note(tenant: str, incident: str, line: LogLine) -> None:
+        try:
+            IncidentLog(connections.get()).add(tenant, incident, line)
+        except KingpostError as error:
+            _log.warning(
+                "incident_not_noted",
+                extra={"incident": incident, "code": error.code, "reason": str(error)},
+            )
+
+    return note
 
 
 def profiles(where: DataDirectory) -> Callable[[str, bytes], Profile | None]:
@@ -199,7 +219,8 @@ def _observed(where: DataDirectory) -> Generator[sqlite3.Connection, None, None]
 def _inbox(where: DataDirectory) -> Generator[sqlite3.Connection, None, None]:
     connection = open_database(where.tasks)
     try:
-        migrate(connection, "tasks", TASK_MIGRATIONS)
+        for owner, migrations in INBOX_MIGRATIONS.items():
+            migrate(connection, owner, migrations)
         yield connection
     finally:
         connection.close()

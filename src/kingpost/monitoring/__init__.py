@@ -3,6 +3,7 @@
 Drift of tables, beside any records, is measured by `compare` with what `build_reference` made.
 """
 
+from kingpost.monitoring.affected import affected_query
 from kingpost.monitoring.alarm_book import Alarmed, AlarmTerms
 from kingpost.monitoring.counts import STAGES, StageName
 from kingpost.monitoring.drift import (
@@ -32,12 +33,19 @@ from kingpost.monitoring.errors import (
     BadAlertSetting,
     BadProfile,
     BadTable,
+    IncidentLogFailed,
     MonitorStoreFailed,
     NewerProfile,
     NewerSummary,
 )
 from kingpost.monitoring.freshness import Freshness, FreshnessWatch
 from kingpost.monitoring.incident import RUNBOOKS, Incident, incident_id
+from kingpost.monitoring.incident_log import (
+    INCIDENT_LOG_MIGRATIONS,
+    IncidentLog,
+    LogLine,
+    LogLineKind,
+)
 from kingpost.monitoring.letters import TaskEvent
 from kingpost.monitoring.limits import Limits
 from kingpost.monitoring.live import LIVE_BUCKET_US, LIVE_KEPT_US, LiveBucket
@@ -74,12 +82,14 @@ from kingpost.monitoring.store import MonitorStore
 from kingpost.monitoring.store_memory import MemoryMonitors
 from kingpost.monitoring.store_sqlite import MONITOR_MIGRATIONS, SqliteMonitors
 from kingpost.monitoring.summary import Resolution, Summary
+from kingpost.monitoring.timeline import TimelineKind, TimelineLine, timeline_of
 from kingpost.monitoring.watch import Watch
 from kingpost.monitoring.window import HOUR_US, MINUTE_US, WINDOWS, Window
 
 __all__ = [
     "BURN_RULES",
     "HOUR_US",
+    "INCIDENT_LOG_MIGRATIONS",
     "LIVE_BUCKET_US",
     "LIVE_KEPT_US",
     "MINUTE_US",
@@ -113,10 +123,14 @@ __all__ = [
     "Freshness",
     "FreshnessWatch",
     "Incident",
+    "IncidentLog",
+    "IncidentLogFailed",
     "LabelledDecision",
     "Levels",
     "Limits",
     "LiveBucket",
+    "LogLine",
+    "LogLineKind",
     "Measures",
     "MemoryMonitors",
     "Monitor",
@@ -141,10 +155,13 @@ __all__ = [
     "Summary",
     "Table",
     "TaskEvent",
+    "TimelineKind",
+    "TimelineLine",
     "VectorScale",
     "Watch",
     "WatchedColumn",
     "Window",
+    "affected_query",
     "budget_of",
     "build_profile",
     "build_reference",
@@ -157,4 +174,5 @@ __all__ = [
     "incident_id",
     "open_table",
     "slo_statuses",
+    "timeline_of",
 ]

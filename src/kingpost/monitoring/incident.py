@@ -45,6 +45,7 @@ class Incident:
         decision: Of what is about no decision, what it is about: `pipeline limits`.
         title: One line for people.
         columns: What is beyond its limit, the worst first; more may join while it is open.
+        joined: When each of those joined that did so later, and its name.
         opened_us: When the monitor spoke.
         breach_since_us: The first row of the minute, or of the hour, in which it began.
         ended_us: When it had been over for an hour; None while it is open.
@@ -75,6 +76,7 @@ class Incident:
     last_at_us: int = 0
     facts: tuple[str, ...] = ()
     runbook: str = ""
+    joined: tuple[tuple[int, str], ...] = ()
 
     @property
     def is_open(self) -> bool:

@@ -70,6 +70,8 @@ from kingpost.serving.feature_documents import (
 )
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
 from kingpost.serving.http_workers import run_http_worker
+from kingpost.serving.incident_desk import IncidentDesk, IncidentReport, SentToReview
+from kingpost.serving.incident_report import markdown_of
 from kingpost.serving.job_desk import JobSetup
 from kingpost.serving.observer import (
     OBSERVED_MIGRATIONS,
@@ -89,6 +91,7 @@ from kingpost.serving.oip import (
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
 from kingpost.serving.query_patterns import Found, QueryPatterns
+from kingpost.serving.reasons import LONGEST_REASON
 from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.release_documents import (
     LiveReleaseDocument,
@@ -99,7 +102,7 @@ from kingpost.serving.release_documents import (
     release_event_document,
 )
 from kingpost.serving.rendering import render_answer, render_record
-from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
+from kingpost.serving.review_desk import ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
 from kingpost.serving.seen import (
     ACCESS_LOGGER,
@@ -172,7 +175,9 @@ __all__ = [
     "Found",
     "GrpcTarget",
     "HttpWorkersNotReady",
+    "IncidentDesk",
     "IncidentNotFound",
+    "IncidentReport",
     "InternalError",
     "JobSetup",
     "LiveReleaseDocument",
@@ -210,6 +215,7 @@ __all__ = [
     "Sample",
     "SampleCounts",
     "SeenRequest",
+    "SentToReview",
     "ServingApp",
     "ServingSettings",
     "SqliteExtraction",
@@ -243,6 +249,7 @@ __all__ = [
     "feature_line",
     "find_model",
     "grpc_checks",
+    "markdown_of",
     "next_runs",
     "queues_for",
     "read_input",

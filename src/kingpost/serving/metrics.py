@@ -20,6 +20,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
 
 from kingpost.core import KingpostError
 from kingpost.decisions import ServedDecision
@@ -136,6 +137,7 @@ class Metrics(Collector):
         self._http_workers: Callable[[], int] | None = None
         self._jobs: Callable[[], Iterator[Metric]] | None = None
         self._slos: Callable[[], Iterator[Metric]] | None = None
+        self._slo_metrics: Sequence[Metric] = ()
         self._releases: (
             tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
         ) = None
@@ -163,7 +165,7 @@ class Metrics(Collector):
         self._jobs = collect
 
     def watch_slos(self, collect: Callable[[], Iterator[Metric]]) -> None:
-        """Say where to ask how objectives stand."""
+        """Say where to ask how objectives stand, in any thread."""
         self._slos = collect
 
     def watch_caches(self, caches: Mapping[str, ScoreCache]) -> None:
@@ -195,6 +197,9 @@ class Metrics(Collector):
         """Ask for what takes a database, before a scrape."""
         if self._workflows is not None:
             await self._workflows.refresh()
+        slos = self._slos
+        if slos is not None:
+            self._slo_metrics = await run_in_threadpool(lambda: list(slos()))
 
     def count_events(self, stream: str, verdict: str, number: int) -> None:
         """Count events that came without a request for a decision."""
@@ -227,8 +232,7 @@ class Metrics(Collector):
             yield self._collect_workflows(self._workflows)
         if self._jobs is not None:
             yield from self._jobs()
-        if self._slos is not None:
-            yield from self._slos()
+        yield from self._slo_metrics
 
     def _collect_decisions(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
