@@ -4,6 +4,7 @@ import asyncio
 import math
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from kingpost.monitoring import (
     Incident,
     IncidentLog,
     MemoryMonitors,
+    Monitor,
     Profile,
 )
 from kingpost.proofs import PublishedLog
@@ -152,9 +154,9 @@ class ReviewHouse:
                             self.tasks.add([task_of_review(record, fraud)])
                 offset += entry.count
 
-    def alarm(self) -> None:
+    def alarm(self, kind: Monitor = "drift", records: tuple[str, ...] = INCIDENT.records) -> None:
         """Open an incident, with its task."""
-        self.monitors.save_incident(INCIDENT)
+        self.monitors.save_incident(replace(INCIDENT, kind=kind, records=records))
         self.tasks.add([task_of_incident(INCIDENT, self.clock.now_us())])
 
     def reviews(self) -> list[Review]:

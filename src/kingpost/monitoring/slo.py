@@ -41,6 +41,11 @@ class Objective(NamedTuple):
     within_us: int | None = None
     runbook: str = ""
 
+    @property
+    def may_be_bad(self) -> float:
+        """The share of requests that may be bad, without the dust of a subtraction."""
+        return round(1 - self.share, 12)
+
 
 class BurnRule(NamedTuple):
     """An alert: the budget burns this many times too fast, over both windows."""
@@ -146,4 +151,4 @@ def budget_of(tally: SloTally, objective: Objective, minute: int) -> ErrorBudget
 
 def _rate(counts: tuple[int, int], objective: Objective) -> float:
     total, bad = counts
-    return bad / total / (1 - objective.share) if total else 0.0
+    return bad / total / objective.may_be_bad if total else 0.0

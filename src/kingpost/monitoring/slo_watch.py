@@ -152,7 +152,7 @@ class SloWatch:
 def _left(objective: Objective, budget: ErrorBudget) -> str:
     return (
         f"{budget.left:.1%} of the error budget is left: {budget.bad} of {budget.total} requests "
-        f"were bad, {1 - objective.share:.3%} may be"
+        f"were bad, {objective.may_be_bad:.3%} may be"
     )
 
 

@@ -5,7 +5,7 @@ quotes can change how the rest is read.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kingpost.contracts import Instant
 from kingpost.core import id_text
@@ -77,10 +77,8 @@ def _happened(line: TimelineLine) -> tuple[str, str, str, str]:
 
 def _affected(report: IncidentReport) -> Sequence[str]:
     some = "" if report.is_all else "more than "
-    lines = [
-        f"{some}{report.affected:,} decisions; people reviewed {report.reviewed:,} of them and "
-        f"answered {report.overridden:,} otherwise."
-    ]
+    answered = f"people reviewed {report.reviewed:,}, and answered {report.overridden:,} otherwise"
+    lines = [f"{some}{report.affected:,} decisions; {answered}."]
     if not report.newest:
         return lines
     rows = (
@@ -90,7 +88,7 @@ def _affected(report: IncidentReport) -> Sequence[str]:
     return [*lines, "", *_table(("record", "event time", "outcome", "review"), rows)]
 
 
-def _table(head: Sequence[str], rows: "Sequence[Sequence[str]] | map[Sequence[str]]") -> list[str]:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [
         f"| {' | '.join(head)} |",
         f"|{' --- |' * len(head)}",

@@ -382,6 +382,32 @@ def test_an_incident_is_acknowledged_once_and_stays_open() -> None:
     run_console(scene)
 
 
+def test_an_incident_is_noted_reviewed_again_and_reported() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        house.behind.alarm()
+        sure = await house.behind.decided("p1", 900)
+        path = f"/incidents/{INCIDENT.id}"
+
+        noted = await house.send(f"{path}/note", {"reason": "the gateway sends <cents>"})
+        sent = await house.send(f"{path}/review", {"reason": "cents"})
+        empty = await house.send(f"{path}/note", {"reason": " "})
+
+        assert noted.headers["location"] == f"{path}?done=noted"
+        assert sent.headers["location"] == f"{path}?done=sent:1"
+        assert (empty.status_code, "it is empty" in empty.text) == (422, True)
+        page = await house.page(f"{path}?done=sent:1")
+        assert "1 decisions wait for a review" in text_of(page)
+        assert "the gateway sends &lt;cents&gt;" in page
+        assert f'href="/records/{sure}"' in page
+        assert sure in await house.page("/inbox")
+        report = await house.get(f"{path}/report.md")
+        assert report.headers["content-type"].startswith("text/markdown")
+        assert "the gateway sends \\<cents\\>" in report.text
+        assert (await house.send(f"{path}/forget", {})).status_code == 404
+
+    run_console(scene)
+
+
 def test_a_stale_pipeline_is_an_incident_with_what_to_do() -> None:
     async def scene(house: ConsoleHouse) -> None:
         stale = Freshness(

@@ -28,10 +28,10 @@ from kingpost.records import Outcome
 
 ANSWERED = Objective("answered", 0.999, 30 * 24 * HOUR_US)
 FAST = Objective("fast", 0.99, 28 * 24 * HOUR_US, within_us=50_000)
-NOON = 29_500_000
+PERCENT = Objective("percent", 0.99, 30 * 24 * HOUR_US)
+NOON = 29_500_020 - 29_500_020 % 60
 """A minute at the beginning of an hour, some time in 2026."""
 
-NOON -= NOON % 60
 FAST_RULE, MIDDLE_RULE, SLOW_RULE = BURN_RULES
 _FAILED, _DECIDED = OUTCOMES.index(Outcome.FAILED), OUTCOMES.index(Outcome.DECIDED)
 
@@ -158,6 +158,53 @@ def test_an_outage_is_told_within_two_minutes_of_its_beginning() -> None:
     assert store.incidents("acme", open_only=True) == [incident]
 
 
+def test_a_burn_of_14_4_is_told_within_two_minutes_of_the_stream() -> None:
+    store = MemoryMonitors()
+    moments = [tenth / 10 for tenth in range(1200)]
+
+    opened = observed(store, rows_of(moments, failed=[number % 69 == 0 for number in range(1200)]))
+
+    assert [(one.kind, one.window, one.limit) for one in opened] == [("slo", "1h/5m", 14.4)]
+    assert opened[0].opened_us - NOON * MINUTE_US <= 120_000_000
+    assert 14.4 <= opened[0].value < 16
+
+
+def test_an_outage_after_hours_of_good_service_is_told_within_two_minutes() -> None:
+    store = MemoryMonitors()
+    hours_s = 6 * 3600
+    assert observed(store, rows_of(range(hours_s), failed=[False] * hours_s)) == []
+
+    for second in range(hours_s, hours_s + 121):
+        if observed(store, rows_of([second], failed=[True], first=second)):
+            return
+    raise AssertionError("no alert came")
+
+
+def test_a_stream_that_spends_half_of_what_it_may_is_left_in_peace() -> None:
+    store = MemoryMonitors()
+    rows = 8 * 3600
+
+    opened = observed(
+        store, rows_of(range(rows), failed=[number % 200 == 7 for number in range(rows)]), PERCENT
+    )
+
+    assert opened == []
+    [status] = slo_statuses(
+        store, lambda decision: (PERCENT,), NOON * MINUTE_US + 8 * HOUR_US - MINUTE_US
+    )
+    assert status.budget.left == pytest.approx(0.5)
+    assert [burn.is_alert for burn in status.burns] == [False, False, False]
+
+
+def test_an_incident_names_the_runbook_of_its_objective() -> None:
+    promised = ANSWERED._replace(runbook="https://wiki.example/answered")
+
+    [incident] = observed(MemoryMonitors(), rows_of(range(130), failed=[True] * 130), promised)
+
+    assert incident.runbook == "https://wiki.example/answered"
+    assert incident.breach_since_us == NOON * MINUTE_US
+
+
 def test_what_goes_on_is_one_incident_and_ends_an_hour_after_it_burned_last() -> None:
     store = MemoryMonitors()
     _, opened = second_by_second(store, outage_s=0, until_s=180)
@@ -166,7 +213,7 @@ def test_what_goes_on_is_one_incident_and_ends_an_hour_after_it_burned_last() ->
     again = observed(store, rows_of(well, failed=[False] * len(well), first=10_000))
 
     assert again == []
-    [incident] = store.incidents("acme")
+    [incident] = [one for one in store.incidents("acme") if one.kind == "slo"]
     assert incident.id == opened.id
     assert incident.ended_us is not None
     assert incident.ended_us - incident.opened_us > HOUR_US
