@@ -49,8 +49,8 @@ from kingpost.serving import (
     ServingSettings,
     WorkerPlan,
     build_app,
+    collect_slos,
     serve,
-    slo_metrics,
 )
 from kingpost.storage import migrate, open_database
 
@@ -171,7 +171,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
     promised = {name: objectives_of(one) for name, one in application.decisions.items()}
     if any(promised.values()):
         app.metrics.watch_slos(
-            lambda: slo_metrics(
+            lambda: collect_slos(
                 lambda: slo_statuses(
                     sources.monitors(), lambda name: promised.get(name, ()), clock.now_us()
                 )

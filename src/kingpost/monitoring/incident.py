@@ -31,7 +31,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "extraction": "docs/security.md#somebody-is-suspected",
     "release": "docs/release.md#a-release-was-rolled-back",
     "alarm": "docs/monitoring.md#alarms",
-    "slo": "docs/monitoring.md#a-budget-burns",
+    "slo": "docs/slo.md#a-budget-burns",
 }
 """What to read when it happens, by kind."""
 

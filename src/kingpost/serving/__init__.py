@@ -116,7 +116,7 @@ from kingpost.serving.seen import (
 )
 from kingpost.serving.server import Addresses, WorkerPlan, serve
 from kingpost.serving.settings import ServingSettings
-from kingpost.serving.slo_metrics import slo_metrics
+from kingpost.serving.slo_metrics import collect_slos
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
 from kingpost.serving.tls import CallerNames, Tls, TlsFiles, certificate_ends
 from kingpost.serving.workflow_desk import StartAsked, WorkflowDesk, next_runs, run_query
@@ -242,6 +242,7 @@ __all__ = [
     "WrongTaskKind",
     "build_app",
     "certificate_ends",
+    "collect_slos",
     "describe_api",
     "drift_by_decision",
     "drift_of",
@@ -263,7 +264,6 @@ __all__ = [
     "serve",
     "shown_input",
     "shown_value",
-    "slo_metrics",
     "statistics_of",
     "task_of_incident",
     "task_of_review",

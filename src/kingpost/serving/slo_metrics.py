@@ -7,12 +7,12 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from kingpost.monitoring import MonitorStoreFailed, NewerSummary, SloStatus
 
-__all__ = ["slo_metrics"]
+__all__ = ["collect_slos"]
 
 _log = logging.getLogger(__name__)
 
 
-def slo_metrics(statuses: Callable[[], Sequence[SloStatus]]) -> Iterator[Metric]:
+def collect_slos(statuses: Callable[[], Sequence[SloStatus]]) -> Iterator[Metric]:
     """Yield the metrics; none while the observer's database cannot be read, which is logged.
 
     Args:

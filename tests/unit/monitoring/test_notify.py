@@ -213,11 +213,15 @@ def test_a_chat_service_is_told_in_the_shape_that_slack_takes() -> None:
 
 def test_who_was_told_of_an_incident_and_who_was_not_is_written_down() -> None:
     written: list[tuple[str, str, LogLine]] = []
+
+    def write(tenant: str, incident: str, line: LogLine) -> None:
+        written.append((tenant, incident, line))
+
     with receiver(404) as (refusing, _), receiver() as (taking, _):
         notifier = Notifier(
             AlertSettings(webhook=refusing, slack=taking),
             clock=StoppedClock(NOW_US),
-            on_told=lambda *line: written.append(line),
+            on_told=write,
         )
         notifier.tell(INCIDENT)
         notifier.tell_of_task(ASKED, "reminded")

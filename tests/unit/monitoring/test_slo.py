@@ -153,7 +153,7 @@ def test_an_outage_is_told_within_two_minutes_of_its_beginning() -> None:
     assert (incident.window, incident.limit, incident.columns) == ("1h/5m", 14.4, ("answered",))
     assert incident.value > 14.4
     assert len(incident.records) == 20
-    assert incident.runbook == "docs/monitoring.md#a-budget-burns"
+    assert incident.runbook == "docs/slo.md#a-budget-burns"
     assert "of the error budget is left" in incident.facts[-1]
     assert store.incidents("acme", open_only=True) == [incident]
 

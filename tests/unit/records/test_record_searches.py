@@ -345,8 +345,8 @@ def test_records_are_found_by_when_they_were_decided_and_how_long_that_took(
         ]
     )
 
-    def numbers(**changes: object) -> list[int]:
-        found = search.find(query(outcome=outcome, model=model, **changes))
+    def numbers(**changes: int) -> list[int]:
+        found = search.find(replaced(query(outcome=outcome, model=model), **changes))
         return [int.from_bytes(one.id) for one in found]
 
     failed = [] if outcome else [3]
