@@ -22,7 +22,6 @@ from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
     DataDirectory,
-    Decision,
     load_application,
     profile_of,
 )
@@ -34,7 +33,6 @@ from kingpost.monitoring import (
     Limits,
     LogLine,
     Notifier,
-    Objective,
     Profile,
     ReleaseWatch,
     SqliteMonitors,
@@ -45,7 +43,7 @@ from kingpost.serving import OBSERVED_MIGRATIONS, Observer
 from kingpost.storage import ThreadConnections, migrate, open_database
 from kingpost.tasks import SqliteTasks
 
-__all__ = ["AlreadyObserved", "objectives_of", "open_observer"]
+__all__ = ["AlreadyObserved", "open_observer"]
 
 _CACHE_KIB = 64 * 1024
 _log = logging.getLogger(__name__)
@@ -187,18 +185,9 @@ def _limits(application: Application) -> Callable[[str], Limits]:
         terms = None
         if alarm is not None:
             terms = AlarmTerms(alarm.every_us, declared.model.label.field, alarm.runbook)
-        objectives = objectives_of(declared)
-        return Limits(budget.total_us, budget.features_us, budget.model_us, terms, objectives)
+        return Limits(budget.total_us, budget.features_us, budget.model_us, terms, declared.slos)
 
     return limits
-
-
-def objectives_of(decision: Decision) -> tuple[Objective, ...]:
-    """Say what a decision promises, as the monitors know it."""
-    return tuple(
-        Objective(one.name, one.objective, one.over_us, one.within_us, one.runbook)
-        for one in decision.slos
-    )
 
 
 @contextmanager

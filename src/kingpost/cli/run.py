@@ -13,7 +13,6 @@ from kingpost.cli.access import open_key_ring, open_tls
 from kingpost.cli.exposure import open_extraction
 from kingpost.cli.jobs import open_jobs
 from kingpost.cli.kept_process import KeptProcess
-from kingpost.cli.observe import objectives_of
 from kingpost.cli.pages import open_pages
 from kingpost.cli.place import data_directory
 from kingpost.cli.seen import open_watch
@@ -168,7 +167,7 @@ def build_server(settings: Settings, path: Path, *, works_on_jobs: bool = True) 
         watch=watch,
         logs=logs,
     )
-    promised = {name: objectives_of(one) for name, one in application.decisions.items()}
+    promised = {name: one.slos for name, one in application.decisions.items()}
     if any(promised.values()):
         app.metrics.watch_slos(
             lambda: collect_slos(

@@ -111,7 +111,7 @@ from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.mlflow import check_fetched, mlflow_draft, mlflow_source
-from kingpost.decisions.objectives import Slo, slo
+from kingpost.decisions.objectives import slo
 from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
@@ -315,7 +315,6 @@ __all__ = [
     "Shadows",
     "SharedWindows",
     "Shown",
-    "Slo",
     "SnapshotInProgress",
     "Snapshotted",
     "SourceDamaged",

@@ -29,9 +29,10 @@ from kingpost.decisions.alarming import Alarm, check_alarm
 from kingpost.decisions.caching import Cache
 from kingpost.decisions.errors import WrongDecision
 from kingpost.decisions.exposing import Exposure
-from kingpost.decisions.objectives import Slo, check_slos
+from kingpost.decisions.objectives import check_slos
 from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
 from kingpost.models import FittedModel, TrainingSet
+from kingpost.monitoring import Objective
 from kingpost.records import Outcome
 
 __all__ = [
@@ -316,7 +317,7 @@ class Decision:
     cost: float = 1.0
     exposure: Exposure | None = None
     alarm: Alarm | None = None
-    slos: tuple[Slo, ...] = ()
+    slos: tuple[Objective, ...] = ()
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -341,7 +342,7 @@ def decision(
     cost: float = 1.0,
     exposure: Exposure | None = None,
     alarm: Alarm | None = None,
-    slos: Sequence[Slo] = (),
+    slos: Sequence[Objective] = (),
 ) -> Decision:
     """Declare a decision.
 

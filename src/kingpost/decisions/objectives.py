@@ -5,49 +5,31 @@ kp.decision(…, slos=[kp.slo("answered", 0.999), kp.slo("fast", 0.99, within="5
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from kingpost.core import BadDuration, Place, caller_place, duration_us
 from kingpost.decisions.errors import WrongDecision
+from kingpost.monitoring import Objective
 
-__all__ = ["Slo", "check_slos", "slo"]
+__all__ = ["check_slos", "slo"]
 
 _DAY_US = 86_400_000_000
 _SHORTEST_US, _LONGEST_US = 7 * _DAY_US, 90 * _DAY_US
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True)
-class Slo:
-    """A service level objective.
-
-    Attributes:
-        objective: The share of requests that are to be good, above 0 and below 1.
-        over_us: How long the period is over which that is meant.
-        within_us: How long a good one takes at the most; None where every answer is good.
-        runbook: What to read when its budget burns; empty for the general one.
-    """
-
-    name: str
-    objective: float
-    over_us: int
-    within_us: int | None = None
-    runbook: str = ""
-
-
 def slo(
     name: str,
-    objective: float,
+    share: float,
     *,
     over: str | timedelta = "30d",
     within: str | timedelta | None = None,
     runbook: str = "",
-) -> Slo:
+) -> Objective:
     """Promise that a share of a decision's requests is answered, or answered in time.
 
     Args:
-        objective: The share, as 0.999.
+        share: As 0.999.
         over: The period over which it is meant, 7 to 90 days.
         within: How long an answer in time takes, from the request's arrival to the gate;
             without, every request that did not fail is good.
@@ -63,9 +45,9 @@ def slo(
             "begin with a small letter; then small letters, digits, - and _",
             place,
         )
-    if not 0 < objective < 1:
+    if not 0 < share < 1:
         raise WrongDecision(
-            f"the objective of {name!r} is {objective}", "give a share above 0 and below 1", place
+            f"the share of {name!r} is {share}", "give a share above 0 and below 1", place
         )
     try:
         over_us, within_us = duration_us(over), None if within is None else duration_us(within)
@@ -73,10 +55,10 @@ def slo(
         raise WrongDecision(str(error), "write it so", place) from error
     if not _SHORTEST_US <= over_us <= _LONGEST_US:
         raise WrongDecision(f"{name!r} is meant over {over}", "give 7d to 90d", place)
-    return Slo(name, objective, over_us, within_us, runbook)
+    return Objective(name, share, over_us, within_us, runbook)
 
 
-def check_slos(slos: Sequence[Slo], place: Place) -> tuple[Slo, ...]:
+def check_slos(slos: Sequence[Objective], place: Place) -> tuple[Objective, ...]:
     """Check that no two have one name.
 
     Raises:

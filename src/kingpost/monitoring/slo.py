@@ -33,7 +33,14 @@ _FEWEST_BAD = 5
 
 
 class Objective(NamedTuple):
-    """What is promised: see `kingpost.slo`."""
+    """What is promised, as `kingpost.slo` makes it.
+
+    Attributes:
+        share: The share of requests that are to be good, above 0 and below 1.
+        over_us: How long the period is over which that is meant.
+        within_us: How long a good one takes at the most; None where every answer is good.
+        runbook: What to read when its budget burns; empty for the general page.
+    """
 
     name: str
     share: float

@@ -32,6 +32,11 @@ class SloStatus(NamedTuple):
     budget: ErrorBudget
     burns: Sequence[Burn]
 
+    @property
+    def is_burning(self) -> bool:
+        """Whether a rule says so."""
+        return any(burn.is_alert for burn in self.burns)
+
 
 def slo_statuses(
     store: MonitorStore, objectives_of: Callable[[str], Sequence[Objective]], now_us: int

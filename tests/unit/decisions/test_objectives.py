@@ -3,15 +3,18 @@
 import pytest
 
 import kingpost as kp
-from kingpost.decisions import Slo, WrongDecision
+from kingpost.decisions import WrongDecision
+from kingpost.monitoring import Objective
 from tests.tiny_app import Payment, chargebacks, fraud, spend, train
 
 DAY_US = 86_400_000_000
 
 
 def test_an_objective_is_a_share_over_a_period_with_or_without_a_time() -> None:
-    assert kp.slo("answered", 0.999) == Slo("answered", 0.999, 30 * DAY_US, None)
-    assert kp.slo("fast", 0.99, within="50ms", over="28d") == Slo("fast", 0.99, 28 * DAY_US, 50_000)
+    assert kp.slo("answered", 0.999) == Objective("answered", 0.999, 30 * DAY_US, None)
+    assert kp.slo("fast", 0.99, within="50ms", over="28d") == Objective(
+        "fast", 0.99, 28 * DAY_US, 50_000
+    )
     assert fraud.slos == ()
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from kingpost.cli.observe import objectives_of
 from kingpost.cli.output import print_result
 from kingpost.cli.place import data_directory
 from kingpost.cli.stores import open_review_sources
@@ -28,7 +27,7 @@ def slo(settings: Settings, app: Path, as_json: bool) -> None:
     sources = open_review_sources(data_directory(settings), decisions)
     found = slo_statuses(
         sources.monitors(),
-        lambda name: objectives_of(decisions[name]) if name in decisions else (),
+        lambda name: decisions[name].slos if name in decisions else (),
         SystemClock().now_us(),
     )
     if as_json:
