@@ -71,9 +71,12 @@ class SloWatch:
 
     def observe(self, rows: Mapping[bytes, Observations]) -> None:
         """Take the decisions that are new, by bundle, and judge the minutes that are over."""
-        if not self._objectives or not rows:
+        if not rows:
             return
         joined = _Rows.of(rows)
+        if not self._objectives:  # what was promised before may still have to end
+            self._book.pass_to(int(joined.at_us[-1]) // MINUTE_US * MINUTE_US)
+            return
         bad = np.array([joined.bad(one) for one in self._objectives])
         seen = np.maximum(np.maximum.accumulate(joined.at_us // MINUTE_US), self._state.minute)
         edges = np.flatnonzero(np.diff(seen, prepend=-2, append=-2))

@@ -219,6 +219,18 @@ def test_what_goes_on_is_one_incident_and_ends_an_hour_after_it_burned_last() ->
     assert incident.ended_us - incident.opened_us > HOUR_US
 
 
+def test_an_incident_about_what_is_promised_no_more_ends_too() -> None:
+    store = MemoryMonitors()
+    second_by_second(store, outage_s=0, until_s=180)
+
+    watch = watch_over(store)
+    watch.observe("acme", "fraud", b"b" * 32, rows_of([3 * 3600], failed=[False], first=10_000))
+    watch.flush()
+
+    [incident] = [one for one in store.incidents("acme") if one.kind == "slo"]
+    assert not incident.is_open
+
+
 def test_slow_answers_spend_the_budget_of_time_alone() -> None:
     store = MemoryMonitors()
     moments = [tenth / 10 for tenth in range(1300)]
