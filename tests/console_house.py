@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kingpost.access import Principal
 from kingpost.console import ConsoleSources, ErasureSources, KeptRecords, build_console
 from kingpost.decisions import SubjectDigests
-from kingpost.monitoring import Profile
+from kingpost.monitoring import Objective, Profile
 from kingpost.records import Outcome, RecordLine
 from kingpost.registry import ArtefactStore
 from tests.review_house import DATA, ReviewHouse, explained
@@ -61,7 +61,10 @@ class ConsoleHouse:
     """A server with its console, and what is behind it."""
 
     def __init__(
-        self, profile: Profile | None = None, workflows: "Workflows | None" = None
+        self,
+        profile: Profile | None = None,
+        workflows: "Workflows | None" = None,
+        slos: tuple[Objective, ...] = (),
     ) -> None:
         self.behind, self.door = ReviewHouse(workflows=workflows), OpenDoor()
         self.profile = self.behind.profile = profile
@@ -70,7 +73,10 @@ class ConsoleHouse:
         desk = self.behind.app.desk
         assert desk is not None
         sources = ConsoleSources(
-            served=served(),
+            served={
+                name: replace(one, decision=replace(one.decision, slos=slos))
+                for name, one in served().items()
+            },
             records=lambda: self.behind.records,
             monitors=lambda: self.behind.monitors,
             tasks=lambda: self.behind.tasks,
@@ -131,9 +137,10 @@ def run_console(
     scene: Callable[[ConsoleHouse], Awaitable[None]],
     profile: Profile | None = None,
     workflows: "Workflows | None" = None,
+    slos: tuple[Objective, ...] = (),
 ) -> None:
     """Play a scene in a house."""
-    house = ConsoleHouse(profile, workflows)
+    house = ConsoleHouse(profile, workflows, slos)
 
     async def play() -> None:
         async with house.client, house.behind.client:

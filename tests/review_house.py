@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,14 @@ from kingpost.decisions import (
     catalogue_reader,
 )
 from kingpost.journal import scan
-from kingpost.monitoring import Incident, MemoryMonitors, Profile
+from kingpost.monitoring import (
+    INCIDENT_LOG_MIGRATIONS,
+    Incident,
+    IncidentLog,
+    MemoryMonitors,
+    Monitor,
+    Profile,
+)
 from kingpost.proofs import PublishedLog
 from kingpost.records import (
     DecisionRecord,
@@ -39,6 +48,7 @@ from kingpost.serving import (
     task_of_review,
 )
 from kingpost.serving.observed import line_of
+from kingpost.storage import migrate
 from kingpost.tasks import MemoryTasks, TaskStore
 from tests.simulated_disk import SimulatedDisk
 from tests.tiny_app import APPLICATION, FakeClock, fraud, open_engine, payment
@@ -46,7 +56,7 @@ from tests.tiny_app import APPLICATION, FakeClock, fraud, open_engine, payment
 if TYPE_CHECKING:
     from kingpost.workflows import Workflows
 
-__all__ = ["INCIDENT", "ReviewHouse", "run_review"]
+__all__ = ["INCIDENT", "ReviewHouse", "memory_incident_log", "run_review"]
 
 DATA = Path("/journal/data")
 INCIDENT = Incident(
@@ -83,6 +93,7 @@ class ReviewHouse:
         self.disk, self.clock, self.keys = SimulatedDisk(), FakeClock(), MemoryKeys()
         self.tasks, self.monitors = tasks or MemoryTasks(), MemoryMonitors()
         self.records = records or MemoryRecords()
+        self.incident_log = memory_incident_log()
         self.where = DataDirectory(Path("/"))
         self.logs = {
             name: PublishedLog(self.where.log(name).public, disk=self.disk) for name in LOGS
@@ -98,6 +109,7 @@ class ReviewHouse:
                 lambda: self.tasks,
                 lambda: self.records,
                 lambda: self.monitors,
+                lambda: self.incident_log,
                 explained,
                 CatalogueSources(
                     catalogue_reader(APPLICATION.decisions, self.control),
@@ -142,9 +154,9 @@ class ReviewHouse:
                             self.tasks.add([task_of_review(record, fraud)])
                 offset += entry.count
 
-    def alarm(self) -> None:
+    def alarm(self, kind: Monitor = "drift", records: tuple[str, ...] = INCIDENT.records) -> None:
         """Open an incident, with its task."""
-        self.monitors.save_incident(INCIDENT)
+        self.monitors.save_incident(replace(INCIDENT, kind=kind, records=records))
         self.tasks.add([task_of_incident(INCIDENT, self.clock.now_us())])
 
     def reviews(self) -> list[Review]:
@@ -166,6 +178,13 @@ class ReviewHouse:
         return await self.client.post(
             path, content=content, headers=self.ann if key is None else key
         )
+
+
+def memory_incident_log() -> IncidentLog:
+    """Make a log of incidents that is gone with the test, for any thread."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    migrate(connection, "incidents", INCIDENT_LOG_MIGRATIONS)
+    return IncidentLog(connection)
 
 
 def run_review(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kingpost.decisions import retraining as retraining
     from kingpost.decisions import review as review
     from kingpost.decisions import rule as rule
+    from kingpost.decisions import slo as slo
     from kingpost.features import consented as consented
     from kingpost.features import count as count
     from kingpost.features import days_since as days_since
@@ -92,7 +93,7 @@ _HOME = {
     "Personal Range Resolution Subject Vector",
     "core": "KingpostError",
     "decisions": "alarm budget cache decision exposure fallback gate model note_tokens refuse retraining review "
-    "rule",
+    "rule slo",
     "features": "consented count days_since decayed_count decayed_sum described distinct feature field first last "
     "max mean min quantile ratio std stream sum top_k var",
     "integrations": "pipeline",
@@ -171,6 +172,7 @@ __all__ = [
     "sleep",
     "sleep_until",
     "slice_quality",
+    "slo",
     "std",
     "step",
     "stream",

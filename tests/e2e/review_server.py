@@ -9,7 +9,12 @@ from pathlib import Path
 from kingpost.access import KeyRing
 from kingpost.core import SystemClock
 from kingpost.decisions import Explanation
-from kingpost.monitoring import MONITOR_MIGRATIONS, SqliteMonitors
+from kingpost.monitoring import (
+    INCIDENT_LOG_MIGRATIONS,
+    MONITOR_MIGRATIONS,
+    IncidentLog,
+    SqliteMonitors,
+)
 from kingpost.records import RECORD_MIGRATIONS, DecisionRecord, SqliteRecords
 from kingpost.serving import ReviewSources, ServingSettings, build_app, serve
 from kingpost.storage import ThreadConnections, migrate, open_database
@@ -26,6 +31,7 @@ def open_sources(directory: Path) -> ReviewSources:
     tasks, observed = directory / "tasks.sqlite", directory / "observed.sqlite"
     for path, owner, migrations in (
         (tasks, "tasks", TASK_MIGRATIONS),
+        (tasks, "incidents", INCIDENT_LOG_MIGRATIONS),
         (observed, "records", RECORD_MIGRATIONS),
         (observed, "monitoring", MONITOR_MIGRATIONS),
     ):
@@ -41,6 +47,7 @@ def open_sources(directory: Path) -> ReviewSources:
         lambda: SqliteTasks(inbox.get()),
         lambda: SqliteRecords(seen.get()),
         lambda: SqliteMonitors(seen.get()),
+        lambda: IncidentLog(inbox.get()),
         explain,
     )
 

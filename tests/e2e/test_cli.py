@@ -42,8 +42,10 @@ def running(directory: Path) -> Generator[str, None, None]:
     )  # fmt: skip
     with server:
         assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["url"]
-        server.send_signal(signal.SIGTERM)
+        try:
+            yield json.loads(server.stdout.readline())["url"]
+        finally:
+            server.send_signal(signal.SIGTERM)
     assert server.returncode == 0
 
 

@@ -293,7 +293,7 @@ def test_an_incident_names_the_feature_and_is_acknowledged(ann: Window) -> None:
     expect(ann.page.get_by_role("heading", level=1)).to_contain_text(
         re.compile("amount", re.IGNORECASE)
     )
-    expect(ann.page.get_by_role("region", name="Decisions it touched first").last).to_contain_text(
+    expect(ann.page.get_by_role("region", name="Decisions it affected").last).to_contain_text(
         "live-"
     )
 

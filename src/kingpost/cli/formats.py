@@ -13,6 +13,7 @@ import msgspec
 
 from kingpost.access import MIGRATIONS as KEY_MIGRATIONS
 from kingpost.calls import CALL_MIGRATIONS
+from kingpost.cli.stores import INBOX_MIGRATIONS
 from kingpost.contracts import BATCH_FORMAT, batch_format
 from kingpost.core import Disk
 from kingpost.decisions import DataDirectory
@@ -22,7 +23,6 @@ from kingpost.journal import scan
 from kingpost.records import INFERENCE_FORMAT, RECORD_FORMAT, NewerRecord
 from kingpost.serving import EXTRACTION_MIGRATIONS, OBSERVED_MIGRATIONS
 from kingpost.storage import DatabaseNewer, migrate, open_database, stored_formats
-from kingpost.tasks import TASK_MIGRATIONS
 
 __all__ = ["FoundFormat", "bring_forward", "formats_of"]
 
@@ -92,7 +92,7 @@ def _databases(where: DataDirectory) -> Iterator[tuple[Path, Owners]]:
         where.jobs: {"jobs": JOB_MIGRATIONS, "calls": CALL_MIGRATIONS},
         where.observed: OBSERVED_MIGRATIONS,
         where.pipelines: {"pipelines": PIPELINE_MIGRATIONS},
-        where.tasks: {"tasks": TASK_MIGRATIONS},
+        where.tasks: INBOX_MIGRATIONS,
     }
     yield from ((path, owners) for path, owners in known.items() if path.exists())
 

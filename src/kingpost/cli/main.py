@@ -49,6 +49,8 @@ _COMMANDS = {
     "batches": ("score", "List what was scored in batches, by what and by whom."),
     "snapshot": ("snapshot", "Write what a server holds, so that the next start is quick."),
     "keys": ("serve", "Create, list, rotate and revoke API keys."),
+    "incidents": ("incidents", "List incidents and what they affected; have it reviewed again."),
+    "slo": ("slo", "Say how much of each error budget is left, and how fast it burns."),
     "exposure": ("exposure", "Show who has collected how many answers, or forgive."),
     "erase": ("erasures", "Erase a person, or what else events name, from all features."),
     "erasures": ("erasures", "List what was erased."),

@@ -18,6 +18,7 @@ from kingpost.cli.freshness import PipelineFreshness
 from kingpost.cli.pipeline_runner import open_runs, pipelines_of
 from kingpost.cli.place import data_directory
 from kingpost.cli.release_incidents import ReleaseIncidents
+from kingpost.cli.stores import INBOX_MIGRATIONS
 from kingpost.core import KingpostError, Settings, SystemClock, SystemDisk
 from kingpost.decisions import (
     Application,
@@ -30,7 +31,9 @@ from kingpost.monitoring import (
     AlertSettings,
     CostBook,
     FreshnessWatch,
+    IncidentLog,
     Limits,
+    LogLine,
     Notifier,
     Profile,
     ReleaseWatch,
@@ -40,8 +43,8 @@ from kingpost.monitoring import (
 )
 from kingpost.records import SqliteRecords
 from kingpost.serving import OBSERVED_MIGRATIONS, Observer
-from kingpost.storage import migrate, open_database
-from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
+from kingpost.storage import ThreadConnections, migrate, open_database
+from kingpost.tasks import SqliteTasks
 
 __all__ = ["AlreadyObserved", "open_observer"]
 
@@ -89,7 +92,6 @@ def open_observer(
     application = load_application(path)
     plan = cost_plan_of(application)
     where, disk, clock = data_directory(settings), SystemDisk(), SystemClock()
-    notifier = Notifier(alert_settings(settings))
     with ExitStack() as opened:
         taken = partial(AlreadyObserved, where.root)
         opened.enter_context(alone(where.root / "observer.lock", wait, taken))
@@ -97,6 +99,7 @@ def open_observer(
             opened.enter_context(_observed(where)),
             opened.enter_context(_inbox(where)),
         )
+        notifier = Notifier(alert_settings(settings), on_told=_incident_notes(where))
         monitors = SqliteMonitors(observed)
         pipelines = list(pipelines_of(application).values())
         freshness = None
@@ -134,6 +137,7 @@ def alert_settings(settings: Settings) -> AlertSettings:
     return AlertSettings(
         webhook=settings.alert_webhook,
         webhook_secret=settings.alert_webhook_secret,
+        slack=settings.alert_slack,
         smtp=settings.alert_smtp,
         smtp_user=settings.alert_smtp_user,
         smtp_password=settings.alert_smtp_password,
@@ -141,6 +145,22 @@ def alert_settings(settings: Settings) -> AlertSettings:
         to=settings.alert_to,
         public_url=settings.public_url,
     )
+
+
+def _incident_notes(where: DataDirectory) -> Callable[[str, str, LogLine], None]:
+    """Write down who was told of an incident; what cannot be written is logged, as it was told."""
+    connections = ThreadConnections(where.tasks)
+
+    def note(tenant: str, incident: str, line: LogLine) -> None:
+        try:
+            IncidentLog(connections.get()).add(tenant, incident, line)
+        except KingpostError as error:
+            _log.warning(
+                "incident_not_noted",
+                extra={"incident": incident, "code": error.code, "reason": str(error)},
+            )
+
+    return note
 
 
 def profiles(where: DataDirectory) -> Callable[[str, bytes], Profile | None]:
@@ -171,7 +191,7 @@ def _limits(application: Application) -> Callable[[str], Limits]:
         terms = None
         if alarm is not None:
             terms = AlarmTerms(alarm.every_us, declared.model.label.field, alarm.runbook)
-        return Limits(budget.total_us, budget.features_us, budget.model_us, terms)
+        return Limits(budget.total_us, budget.features_us, budget.model_us, terms, declared.slos)
 
     return limits
 
@@ -194,7 +214,8 @@ def _observed(where: DataDirectory) -> Generator[sqlite3.Connection, None, None]
 def _inbox(where: DataDirectory) -> Generator[sqlite3.Connection, None, None]:
     connection = open_database(where.tasks)
     try:
-        migrate(connection, "tasks", TASK_MIGRATIONS)
+        for owner, migrations in INBOX_MIGRATIONS.items():
+            migrate(connection, owner, migrations)
         yield connection
     finally:
         connection.close()

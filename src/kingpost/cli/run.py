@@ -41,6 +41,7 @@ from kingpost.decisions import (
     read_bundle,
 )
 from kingpost.features import MemoryRoom, Partitions, RedisFeatures, RedisSettings
+from kingpost.monitoring import slo_statuses
 from kingpost.proofs import PublishedLog
 from kingpost.serving import (
     Addresses,
@@ -50,6 +51,7 @@ from kingpost.serving import (
     ServingSettings,
     WorkerPlan,
     build_app,
+    collect_slos,
     serve,
 )
 from kingpost.storage import migrate, open_database
@@ -180,6 +182,15 @@ def build_server(
     )
     if costs is not None:
         app.metrics.watch_costs(costs)
+    promised = {name: one.slos for name, one in application.decisions.items()}
+    if any(promised.values()):
+        app.metrics.watch_slos(
+            lambda: collect_slos(
+                lambda: slo_statuses(
+                    sources.monitors(), lambda name: promised.get(name, ()), clock.now_us()
+                )
+            )
+        )
     assert app.desk is not None  # it has sources
     pages = open_pages(
         settings,

@@ -18,13 +18,26 @@ from kingpost.decisions import (
     catalogue_reader,
     profile_of,
 )
-from kingpost.monitoring import COST_MIGRATIONS, MONITOR_MIGRATIONS, SqliteCosts, SqliteMonitors
+from kingpost.monitoring import (
+    COST_MIGRATIONS,
+    INCIDENT_LOG_MIGRATIONS,
+    MONITOR_MIGRATIONS,
+    IncidentLog,
+    SqliteCosts,
+    SqliteMonitors,
+)
 from kingpost.records import RECORD_MIGRATIONS, SqliteRecords
 from kingpost.serving import CatalogueSources, CostFigures, ReviewSources
 from kingpost.storage import ThreadConnections, migrate, open_database
 from kingpost.tasks import TASK_MIGRATIONS, SqliteTasks
 
-__all__ = ["open_cost_figures", "open_review_sources"]
+__all__ = ["INBOX_MIGRATIONS", "open_cost_figures", "open_review_sources"]
+
+INBOX_MIGRATIONS: Mapping[str, Sequence[str]] = {
+    "tasks": TASK_MIGRATIONS,
+    "incidents": INCIDENT_LOG_MIGRATIONS,
+}
+"""Owners of the tables in the inbox's database, with their migrations."""
 
 
 def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision]) -> ReviewSources:
@@ -37,7 +50,7 @@ def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision])
         DatabaseUnreadable, DatabaseNewer: A file is no database, or a later version's.
         StorageFull, StorageBusy, StorageFailed: The disk refused.
     """
-    _prepare(where.tasks, ("tasks", TASK_MIGRATIONS))
+    _prepare(where.tasks, *INBOX_MIGRATIONS.items())
     _prepare(where.observed, ("records", RECORD_MIGRATIONS), ("monitoring", MONITOR_MIGRATIONS))
     tasks, observed = ThreadConnections(where.tasks), ThreadConnections(where.observed)
     disk, clock = SystemDisk(), SystemClock()
@@ -46,6 +59,7 @@ def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision])
         tasks=lambda: SqliteTasks(tasks.get()),
         records=lambda: SqliteRecords(observed.get()),
         monitors=lambda: SqliteMonitors(observed.get()),
+        incident_log=lambda: IncidentLog(tasks.get()),
         explain=Explainer(control, store).explain,
         catalogue=CatalogueSources(
             catalogue_reader(decisions, control),

@@ -27,7 +27,7 @@ from kingpost.console.running import Running, decision_names, label_of, last_eve
 from kingpost.console.series import SPANS, Series, Span, read_series, span_named
 from kingpost.console.visit import Console, Visit
 from kingpost.console.wording import ratio
-from kingpost.monitoring import Incident, MonitorStatus, Profile
+from kingpost.monitoring import Incident, MonitorStatus, Profile, SloStatus, slo_statuses
 
 __all__ = ["Chosen", "chosen_of", "decision_routes"]
 
@@ -87,6 +87,7 @@ class _Decision:
     distributions: Sequence[Chart]
     drift: Sequence[ColumnDrift]
     monitors: Sequence[MonitorStatus]
+    slos: Sequence[SloStatus]
     incidents: Sequence[Incident]
     total: int
 
@@ -182,6 +183,7 @@ def _view(visit: Visit, decision: str) -> _Decision:
         distributions=list(_distributions(chosen)),
         drift=drift_of(chosen.profile.columns, statuses) if chosen.profile else (),
         monitors=[one for one in statuses if one.monitor not in _COLUMN_MONITORS],
+        slos=_slos(visit, decision),
         incidents=[one for one in incidents if one.is_open],
         total=visit.records.count(visit.tenant, decision),
     )
@@ -192,6 +194,18 @@ def _statuses(visit: Visit, chosen: Chosen) -> Sequence[MonitorStatus]:
     found = visit.monitors.statuses(visit.tenant, chosen.decision)
     wanted = chosen.bundle.hex() if chosen.bundle else ""
     return [one for one in found if one.bundle == wanted]
+
+
+def _slos(visit: Visit, decision: str) -> Sequence[SloStatus]:
+    """Return how the objectives of a decision stand."""
+    served = visit.sources.served.get(decision)
+    promised = () if served is None else served.decision.slos
+    if not promised:
+        return ()
+    found = slo_statuses(
+        visit.monitors, lambda name: promised if name == decision else (), visit.now_us
+    )
+    return [one for one in found if one.tenant == visit.tenant]
 
 
 def _live(visit: Visit, decision: str) -> _Live:

@@ -21,14 +21,18 @@ from kingpost.console.running import decision_names, label_of, last_event_us
 from kingpost.console.series import SPANS, read_series
 from kingpost.console.visit import Console, Visit
 from kingpost.core import KingpostError, id_text
-from kingpost.monitoring import HOUR_US, Incident, Monitor
+from kingpost.monitoring import HOUR_US, Incident, Monitor, TimelineLine
 from kingpost.records import RecordLine
+from kingpost.serving import OPERATIONS, markdown_of
 from kingpost.tasks import Task
 
 __all__ = ["incidents_routes"]
 
 _PAGE = 50
 _LONGEST_ID = 64
+_MOST_SHOWN = 20
+_MOST_SENT = 1_000
+_PRIVATE = {"cache-control": "no-store"}
 _CHART_OF: Mapping[Monitor, str] = {
     "positive_rate": "positives",
     "latency": "latency",
@@ -36,7 +40,7 @@ _CHART_OF: Mapping[Monitor, str] = {
     "overrides": "overrides",
     "quality": "quality",
 }
-_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm", "cost"})
+_UNDRAWN: frozenset[Monitor] = frozenset({"stale", "extraction", "release", "alarm", "cost", "slo"})
 _STEPS: Mapping[Monitor, Sequence[str]] = {
     "drift": (
         "Open the worst feature below and see where its values have gone.",
@@ -81,6 +85,11 @@ _STEPS: Mapping[Monitor, Sequence[str]] = {
         "Nothing is refused for money: a limit on cost is one of an API key.",
         "If it is right so, raise the budget in the application: its new 80% is told of too.",
     ),
+    "slo": (
+        "Open the records below: the outcome says whether they failed or were slow.",
+        "See by kingpost slo how much of the budget is left, and how fast it burns.",
+        "If a release began it, roll it back; if load did, look at the stages' times.",
+    ),
     "release": (
         "The champion answers all requests: nothing has to be done at once.",
         "See below by which measure the bundle was worse, or why it could not be run.",
@@ -117,15 +126,17 @@ class _IncidentView:
     incident: Incident
     task: Task | None
     may_acknowledge: bool
+    may_act: bool
     is_others: bool
     charts: Sequence[Chart]
-    touched: Sequence[_Touched]
+    timeline: Sequence[TimelineLine]
+    affected: Sequence[_Touched]
     steps: Sequence[str]
     label: str
     is_column: bool
     is_drawn: bool
     is_decision: bool
-    done: bool
+    done: str
     problem: str
     reason: str
 
@@ -141,12 +152,12 @@ def incidents_routes(console: Console) -> Sequence[Route]:
         visit = console.visit(request, "records", "review")
         return _page(visit, request.path_params["incident"])
 
-    async def acknowledge(request: Request) -> Response:
+    async def act(request: Request) -> Response:
         form = form_of(await request.body())
         identifier, reason = request.path_params["incident"], form.get("reason", "")
         visit = await run_in_threadpool(console.visit, request, "review")
         try:
-            await visit.sources.desk.acknowledge(visit.principal, identifier, reason)
+            done = await _act(visit, identifier, request.path_params["action"], reason)
         except KingpostError as error:
             said, status = str(error), status_of(error)
             if status in (403, 404, 500):
@@ -154,13 +165,49 @@ def incidents_routes(console: Console) -> Sequence[Route]:
             return await run_in_threadpool(
                 lambda: _page(visit, identifier, problem=said, status=status, reason=reason)
             )
-        return RedirectResponse(f"/incidents/{identifier}?done=acknowledged", 303)
+        return RedirectResponse(f"/incidents/{identifier}?done={done}", 303)
+
+    def report(request: Request) -> Response:
+        visit = console.visit(request)
+        desk = visit.sources.desk.incidents
+        found = desk.report(desk.incident(visit.tenant, request.path_params["incident"]))
+        return Response(markdown_of(found), media_type="text/markdown", headers=_PRIVATE)
 
     return [
         Route("/incidents", incidents),
         Route("/incidents/{incident}", incident),
-        Route("/incidents/{incident}/acknowledge", acknowledge, methods=["POST"]),
+        Route("/incidents/{incident}/report.md", report),
+        Route("/incidents/{incident}/{action}", act, methods=["POST"]),
     ]
+
+
+async def _act(visit: Visit, identifier: str, action: str, reason: str) -> str:
+    """Do what a form says, and return what was done."""
+    desk = visit.sources.desk
+    match action:
+        case "acknowledge":
+            await desk.acknowledge(visit.principal, identifier, reason)
+            return "acknowledged"
+        case "note":
+            await run_in_threadpool(
+                lambda: desk.incidents.note(
+                    visit.principal, desk.incidents.incident(visit.tenant, identifier), reason
+                )
+            )
+            return "noted"
+        case "review":
+            sent = await run_in_threadpool(
+                lambda: desk.incidents.send_to_review(
+                    visit.principal,
+                    desk.incidents.incident(visit.tenant, identifier),
+                    queue="",
+                    reason=reason,
+                    limit=_MOST_SENT,
+                )
+            )
+            return f"sent:{sent.sent}"
+        case _:
+            raise PageNotFound("incident")
 
 
 def _list(visit: Visit) -> _List:
@@ -209,20 +256,22 @@ def _page(
     is_others = (
         task is not None and task.is_held(visit.now_us) and task.claimed_by != visit.principal.by
     )
-    is_column = incident.kind not in _CHART_OF and incident.kind != "alarm"
+    is_column = incident.kind not in _CHART_OF and incident.kind not in ("alarm", "slo")
     view = _IncidentView(
         incident=incident,
         task=task,
         may_acknowledge=waits and task is not None and visit.may_review(task.queue),
+        may_act=visit.may_review(OPERATIONS),
         is_others=is_others,
         charts=_charts(visit, incident),
-        touched=list(_touched(visit, incident)),
+        timeline=visit.sources.desk.incidents.timeline(incident),
+        affected=_affected(visit, incident),
         steps=_STEPS.get(incident.kind, _STEPS["drift"]),
         label=label_of(visit, incident.decision),
         is_column=is_column,
         is_drawn=incident.kind not in _UNDRAWN,
         is_decision=incident.kind not in ("stale", "cost"),
-        done=visit.asked("done") == "acknowledged",
+        done=_done(visit.asked("done")),
         problem=problem,
         reason=reason,
     )
@@ -231,9 +280,17 @@ def _page(
     )
 
 
-def _touched(visit: Visit, incident: Incident) -> Sequence[_Touched]:
-    found = (visit.records.get(visit.tenant, bytes.fromhex(one)) for one in incident.records)
-    return [_Touched(id_text(line.id), line) for line in found if line is not None]
+def _affected(visit: Visit, incident: Incident) -> Sequence[_Touched]:
+    found = visit.sources.desk.incidents.affected(incident, limit=_MOST_SHOWN)
+    return [_Touched(id_text(line.id), line) for line in found]
+
+
+def _done(asked: str) -> str:
+    """Say what was done by what the address has of it."""
+    what, _, count = asked.partition(":")
+    if what == "sent" and count.isascii() and count.isdigit() and len(count) < 6:
+        return f"{int(count):,} decisions wait for a review."
+    return "Noted." if what == "noted" else "acknowledged" if what == "acknowledged" else ""
 
 
 def _charts(visit: Visit, incident: Incident) -> Sequence[Chart]:

@@ -120,6 +120,8 @@ class Settings:
         alert_webhook: URL that is told of incidents; a secret too, since chat services
             let in whoever knows it.
         alert_webhook_secret: Signs what is sent there.
+        alert_slack: Incoming webhook of Slack, or of a chat service that takes its messages; a
+            secret too.
         alert_smtp: Mail server for incidents, as `mail.example:587`.
         alert_smtp_user: Name to sign in to it with.
         alert_smtp_password: Its password.
@@ -206,6 +208,7 @@ class Settings:
     public_url: str = ""
     alert_webhook: str = field(default="", repr=False)
     alert_webhook_secret: str = field(default="", repr=False)
+    alert_slack: str = field(default="", repr=False)
     alert_smtp: str = ""
     alert_smtp_user: str = ""
     alert_smtp_password: str = field(default="", repr=False)
@@ -312,7 +315,14 @@ _LOG_FORMATS = ("auto", "text", "json")
 _STORES = ("redis", "rediss", "unix")
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SHARE = re.compile(r"[01](?:\.[0-9]{1,18})?", re.ASCII)
-_URLS = ("archive_endpoint", "public_url", "alert_webhook", "oidc_issuer", "jwt_jwks_url")
+_URLS = (
+    "archive_endpoint",
+    "public_url",
+    "alert_webhook",
+    "alert_slack",
+    "oidc_issuer",
+    "jwt_jwks_url",
+)
 _NEEDS = (
     ("archive_endpoint", ("archive_store",)),
     ("job_webhooks", ("job_webhook_secret",)),

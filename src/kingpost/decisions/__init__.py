@@ -116,6 +116,7 @@ from kingpost.decisions.inferences import find_inference, find_inferences
 from kingpost.decisions.lightening import Lightening
 from kingpost.decisions.loading import BundleLoader, running_bundle
 from kingpost.decisions.mlflow import check_fetched, mlflow_draft, mlflow_source
+from kingpost.decisions.objectives import slo
 from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded import RecordedRequests, recorded_requests
 from kingpost.decisions.recovery import Snapshotted, take_snapshot
@@ -457,6 +458,7 @@ __all__ = [
     "score_batch",
     "seal_segments",
     "shown_of",
+    "slo",
     "stop_run",
     "take_snapshot",
     "train_decision",

@@ -29,8 +29,10 @@ from kingpost.decisions.alarming import Alarm, check_alarm
 from kingpost.decisions.caching import Cache
 from kingpost.decisions.errors import WrongDecision
 from kingpost.decisions.exposing import Exposure
+from kingpost.decisions.objectives import check_slos
 from kingpost.features import Feature, FeatureSet, Label, LeakingLabel, WindowFeatures
 from kingpost.models import EvaluationGates, FittedModel, TrainingSet
+from kingpost.monitoring import Objective
 from kingpost.records import Outcome
 
 __all__ = [
@@ -306,6 +308,7 @@ class Decision:
             asked for.
         team: Who answers for what it costs; empty for nobody.
         product: The feature of the product that it serves; empty for none.
+        slos: What is promised of its answers.
     """
 
     name: str
@@ -321,6 +324,7 @@ class Decision:
     evaluation: EvaluationGates | None = None
     team: str = ""
     product: str = ""
+    slos: tuple[Objective, ...] = ()
 
     @property
     def views(self) -> tuple[WindowFeatures, ...]:
@@ -348,6 +352,7 @@ def decision(
     evaluation: EvaluationGates | None = None,
     team: str = "",
     product: str = "",
+    slos: Sequence[Objective] = (),
 ) -> Decision:
     """Declare a decision.
 
@@ -363,12 +368,14 @@ def decision(
         evaluation: As from `evaluation`; without, a bundle is approved on a person's word alone.
         team: Who answers for what it costs, as `"risk"`.
         product: The feature of the product that it serves, as `"checkout"`.
+        slos: As from `slo`; without, nothing is promised.
 
     Raises:
         WrongFeature: See `FeatureSet`.
         LeakingLabel: The label is among the features or cannot be joined to the request.
         WrongDecision: The name cannot be one, a rule speaks of no feature, the cost is
-            none, or the exposure, the alarm or an evaluation gate names no field of the request.
+            none, the exposure, the alarm or an evaluation gate names no field of the request, or
+            two objectives have one name.
     """
     place = caller_place()
     contract = contract_of(request)
@@ -412,6 +419,7 @@ def decision(
         evaluation,
         team,
         product,
+        check_slos(slos, place),
     )
 
 

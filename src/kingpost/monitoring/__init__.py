@@ -3,6 +3,7 @@
 Drift of tables, beside any records, is measured by `compare` with what `build_reference` made.
 """
 
+from kingpost.monitoring.affected import affected_query
 from kingpost.monitoring.alarm_book import Alarmed, AlarmTerms
 from kingpost.monitoring.costs import (
     ALERTS,
@@ -71,6 +72,7 @@ from kingpost.monitoring.errors import (
     BadAlertSetting,
     BadProfile,
     BadTable,
+    IncidentLogFailed,
     MonitorStoreFailed,
     NewerProfile,
     NewerSummary,
@@ -78,6 +80,12 @@ from kingpost.monitoring.errors import (
 )
 from kingpost.monitoring.freshness import Freshness, FreshnessWatch
 from kingpost.monitoring.incident import RUNBOOKS, Incident, incident_id
+from kingpost.monitoring.incident_log import (
+    INCIDENT_LOG_MIGRATIONS,
+    IncidentLog,
+    LogLine,
+    LogLineKind,
+)
 from kingpost.monitoring.letters import TaskEvent
 from kingpost.monitoring.limits import Limits
 from kingpost.monitoring.live import LIVE_BUCKET_US, LIVE_KEPT_US, LiveBucket
@@ -98,20 +106,34 @@ from kingpost.monitoring.profile import (
 )
 from kingpost.monitoring.reference import build_profile
 from kingpost.monitoring.release_watch import FailedRelease, ReleaseWatch
+from kingpost.monitoring.slo import (
+    BURN_RULES,
+    Burn,
+    BurnRule,
+    ErrorBudget,
+    Objective,
+    SloTally,
+    budget_of,
+    burn_of,
+)
+from kingpost.monitoring.slo_status import SloStatus, slo_statuses
 from kingpost.monitoring.status import Monitor, MonitorStatus
 from kingpost.monitoring.store import MonitorStore
 from kingpost.monitoring.store_memory import MemoryMonitors
 from kingpost.monitoring.store_sqlite import MONITOR_MIGRATIONS, SqliteMonitors
 from kingpost.monitoring.summary import Resolution, Summary
+from kingpost.monitoring.timeline import TimelineKind, TimelineLine, timeline_of
 from kingpost.monitoring.watch import Watch
 from kingpost.monitoring.window import HOUR_US, MINUTE_US, WINDOWS, Window
 
 __all__ = [
     "ALERTS",
     "ATTO",
+    "BURN_RULES",
     "COST_MIGRATIONS",
     "GROUPINGS",
     "HOUR_US",
+    "INCIDENT_LOG_MIGRATIONS",
     "LIVE_BUCKET_US",
     "LIVE_KEPT_US",
     "MINUTE_US",
@@ -131,6 +153,8 @@ __all__ = [
     "BadTable",
     "BatchTable",
     "BudgetStanding",
+    "Burn",
+    "BurnRule",
     "CategoryColumn",
     "ColumnDrift",
     "ColumnKind",
@@ -149,16 +173,21 @@ __all__ = [
     "DriftReference",
     "DriftReport",
     "DriftTest",
+    "ErrorBudget",
     "FailedRelease",
     "Freshness",
     "FreshnessWatch",
     "GivenReview",
     "Grouping",
     "Incident",
+    "IncidentLog",
+    "IncidentLogFailed",
     "LabelledDecision",
     "Levels",
     "Limits",
     "LiveBucket",
+    "LogLine",
+    "LogLineKind",
     "Measures",
     "MemoryCosts",
     "MemoryMonitors",
@@ -170,6 +199,7 @@ __all__ = [
     "NewerSummary",
     "Notifier",
     "NumberColumn",
+    "Objective",
     "Observations",
     "Owner",
     "PairAgreement",
@@ -179,6 +209,8 @@ __all__ = [
     "ReleaseWatch",
     "Resolution",
     "ReviewedDecision",
+    "SloStatus",
+    "SloTally",
     "SqliteCosts",
     "SqliteMonitors",
     "StageName",
@@ -186,6 +218,8 @@ __all__ = [
     "Summary",
     "Table",
     "TaskEvent",
+    "TimelineKind",
+    "TimelineLine",
     "TokenCost",
     "Tokens",
     "Usage",
@@ -195,10 +229,13 @@ __all__ = [
     "WatchedColumn",
     "Window",
     "WrongCost",
+    "affected_query",
     "agreements",
     "amount_text",
+    "budget_of",
     "build_profile",
     "build_reference",
+    "burn_of",
     "cohen_kappa",
     "compare",
     "cost_budget",
@@ -213,5 +250,7 @@ __all__ = [
     "open_table",
     "prices",
     "shown_amount",
+    "slo_statuses",
+    "timeline_of",
     "usage_of",
 ]

@@ -1,4 +1,4 @@
-"""Where people can be told something: a webhook, a mail server.
+"""Where people can be told something: a webhook, a chat service, a mail server.
 
 The rule: what cannot be used is said when the channel is made, not when the first alert
 is due; a password never goes over a wire in the clear, but to this very machine.
@@ -14,7 +14,7 @@ from kingpost.core import Clock
 from kingpost.monitoring.errors import BadAlertSetting
 from kingpost.monitoring.letters import Letter, mail_of
 
-__all__ = ["Channel", "NotDelivered", "SmtpChannel", "WebhookChannel"]
+__all__ = ["Channel", "ChatChannel", "NotDelivered", "SmtpChannel", "WebhookChannel"]
 
 _TIMEOUT_S = 10.0
 _TLS_PORT = 465
@@ -67,11 +67,19 @@ class WebhookChannel:
         self._clock = clock
 
     def send(self, letter: Letter) -> None:
-        try:
-            self._sender.send(letter.key, letter.document, self._clock.now_us() // 10**6)
-        except WebhookFailed as failure:
-            again = self._sender.may_try_again(failure)
-            raise NotDelivered(failure.reason, may_try_again=again) from None
+        _post(self._sender, letter.key, letter.document, self._clock)
+
+
+class ChatChannel:
+    """Posts letters to a chat service, in the shape of Slack's incoming webhooks; not signed."""
+
+    name = "slack"
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._sender, self._clock = WebhookSender(url), clock
+
+    def send(self, letter: Letter) -> None:
+        _post(self._sender, letter.key, letter.chat, self._clock)
 
 
 class SmtpChannel:
@@ -148,6 +156,14 @@ class SmtpChannel:
             connection.close()
             raise
         return connection
+
+
+def _post(sender: WebhookSender, key: str, body: bytes, clock: Clock) -> None:
+    try:
+        sender.send(key, body, clock.now_us() // 10**6)
+    except WebhookFailed as failure:
+        again = sender.may_try_again(failure)
+        raise NotDelivered(failure.reason, may_try_again=again) from None
 
 
 def _checked(setting: str, address: str) -> str:

@@ -37,6 +37,7 @@ from kingpost.monitoring.quality import (
     Quality,
     override_finding,
 )
+from kingpost.monitoring.slo_watch import SloWatch
 from kingpost.monitoring.state import (
     BundleState,
     DecisionState,
@@ -132,6 +133,9 @@ class DecisionWatch:
         self._stood_us = None if known is None else known.stood_us
         self._labelled = {} if known is None else dict(known.labelled)
         self._book = IncidentBook({} if known is None else known.going_on)
+        self._slos = SloWatch(
+            tenant, decision, limits.objectives, None if known is None else known.slo
+        )
         for bundle in () if known is None else known.bundles:
             self._watch_of(bundle.bundle).facts = {one.minute: one for one in bundle.facts}
 
@@ -164,6 +168,7 @@ class DecisionWatch:
         journal = _Journal(_NOTHING, _NOTHING, ())
         if waiting:
             journal = self._in_order(waiting)
+            self._slos.observe(waiting)
         rows = len(journal.offset)
         for start in range(0, max(rows, 1), _AT_ONCE):
             end = min(start + _AT_ONCE, rows)
@@ -431,7 +436,8 @@ class DecisionWatch:
                 del self._watches[bundle]
         self._store.save_summaries(summaries)
         changed, opened = self._book.take()
-        for incident in changed:
+        burning, burst = self._slos.take()
+        for incident in (*changed, *burning):
             self._store.save_incident(incident)
         self._store.save_state(
             self._tenant,
@@ -446,6 +452,7 @@ class DecisionWatch:
                     ),
                     self._labelled,
                     dict(self._book.going_on),
+                    self._slos.state,
                 )
             ),
         )
@@ -455,7 +462,7 @@ class DecisionWatch:
             minutes_before_us=(self._stood_us // MINUTE_US - RING_MINUTES + 1) * MINUTE_US,
             live_before_us=self._live.save(),
         )
-        return opened
+        return [*opened, *burst]
 
     def _save_alarms(self) -> Sequence[Incident]:
         alarms, self._alarms = self._alarms, []

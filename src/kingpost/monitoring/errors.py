@@ -6,6 +6,7 @@ __all__ = [
     "BadAlertSetting",
     "BadProfile",
     "BadTable",
+    "IncidentLogFailed",
     "MonitorStoreFailed",
     "NewerProfile",
     "NewerSummary",
@@ -84,6 +85,25 @@ class MonitorStoreFailed(KingpostError):
     def __str__(self) -> str:
         return (
             f"the monitors' tables cannot be reached ({self.reason}); check the disk and try again"
+        )
+
+
+class IncidentLogFailed(KingpostError):
+    """What was done about incidents could not be read or written.
+
+    Safe to retry: nothing was changed.
+    """
+
+    code = "incident_log_failed"
+    retry_safe = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"the log of incidents cannot be reached ({self.reason}); check the disk and try again"
         )
 
 

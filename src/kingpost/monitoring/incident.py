@@ -32,6 +32,7 @@ RUNBOOKS: Mapping[Monitor, str] = {
     "release": "docs/release.md#a-release-was-rolled-back",
     "alarm": "docs/monitoring.md#alarms",
     "cost": "docs/cost.md#a-budget-is-spent",
+    "slo": "docs/slo.md#a-budget-burns",
 }
 """What to read when it happens, by kind."""
 
@@ -45,6 +46,7 @@ class Incident:
         decision: Of what is about no decision, what it is about: `pipeline limits`.
         title: One line for people.
         columns: What is beyond its limit, the worst first; more may join while it is open.
+        joined: When each of those joined that did so later, and its name.
         opened_us: When the monitor spoke.
         breach_since_us: The first row of the minute, or of the hour, in which it began.
         ended_us: When it had been over for an hour; None while it is open.
@@ -75,6 +77,7 @@ class Incident:
     last_at_us: int = 0
     facts: tuple[str, ...] = ()
     runbook: str = ""
+    joined: tuple[tuple[int, str], ...] = ()
 
     @property
     def is_open(self) -> bool:

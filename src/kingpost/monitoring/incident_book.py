@@ -14,9 +14,10 @@ from kingpost.monitoring.incident import Incident
 from kingpost.monitoring.status import Monitor
 from kingpost.monitoring.window import HOUR_US
 
-__all__ = ["Breach", "IncidentBook", "OpenIncident"]
+__all__ = ["QUIET_US", "Breach", "IncidentBook", "OpenIncident"]
 
-_QUIET_US = HOUR_US
+QUIET_US = HOUR_US
+"""For so long nothing is beyond its limit before an incident ends."""
 _BY_LABELS: frozenset[Monitor] = frozenset({"quality", "overrides"})
 """What comes to light without decisions, too."""
 
@@ -71,16 +72,20 @@ class IncidentBook:
         incident, last_us = known
         joining = [name for name in breach.columns if name not in incident.columns]
         if joining:
-            incident = replace(incident, columns=incident.columns + tuple(joining))
+            incident = replace(
+                incident,
+                columns=incident.columns + tuple(joining),
+                joined=incident.joined + tuple((breach.at_us, name) for name in joining),
+            )
             self._changed[incident.id] = incident
         self._open[breach.monitor] = OpenIncident(incident, max(last_us, breach.until_us))
 
     def pass_to(self, now_us: int) -> None:
         """End what has been quiet for an hour by a time."""
         for monitor, (incident, last_us) in list(self._open.items()):
-            if last_us + _QUIET_US < now_us:
+            if last_us + QUIET_US < now_us:
                 del self._open[monitor]
-                self._changed[incident.id] = replace(incident, ended_us=last_us + _QUIET_US)
+                self._changed[incident.id] = replace(incident, ended_us=last_us + QUIET_US)
 
     def pause(self, since_us: int, until_us: int) -> None:
         """Take note of a time without decisions: what went on before it still does."""

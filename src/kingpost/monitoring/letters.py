@@ -1,5 +1,6 @@
 """What channels tell, as others read it: as JSON for a webhook, as a mail for people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -19,6 +20,9 @@ __all__ = ["Letter", "TaskEvent", "incident_letter", "mail_of", "task_letter"]
 TaskEvent = Literal["reminded", "escalated"]
 """What happened to a task that people are told of."""
 
+_LONGEST_CHAT, _LONGEST_CHAT_LINE = 2500, 400
+"""Slack refuses a section of more than 3,000 characters."""
+
 _WORDS: dict[TaskEvent, str] = {"reminded": "still waits", "escalated": "was not answered in time"}
 
 
@@ -30,14 +34,20 @@ class Letter:
         id: Tells it apart from others, in a mail; sent twice, it is the same.
         key: The same for a webhook.
         about: The id of the incident or the task, for logs.
+        tenant: Whose it is.
+        is_incident: Whether it tells of an incident, and not of a task.
         document: What a webhook sends.
+        chat: What Slack takes, and other chat services in its shape.
         subject, lines: What a mail says.
     """
 
     id: str
     key: str
     about: str
+    tenant: str
+    is_incident: bool
     document: bytes
+    chat: bytes
     subject: str
     lines: tuple[str, ...]
 
@@ -72,13 +82,17 @@ def incident_letter(incident: Incident, public_url: str) -> Letter:
         }
     )
     about = "About" if incident.kind in ("stale", "cost") else "Decision"
+    subject = f"{incident.decision}: {incident.title}"
     since, found = _time(incident.breach_since_us), _time(incident.opened_us)
     return Letter(
         id=incident.id,
         key=f"incident.opened:{incident.id}",
         about=incident.id,
+        tenant=incident.tenant,
+        is_incident=True,
         document=document,
-        subject=f"{incident.decision}: {incident.title}",
+        chat=_chat(subject, (*incident.facts, f"What to do: {incident.runbook}"), url),
+        subject=subject,
         lines=(
             incident.title,
             "",
@@ -118,7 +132,10 @@ def task_letter(task: Task, event: TaskEvent, now_us: int, public_url: str) -> L
         id=f"{event}-{identifier}",
         key=f"task.{event}:{identifier}",
         about=task.id,
+        tenant=task.tenant,
+        is_incident=False,
         document=document,
+        chat=_chat(said, (f"Queue: {task.queue}", *([f"Due: {due}"] if due else [])), url),
         subject=said,
         lines=(
             said,
@@ -140,6 +157,27 @@ def mail_of(letter: Letter, *, sender: str, to: tuple[str, ...], now_us: int) ->
     mail["Message-ID"] = f"<{letter.id}@kingpost>"
     mail.set_content("\n".join(letter.lines) + "\n")
     return mail
+
+
+def _chat(title: str, lines: Sequence[str], url: str | None) -> bytes:
+    """Write a message of Slack's incoming webhooks: a text for lists, blocks for the channel.
+
+    Source: https://docs.slack.dev/reference/block-kit/blocks/section-block
+    """
+    told = "\n".join(map(_chat_text, lines))[:_LONGEST_CHAT]
+    blocks: list[dict[str, object]] = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": f"*{_chat_text(title)}*\n{told}"}}
+    ]
+    if url:
+        link = {"type": "mrkdwn", "text": f"<{url}|Look at it>"}
+        blocks.append({"type": "context", "elements": [link]})
+    return msgspec.json.encode({"text": _chat_text(title), "blocks": blocks})
+
+
+def _chat_text(text: str) -> str:
+    """Escape what Slack reads as a link, a mention or a channel."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _one_line(escaped)[:_LONGEST_CHAT_LINE]
 
 
 def _url(public_url: str, section: str, identifier: str) -> str | None:

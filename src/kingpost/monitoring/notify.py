@@ -10,12 +10,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kingpost.core import Clock, SystemClock
-from kingpost.monitoring.channels import Channel, NotDelivered, SmtpChannel, WebhookChannel
+from kingpost.monitoring.channels import (
+    Channel,
+    ChatChannel,
+    NotDelivered,
+    SmtpChannel,
+    WebhookChannel,
+)
 from kingpost.monitoring.incident import Incident
+from kingpost.monitoring.incident_log import LogLine
 from kingpost.monitoring.letters import Letter, TaskEvent, incident_letter, task_letter
 from kingpost.tasks import Task
 
@@ -32,6 +39,7 @@ class AlertSettings:
 
     webhook: str = field(default="", repr=False)
     webhook_secret: str = field(default="", repr=False)
+    slack: str = field(default="", repr=False)
     smtp: str = ""
     smtp_user: str = ""
     smtp_password: str = field(default="", repr=False)
@@ -44,6 +52,8 @@ class Notifier:
     """Tells every channel of incidents and tasks.
 
     Args:
+        on_told: Told of each incident that a channel has told of, or gave up on: tenant,
+            incident and what there is to write down. Called in the channel's thread.
         backoff_s: Waits before each further attempt.
 
     Raises:
@@ -55,13 +65,16 @@ class Notifier:
         settings: AlertSettings,
         *,
         clock: Clock | None = None,
+        on_told: Callable[[str, str, LogLine], None] | None = None,
         backoff_s: Sequence[float] = _BACKOFF_S,
     ) -> None:
         self._clock = clock = clock or SystemClock()
-        self._public_url = settings.public_url
+        self._public_url, self._on_told = settings.public_url, on_told
         channels: list[Channel] = []
         if settings.webhook:
             channels.append(WebhookChannel(settings.webhook, settings.webhook_secret, clock))
+        if settings.slack:
+            channels.append(ChatChannel(settings.slack, clock))
         if settings.smtp:
             channels.append(
                 SmtpChannel(
@@ -73,7 +86,7 @@ class Notifier:
                     clock,
                 )
             )
-        self._couriers = [_Courier(channel, tuple(backoff_s)) for channel in channels]
+        self._couriers = [_Courier(channel, tuple(backoff_s), self._note) for channel in channels]
 
     def tell(self, incident: Incident) -> None:
         """Log an incident, and queue it for every channel; never waits."""
@@ -88,7 +101,9 @@ class Notifier:
                 "opened_us": incident.opened_us,
             },
         )
-        self._put(incident_letter(incident, self._public_url))
+        letter = incident_letter(incident, self._public_url)
+        self._note(letter, "log")
+        self._put(letter)
 
     def tell_of_task(self, task: Task, event: TaskEvent) -> None:
         """Log that a task waits, and queue that for every channel; never waits."""
@@ -103,6 +118,12 @@ class Notifier:
             },
         )
         self._put(task_letter(task, event, self._clock.now_us(), self._public_url))
+
+    def _note(self, letter: Letter, channel: str, reason: str = "") -> None:
+        if self._on_told is not None and letter.is_incident:
+            kind = "not_told" if reason else "told"
+            line = LogLine(self._clock.now_us(), kind, channel, reason)
+            self._on_told(letter.tenant, letter.about, line)
 
     def _put(self, letter: Letter) -> None:
         for courier in self._couriers:
@@ -123,8 +144,13 @@ class Notifier:
 class _Courier:
     """One channel's thread and queue."""
 
-    def __init__(self, channel: Channel, backoff_s: tuple[float, ...]) -> None:
-        self._channel, self._backoff_s = channel, backoff_s
+    def __init__(
+        self,
+        channel: Channel,
+        backoff_s: tuple[float, ...],
+        note: Callable[[Letter, str, str], None],
+    ) -> None:
+        self._channel, self._backoff_s, self._note = channel, backoff_s, note
         self._waiting: deque[Letter] = deque()
         self._changed = threading.Condition()
         self._is_finishing = False
@@ -185,6 +211,7 @@ class _Courier:
                 _log.info(
                     "alert_sent", extra={"channel": self._channel.name, "about": letter.about}
                 )
+                self._note(letter, self._channel.name, "")
                 return
 
     def _dropped(self, letter: Letter, reason: str) -> None:
@@ -192,3 +219,4 @@ class _Courier:
             "alert_dropped",
             extra={"channel": self._channel.name, "about": letter.about, "reason": reason},
         )
+        self._note(letter, self._channel.name, reason)

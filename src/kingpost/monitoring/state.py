@@ -6,6 +6,7 @@ import msgspec
 
 from kingpost.monitoring.errors import NewerSummary
 from kingpost.monitoring.incident_book import OpenIncident
+from kingpost.monitoring.slo_watch import SloState
 from kingpost.monitoring.status import Monitor
 
 __all__ = ["BundleState", "DecisionState", "MinuteFacts", "decode_state", "encode_state"]
@@ -44,6 +45,7 @@ class DecisionState(msgspec.Struct, frozen=True, array_like=True):
         stood_us: The greatest event time seen.
         labelled: Bundle to the newest hour of which a label is known.
         going_on: The open incidents by kind.
+        slo: The objectives; None in a state made before there were any.
     """
 
     format: Literal[1]
@@ -51,6 +53,7 @@ class DecisionState(msgspec.Struct, frozen=True, array_like=True):
     bundles: tuple[BundleState, ...]
     labelled: dict[bytes, int]
     going_on: dict[Monitor, OpenIncident]
+    slo: SloState | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

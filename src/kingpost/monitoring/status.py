@@ -20,6 +20,7 @@ Monitor = Literal[
     "release",
     "alarm",
     "cost",
+    "slo",
 ]
 """The kinds of monitors, and of the incidents that they open."""
 

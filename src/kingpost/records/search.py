@@ -30,6 +30,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         label_known_us: When that became known.
         review: What a person said of it; None while nobody did.
         review_positive: The answer that stands since then.
+        took_us: How long deciding took, all stages together.
     """
 
     id: bytes
@@ -55,6 +56,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reviewed_by: str = ""
     review_reason: str = ""
     reviewed_us: int | None = None
+    took_us: int = 0
 
     @property
     def stands(self) -> bool | None:
@@ -84,6 +86,9 @@ class RecordQuery:
         principal: Only those that this API key or user has asked.
         mistaken: Only those whose standing answer the label contradicts.
         since_us, until_us: Only those that happened from a moment on and before another.
+        decided_since_us, decided_until_us: The same of when they were decided; no index knows
+            that, so it is asked of every record that the rest of the query finds.
+        missed_us: Only those that failed or took longer than this; no index knows that either.
         before: `place` of the last line of the page before.
         limit: The most that are returned.
     """
@@ -98,6 +103,9 @@ class RecordQuery:
     mistaken: bool = False
     since_us: int | None = None
     until_us: int | None = None
+    decided_since_us: int | None = None
+    decided_until_us: int | None = None
+    missed_us: int | None = None
     before: tuple[int, int] | None = None
     limit: int = 50
 

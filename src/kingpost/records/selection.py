@@ -7,6 +7,7 @@ several places of it, each of them gives at most a page.
 
 from collections.abc import Sequence
 
+from kingpost.records.record import Outcome
 from kingpost.records.review import ReviewVerdict
 from kingpost.records.search import RecordQuery
 from kingpost.records.tables import CODE_OF, MISTAKEN, OUTCOMES, REVIEWS
@@ -57,7 +58,7 @@ def listing(query: RecordQuery, runs: Sequence[int] = ()) -> tuple[str, dict[str
     select = " UNION ALL ".join(
         "SELECT offset FROM (SELECT offset FROM record_lines lines INDEXED BY record_states "
         f"WHERE scope = {SCOPE} AND outcome = {outcome} AND review = {review} "
-        f"AND {event_range(query)} {order})"
+        f"AND {event_range(query)} AND {_measures(query)} {order})"
         for outcome, review in places
     )
     return select, values_of(query)
@@ -99,6 +100,19 @@ def filters(query: RecordQuery) -> str:
         )
     if query.mistaken:
         terms.append(MISTAKEN)
+    return " AND ".join((*terms, _measures(query)))
+
+
+def _measures(query: RecordQuery) -> str:
+    """Write the terms of what no index knows, over `lines`."""
+    terms = ["TRUE"]
+    if query.decided_since_us is not None:
+        terms.append("lines.at_us >= :decided_since_us")
+    if query.decided_until_us is not None:
+        terms.append("lines.at_us < :decided_until_us")
+    if query.missed_us is not None:
+        failed = CODE_OF[Outcome.FAILED]
+        terms.append(f"(lines.outcome = {failed} OR lines.took_us > :missed_us)")
     return " AND ".join(terms)
 
 
@@ -117,6 +131,9 @@ def values_of(query: RecordQuery) -> dict[str, Value]:
         "principal": query.principal,
         "since_us": query.since_us,
         "until_us": query.until_us,
+        "decided_since_us": query.decided_since_us,
+        "decided_until_us": query.decided_until_us,
+        "missed_us": query.missed_us,
         "before_us": before_us,
         "before_offset": before_offset,
         "limit": query.limit,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from kingpost.records.record import Outcome
 from kingpost.records.review import Review
 from kingpost.records.search import JoinedLabel, KnownLabel, RecordLine, RecordQuery
 
@@ -104,5 +105,12 @@ def _is_asked_for(line: RecordLine, query: RecordQuery) -> bool:
         and (not query.mistaken or line.is_mistaken)
         and (query.since_us is None or line.event_time_us >= query.since_us)
         and (query.until_us is None or line.event_time_us < query.until_us)
+        and (query.decided_since_us is None or line.at_us >= query.decided_since_us)
+        and (query.decided_until_us is None or line.at_us < query.decided_until_us)
+        and (query.missed_us is None or _has_missed(line, query.missed_us))
         and (query.before is None or line.place < query.before)
     )
+
+
+def _has_missed(line: RecordLine, within_us: int) -> bool:
+    return line.outcome is Outcome.FAILED or line.took_us > within_us

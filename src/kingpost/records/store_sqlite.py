@@ -62,8 +62,8 @@ _PIECES = """
 """
 _ADD = (
     "INSERT OR IGNORE INTO record_lines (offset, id, scope, run, event_key, session, trace_id, "
-    "event_time_us, at_us, outcome, positive, score, confidence, principal) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "event_time_us, at_us, outcome, positive, score, confidence, principal, "
+    "took_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _Row = tuple[str | int | float | bytes | None, ...]
 
@@ -140,6 +140,7 @@ class SqliteRecords:
                         line.score,
                         line.confidence,
                         asker,
+                        line.took_us,
                     )
                 )
                 piece = offset >> _PIECE_BITS

@@ -82,6 +82,7 @@ RECORD_MIGRATIONS: Sequence[str] = (
     "ALTER TABLE record_lines ADD COLUMN principal INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX record_askers ON record_lines (scope, principal, event_time_us)",
     "CREATE INDEX record_models ON record_lines (scope, run, event_time_us)",
+    "ALTER TABLE record_lines ADD COLUMN took_us INTEGER NOT NULL DEFAULT 0",
 )
 """One statement each; format n is what the first n of them made."""
 

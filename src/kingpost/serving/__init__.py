@@ -72,6 +72,8 @@ from kingpost.serving.feature_documents import (
 )
 from kingpost.serving.feature_routes import drift_by_decision, drift_of, statistics_of
 from kingpost.serving.http_workers import run_http_worker
+from kingpost.serving.incident_desk import IncidentDesk, IncidentReport, SentToReview
+from kingpost.serving.incident_report import markdown_of
 from kingpost.serving.job_desk import JobSetup
 from kingpost.serving.observer import (
     OBSERVED_MIGRATIONS,
@@ -91,6 +93,7 @@ from kingpost.serving.oip import (
 from kingpost.serving.openapi import describe_api
 from kingpost.serving.problems import PROBLEMS, Problem
 from kingpost.serving.query_patterns import Found, QueryPatterns
+from kingpost.serving.reasons import LONGEST_REASON
 from kingpost.serving.record_messages import published_records
 from kingpost.serving.release_desk import ReleaseDesk
 from kingpost.serving.release_documents import (
@@ -102,7 +105,7 @@ from kingpost.serving.release_documents import (
     release_event_document,
 )
 from kingpost.serving.rendering import render_answer, render_record
-from kingpost.serving.review_desk import LONGEST_REASON, ReviewDesk, queues_for
+from kingpost.serving.review_desk import ReviewDesk, queues_for
 from kingpost.serving.review_sources import CatalogueSources, Explain, ReviewSources
 from kingpost.serving.seen import (
     ACCESS_LOGGER,
@@ -116,6 +119,7 @@ from kingpost.serving.seen import (
 )
 from kingpost.serving.server import Addresses, WorkerPlan, serve
 from kingpost.serving.settings import ServingSettings
+from kingpost.serving.slo_metrics import collect_slos
 from kingpost.serving.stream_desk import StreamSetup
 from kingpost.serving.tasks_of import OPERATIONS, task_of_incident, task_of_review
 from kingpost.serving.tls import CallerNames, Tls, TlsFiles, certificate_ends
@@ -176,7 +180,9 @@ __all__ = [
     "Found",
     "GrpcTarget",
     "HttpWorkersNotReady",
+    "IncidentDesk",
     "IncidentNotFound",
+    "IncidentReport",
     "InternalError",
     "JobSetup",
     "LiveReleaseDocument",
@@ -214,6 +220,7 @@ __all__ = [
     "Sample",
     "SampleCounts",
     "SeenRequest",
+    "SentToReview",
     "ServingApp",
     "ServingSettings",
     "SqliteExtraction",
@@ -241,6 +248,7 @@ __all__ = [
     "WrongTaskKind",
     "build_app",
     "certificate_ends",
+    "collect_slos",
     "costs_of_record",
     "describe_api",
     "drift_by_decision",
@@ -249,6 +257,7 @@ __all__ = [
     "feature_line",
     "find_model",
     "grpc_checks",
+    "markdown_of",
     "next_runs",
     "published_records",
     "queues_for",

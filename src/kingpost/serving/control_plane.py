@@ -29,6 +29,7 @@ from kingpost.serving.feature_routes import FeatureRoutes
 from kingpost.serving.health import Health
 from kingpost.serving.hold_routes import HoldRoutes
 from kingpost.serving.http import BodyReader, HttpAnswer
+from kingpost.serving.incident_routes import IncidentRoutes
 from kingpost.serving.job_desk import JobDesk
 from kingpost.serving.job_routes import JobRoutes
 from kingpost.serving.log_routes import LogRoutes
@@ -138,6 +139,7 @@ def control_plane(
     HoldRoutes(shell, let_in, bodies, erasures.check).add_to(api)
     review = ReviewRoutes(engine, desk, let_in, bodies, clock, exposures)
     review.add_to(api)
+    IncidentRoutes(desk, let_in, bodies, exposures).add_to(api)
     sources = None if desk is None else desk.sources
     FeatureRoutes(engine.served, sources, let_in, clock).add_to(api)
     ReleaseRoutes(engine, releases, let_in, bodies).add_to(api)

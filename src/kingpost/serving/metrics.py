@@ -20,6 +20,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
 
 from kingpost.core import KingpostError
 from kingpost.decisions import ServedDecision
@@ -138,6 +139,8 @@ class Metrics(Collector):
         self._http_workers: Callable[[], int] | None = None
         self._jobs: Callable[[], Iterator[Metric]] | None = None
         self._streams: Callable[[], Iterator[Metric]] | None = None
+        self._slos: Callable[[], Iterator[Metric]] | None = None
+        self._slo_metrics: Sequence[Metric] = ()
         self._releases: (
             tuple[Callable[[], Iterable[Version]], Callable[[], Mapping[str, str]]] | None
         ) = None
@@ -172,6 +175,10 @@ class Metrics(Collector):
         """Say where to ask what is counted of streams."""
         self._streams = collect
 
+    def watch_slos(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        """Say where to ask how objectives stand, in any thread."""
+        self._slos = collect
+
     def watch_caches(self, caches: Mapping[str, ScoreCache]) -> None:
         """Say which scores are kept."""
         self._caches = caches
@@ -203,6 +210,9 @@ class Metrics(Collector):
             await self._workflows.refresh()
         if self._costs is not None:
             await self._costs.refresh()
+        slos = self._slos
+        if slos is not None:
+            self._slo_metrics = await run_in_threadpool(lambda: list(slos()))
 
     def count_events(self, stream: str, verdict: str, number: int) -> None:
         """Count events that came without a request for a decision."""
@@ -239,6 +249,7 @@ class Metrics(Collector):
             yield from self._streams()
         if self._costs is not None:
             yield from self._costs.collect()
+        yield from self._slo_metrics
 
     def _collect_decisions(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

@@ -249,6 +249,7 @@ class Gathering:
 def line_of(record: DecisionRecord, offset: int) -> RecordLine:
     """Put a record in brief."""
     positive, score = _answered(record.answer)
+    took = record.stages
     return RecordLine(
         id=record.id,
         offset=offset,
@@ -266,6 +267,7 @@ def line_of(record: DecisionRecord, offset: int) -> RecordLine:
         positive=positive,
         score=score,
         confidence=record.confidence,
+        took_us=took.queue_us + took.features_us + took.model_us + took.gate_us,
     )
 
 

@@ -7,6 +7,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from kingpost.serving.incident_documents import (
+    AffectedQuery,
+    IncidentNoteDocument,
+    IncidentReportDocument,
+    IncidentReviewDocument,
+    SentToReviewDocument,
+    TimelineDocument,
+)
 from kingpost.serving.review_documents import (
     ExplanationDocument,
     IncidentDocument,
@@ -75,6 +83,15 @@ _WRITING = (
     "journal_read_only",
 )
 _ANSWERING = (*_HOLDING, "task_claimed", "task_not_claimed", "wrong_task_kind", "bad_reason")
+_INCIDENT = (*_READING, "incident_not_found", "monitor_store_failed")
+_NOTING = (
+    "bad_reason",
+    "incident_log_failed",
+    "bad_body",
+    "body_timeout",
+    "body_too_large",
+    "unsupported_media_type",
+)
 _ACTION = "/v1/tasks/{id}/"
 
 REVIEW_OPERATIONS = (
@@ -204,7 +221,43 @@ REVIEW_OPERATIONS = (
         "incidents",
         "Read an incident",
         IncidentDocument,
-        (*_READING, "incident_not_found", "monitor_store_failed"),
+        _INCIDENT,
+    ),
+    Described(
+        "/v1/incidents/{id}/records",
+        "get",
+        "incidents",
+        "List the records that an incident affected, the newest event first",
+        LinesDocument,
+        (*_INCIDENT, "bad_parameter", "record_search_failed"),
+        query=AffectedQuery,
+    ),
+    Described(
+        "/v1/incidents/{id}/report",
+        "get",
+        "incidents",
+        "Report what happened, what was affected and what was done",
+        IncidentReportDocument,
+        (*_INCIDENT, "record_search_failed", "task_store_failed", "incident_log_failed"),
+    ),
+    Described(
+        "/v1/incidents/{id}/review",
+        "post",
+        "incidents",
+        "Have the decisions that an incident affected reviewed again",
+        SentToReviewDocument,
+        (*_INCIDENT, *_NOTING, "record_search_failed", "task_store_failed"),
+        body=IncidentReviewDocument,
+    ),
+    Described(
+        "/v1/incidents/{id}/notes",
+        "post",
+        "incidents",
+        "Write down what there is to say of an incident",
+        TimelineDocument,
+        (*_INCIDENT, *_NOTING),
+        body=IncidentNoteDocument,
+        needs_body=True,
     ),
 )
 

@@ -146,6 +146,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "monitor_store_failed": Problem(503, "The monitors cannot be reached", _RETRY),
     "record_search_failed": Problem(503, "The search cannot be reached", _RETRY),
     "token_keys_missing": Problem(503, "Tokens cannot be checked yet"),
+    "incident_log_failed": Problem(503, "The log of incidents cannot be reached", _RETRY),
     "task_store_failed": Problem(503, "The inbox cannot be reached", _RETRY),
     "workflow_store_failed": Problem(503, "The workflows cannot be reached", _RETRY),
     "storage_busy": Problem(503, "The store is busy", "nothing was changed; retry"),

@@ -24,12 +24,13 @@ from kingpost.core import Clock, KingpostError, id_text
 from kingpost.journal import Entry
 from kingpost.records import DecisionRecord, Review, encode_review
 from kingpost.serving.errors import (
-    BadReason,
     DecisionNotFound,
     RecordNotFound,
     WrongTaskKind,
 )
+from kingpost.serving.incident_desk import IncidentDesk
 from kingpost.serving.proposals import proposal_of
+from kingpost.serving.reasons import checked_reason
 from kingpost.serving.review_sources import ReviewSources
 from kingpost.serving.shell import Shell
 from kingpost.tasks import (
@@ -42,9 +43,8 @@ from kingpost.tasks import (
     check_value,
 )
 
-__all__ = ["LONGEST_REASON", "ReviewDesk", "queues_for"]
+__all__ = ["ReviewDesk", "queues_for"]
 
-LONGEST_REASON = 2000
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -68,10 +68,14 @@ class ReviewDesk:
 
     Args:
         sources: Where the inbox and the search are; each is asked in a thread.
+
+    Attributes:
+        incidents: What people may do about incidents; called in any thread.
     """
 
     def __init__(self, shell: Shell, sources: ReviewSources, clock: Clock) -> None:
         self.sources = sources
+        self.incidents = IncidentDesk(sources, shell.engine.application, clock)
         self._shell, self._clock = shell, clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -107,7 +111,7 @@ class ReviewDesk:
             RecordNotFound, DecisionNotFound: What it is about is not here any more.
             KingpostError: Nothing can be written; see `Shell.append`.
         """
-        reason = _checked(reason)
+        reason = checked_reason(reason)
         async with self._alone(identifier):
             task = await self._task(principal, identifier, "review", "approval")
             if task.kind == "approval":
@@ -132,7 +136,7 @@ class ReviewDesk:
         Raises:
             KingpostError: As in `approve`.
         """
-        reason = _checked(reason, is_required=True)
+        reason = checked_reason(reason, is_required=True)
         async with self._alone(identifier):
             task = await self._task(principal, identifier, "review")
             record = self._record(principal, task.subject)
@@ -148,7 +152,7 @@ class ReviewDesk:
             WrongTaskKind: It is no incident.
             BadReason: The reason cannot be kept.
         """
-        reason = _checked(reason)
+        reason = checked_reason(reason)
         task = await self._task(principal, identifier, "incident")
         return await self._close(principal, task, "acknowledged", reason)
 
@@ -163,7 +167,7 @@ class ReviewDesk:
             WrongTaskKind: It is no approval.
             BadReason: The reason cannot be kept.
         """
-        reason = _checked(reason, is_required=True)
+        reason = checked_reason(reason, is_required=True)
         task = await self._task(principal, identifier, "approval")
         return await self._close(principal, task, "rejected", reason)
 
@@ -184,7 +188,7 @@ class ReviewDesk:
             BadTaskValue: The value cannot be kept.
             KingpostError: As in `reject`.
         """
-        reason = _checked(reason)
+        reason = checked_reason(reason)
         check_value(value)
         task = await self._task(principal, identifier, "approval")
         return await self._close(principal, task, "modified", reason, value)
@@ -209,7 +213,7 @@ class ReviewDesk:
             BadReason, TaskStoreFailed: As in `approve`.
             KingpostError: Nothing can be written; see `Shell.append`.
         """
-        reason = _checked(reason, is_required=True)
+        reason = checked_reason(reason, is_required=True)
         record = self._record(principal, identifier)
         subject = id_text(record.id)
         async with self._alone(subject):
@@ -329,15 +333,3 @@ class ReviewDesk:
             lock = self._locks[subject] = asyncio.Lock()
         async with lock:
             yield
-
-
-def _checked(reason: str, *, is_required: bool = False) -> str:
-    """Return a reason as it is kept."""
-    text = reason.replace("\r\n", "\n").strip()
-    if not text and is_required:
-        raise BadReason("it is empty")
-    if len(text) > LONGEST_REASON:
-        raise BadReason(f"it has {len(text):,} characters")
-    if not text.replace("\n", "").replace("\t", "").isprintable():
-        raise BadReason("it has characters that cannot be shown")
-    return text

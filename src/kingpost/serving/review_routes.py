@@ -1,4 +1,4 @@
-"""The routes of people: tasks, the search, overrides, incidents, explanations.
+"""The routes of people: tasks, the search, overrides, explanations.
 
 The rule: who asks is found first, in the server's thread; stores are asked in a thread of
 the pool, so that decisions are never kept waiting for a person. Without sources every
@@ -16,14 +16,12 @@ from kingpost.access import Principal
 from kingpost.core import Clock
 from kingpost.decisions import Engine
 from kingpost.records import Outcome, RecordLine, RecordQuery
-from kingpost.serving.errors import IncidentNotFound, NotConfigured, RecordNotFound
+from kingpost.serving.errors import NotConfigured, RecordNotFound
 from kingpost.serving.exposures import Exposures
 from kingpost.serving.http import BodyReader, check_media_type
 from kingpost.serving.parameters import moment_us, read_body, read_parameters
 from kingpost.serving.review_desk import ReviewDesk, queues_for
 from kingpost.serving.review_documents import (
-    IncidentsDocument,
-    IncidentsQuery,
     LinesDocument,
     ModifyDocument,
     OverrideDocument,
@@ -34,7 +32,6 @@ from kingpost.serving.review_documents import (
     TasksDocument,
     TasksQuery,
     explanation_document,
-    incident_document,
     line_document,
     moment,
     task_document,
@@ -90,8 +87,6 @@ class ReviewRoutes:
         api.get("/v1/records")(self.find_records)
         api.post("/v1/records/{identifier}/override")(self.correct)
         api.get("/v1/records/{identifier}/explanation")(self.explain)
-        api.get("/v1/incidents")(self.list_incidents)
-        api.get("/v1/incidents/{identifier}")(self.read_incident)
 
     async def line_of(self, tenant: str, identifier: bytes) -> RecordLine | None:
         """Return what the search knows of a record; None without a search, or not yet."""
@@ -226,35 +221,6 @@ class ReviewRoutes:
         self._exposures.check_explanation(principal, stored.record)
         explanation = await run_in_threadpool(explain, stored.record)
         return _response(explanation_document(stored.record.id, explanation))
-
-    async def list_incidents(self, request: Request) -> Response:
-        principal, desk = self._enter(request)
-        principal.require("records")
-        asked = read_parameters(request, IncidentsQuery)
-        opened_us, _, last = asked.before.partition(":")
-        found = await run_in_threadpool(
-            lambda: desk.sources.monitors().incidents(
-                principal.tenant,
-                open_only=asked.open,
-                decision=asked.decision or None,
-                limit=asked.limit,
-                before=(int(opened_us), last) if asked.before else None,
-            )
-        )
-        following = None
-        if len(found) == asked.limit:
-            following = f"{found[-1].opened_us}:{found[-1].id}"
-        return _response(IncidentsDocument([incident_document(one) for one in found], following))
-
-    async def read_incident(self, request: Request, identifier: str) -> Response:
-        principal, desk = self._enter(request)
-        principal.require("records")
-        incident = await run_in_threadpool(
-            lambda: desk.sources.monitors().incident(principal.tenant, identifier)
-        )
-        if incident is None:
-            raise IncidentNotFound
-        return _response(incident_document(incident))
 
     def _enter(self, request: Request) -> tuple[Principal, ReviewDesk]:
         principal = self._let_in(request)

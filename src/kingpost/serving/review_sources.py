@@ -1,4 +1,4 @@
-"""What people work with: the inbox, the search, the monitors, and explanations.
+"""What people work with: the inbox, the search, the monitors, incidents, and explanations.
 
 Each store is asked for in the thread that uses it, since a connection belongs to its
 thread; an explanation takes long enough to be made in a thread of its own.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kingpost.decisions import Catalogue, Explanation
-from kingpost.monitoring import MonitorStore, Profile
+from kingpost.monitoring import IncidentLog, MonitorStore, Profile
 from kingpost.records import DecisionRecord, RecordSearch
 from kingpost.tasks import TaskStore
 
@@ -39,6 +39,7 @@ class ReviewSources:
         tasks: Gives this thread's inbox.
         records: Gives this thread's search.
         monitors: Gives this thread's monitors.
+        incident_log: Gives this thread's log of incidents.
         explain: Explains a record; without it nothing is explained.
         catalogue: Which features there are; without it there is no catalogue.
     """
@@ -46,5 +47,6 @@ class ReviewSources:
     tasks: Callable[[], TaskStore]
     records: Callable[[], RecordSearch]
     monitors: Callable[[], MonitorStore]
+    incident_log: Callable[[], IncidentLog]
     explain: Explain | None = None
     catalogue: CatalogueSources | None = None

@@ -8,13 +8,14 @@ from msgspec import structs
 from kingpost.access import Principal
 from kingpost.contracts import Instant
 from kingpost.decisions import record_features
-from kingpost.monitoring import Freshness, FreshnessWatch, Profile
+from kingpost.monitoring import MINUTE_US, Freshness, FreshnessWatch, Profile
 from kingpost.records import KnownLabel, Outcome, RecordQuery
 from kingpost.registry import ExportRun, FeatureDefinition
 from kingpost.tasks import Task
 from tests.console_house import ConsoleHouse, run_console
 from tests.review_house import INCIDENT
 from tests.tiny_app import fraud
+from tests.unit.monitoring.test_slo import ANSWERED, NOON, observed, rows_of
 from tests.watched import DAY_US, START_US
 
 PATHS = (
@@ -378,6 +379,51 @@ def test_an_incident_is_acknowledged_once_and_stays_open() -> None:
         page = text_of(await house.page(path))
         assert "told the gateway's people" in page.replace("&#39;", "'")
         assert "open" in page
+
+    run_console(scene)
+
+
+def test_a_decision_shows_what_is_left_of_its_budgets() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        observed(house.behind.monitors, rows_of(range(130), failed=[True] * 130))
+        house.behind.clock.us = NOON * MINUTE_US + 130_000_000
+        await house.behind.decided("p1", 900)
+        page = text_of(await house.page("/decisions/fraud"))
+        assert "answered · 99.900%" in page
+        assert "burns too fast" in page
+        assert "-99900.0%" in page
+        assert "1h/5m 1e+03×, 6h/30m 1e+03×, 3d/6h 1e+03×" in page
+
+    async def promises_nothing(house: ConsoleHouse) -> None:
+        await house.behind.decided("p1", 900)
+        assert "Promises" not in await house.page("/decisions/fraud")
+
+    run_console(scene, slos=(ANSWERED,))
+    run_console(promises_nothing)
+
+
+def test_an_incident_is_noted_reviewed_again_and_reported() -> None:
+    async def scene(house: ConsoleHouse) -> None:
+        house.behind.alarm()
+        sure = await house.behind.decided("p1", 900)
+        path = f"/incidents/{INCIDENT.id}"
+
+        noted = await house.send(f"{path}/note", {"reason": "the gateway sends <cents>"})
+        sent = await house.send(f"{path}/review", {"reason": "cents"})
+        empty = await house.send(f"{path}/note", {"reason": " "})
+
+        assert noted.headers["location"] == f"{path}?done=noted"
+        assert sent.headers["location"] == f"{path}?done=sent:1"
+        assert (empty.status_code, "it is empty" in empty.text) == (422, True)
+        page = await house.page(f"{path}?done=sent:1")
+        assert "1 decisions wait for a review" in text_of(page)
+        assert "the gateway sends &lt;cents&gt;" in page
+        assert f'href="/records/{sure}"' in page
+        assert sure in await house.page("/inbox")
+        report = await house.get(f"{path}/report.md")
+        assert report.headers["content-type"].startswith("text/markdown")
+        assert "the gateway sends \\<cents\\>" in report.text
+        assert (await house.send(f"{path}/forget", {})).status_code == 404
 
     run_console(scene)
 

@@ -55,7 +55,9 @@ def test_columns_join_behind_those_that_were_there() -> None:
     book.tell(breach(0, ["amount"]))
     book.tell(breach(MINUTE_US, ["count", "amount", "age"]))
 
-    assert book.take()[0][0].columns == ("amount", "count", "age")
+    joined = book.take()[0][0]
+    assert joined.columns == ("amount", "count", "age")
+    assert joined.joined == ((MINUTE_US, "count"), (MINUTE_US, "age"))
 
 
 def test_an_hour_of_quiet_ends_it_whenever_that_is_noticed() -> None:

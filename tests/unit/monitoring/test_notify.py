@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from kingpost.calls import is_signed
-from kingpost.monitoring import AlertSettings, BadAlertSetting, Incident, Notifier
+from kingpost.monitoring import AlertSettings, BadAlertSetting, Incident, LogLine, Notifier
 from kingpost.monitoring.letters import incident_letter, mail_of
 from kingpost.tasks import Task
 from tests.served_shop import until
@@ -186,6 +186,53 @@ def test_every_incident_is_logged_and_no_secret_is(
     shown = "\n".join(str(record.__dict__) for record in ours) + repr(settings) + caplog.text
     for secret in (SECRET, "p4ssw0rd", "T0K3N"):
         assert secret not in shown
+
+
+def test_a_chat_service_is_told_in_the_shape_that_slack_takes() -> None:
+    evil = replace(INCIDENT, title="<!channel> & <https://evil.example|click>")
+    with receiver(500) as (url, heard):
+        settings = AlertSettings(
+            slack=url, webhook_secret=SECRET, public_url="https://kingpost.example"
+        )
+        tell(settings, INCIDENT, evil)
+
+    assert "webhook-signature" not in heard[0].headers, "who posts there is known by the address"
+    message, escaped = json.loads(heard[1].body), json.loads(heard[2].body)
+    assert set(message) == {"text", "blocks"}, "slack refuses what it does not know"
+    assert message["text"] == f"fraud: {INCIDENT.title}"
+    section, link = message["blocks"]
+    assert section["type"] == "section"
+    assert section["text"]["text"] == (
+        f"*fraud: {INCIDENT.title}*\n{INCIDENT.facts[0]}\nWhat to do: {INCIDENT.runbook}"
+    )
+    assert link["elements"][0]["text"] == (
+        f"<https://kingpost.example/incidents/{INCIDENT.id}|Look at it>"
+    )
+    assert escaped["text"] == ("fraud: &lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;")
+
+
+def test_who_was_told_of_an_incident_and_who_was_not_is_written_down() -> None:
+    written: list[tuple[str, str, LogLine]] = []
+
+    def write(tenant: str, incident: str, line: LogLine) -> None:
+        written.append((tenant, incident, line))
+
+    with receiver(404) as (refusing, _), receiver() as (taking, _):
+        notifier = Notifier(
+            AlertSettings(webhook=refusing, slack=taking),
+            clock=StoppedClock(NOW_US),
+            on_told=write,
+        )
+        notifier.tell(INCIDENT)
+        notifier.tell_of_task(ASKED, "reminded")
+        notifier.close(30)
+
+    assert {(tenant, incident) for tenant, incident, _ in written} == {("acme", INCIDENT.id)}
+    assert {line for _, _, line in written} == {
+        LogLine(NOW_US, "told", "log", ""),
+        LogLine(NOW_US, "told", "slack", ""),
+        LogLine(NOW_US, "not_told", "webhook", "status 404"),
+    }
 
 
 def test_one_channel_that_hangs_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:

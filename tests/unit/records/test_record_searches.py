@@ -329,3 +329,30 @@ def test_what_is_let_go_is_found_no_more_and_not_counted(search: RecordSearch) -
     assert search.get("acme", (4).to_bytes(16)) is None
     assert search.find(query(text="p4")) == []
     assert [one.event_key for one in search.find(query(text="p5"))] == ["p5"]
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.DECIDED])
+@pytest.mark.parametrize("model", [b"", b"m" * 32])
+def test_records_are_found_by_when_they_were_decided_and_how_long_that_took(
+    search: RecordSearch, outcome: Outcome | None, model: bytes
+) -> None:
+    search.add(
+        [
+            line(1, took_us=10),
+            line(2, took_us=90),
+            line(3, took_us=10, outcome=Outcome.FAILED),
+            line(4, took_us=90),
+        ]
+    )
+
+    def numbers(**changes: int) -> list[int]:
+        found = search.find(replaced(query(outcome=outcome, model=model), **changes))
+        return [int.from_bytes(one.id) for one in found]
+
+    failed = [] if outcome else [3]
+    assert numbers(missed_us=50) == [4, *failed, 2]
+    assert numbers(missed_us=90) == failed
+    assert numbers(decided_since_us=1_000_002, decided_until_us=1_000_004) == [*failed, 2]
+    assert numbers(missed_us=50, decided_since_us=1_000_004) == [4]
+    assert search.find(query(text="p2", missed_us=50))[0].took_us == 90
+    assert not search.find(query(text="p2", missed_us=90))

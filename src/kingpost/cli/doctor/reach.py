@@ -35,6 +35,8 @@ def reach_checks(settings: Settings) -> Mapping[str, Check]:
         checks["online store"] = lambda: _online_store(settings)
     if settings.alert_webhook:
         checks["alert webhook"] = lambda: _webhook(settings)
+    if settings.alert_slack:
+        checks["alert chat"] = lambda: _chat(settings)
     if settings.alert_smtp:
         checks["alert mail"] = lambda: _mail(settings)
     if settings.oidc_issuer:
@@ -47,21 +49,37 @@ def _online_store(settings: Settings) -> Iterator[Result]:
 
 
 def _webhook(settings: Settings) -> Iterator[Result]:
-    parts = urlsplit(settings.alert_webhook)
+    where, problem = _reached(settings.alert_webhook)
+    if problem:
+        yield failed(f"{where}: {problem}", "check alert_webhook and the network")
+    elif not settings.alert_webhook_secret:
+        mend = "set alert_webhook_secret, so that the receiver can tell that it is you"
+        yield warned(f"{where} answers; nothing is signed", mend)
+    else:
+        yield ok(f"{where} answers")
+
+
+def _chat(settings: Settings) -> Iterator[Result]:
+    where, problem = _reached(settings.alert_slack)
+    if problem:
+        yield failed(f"{where}: {problem}", "check alert_slack and the network")
+    else:
+        yield ok(f"{where} answers")
+
+
+def _reached(url: str) -> tuple[str, str]:
+    """Reach a URL's host; return which that is, and what keeps from it, if anything does."""
+    parts = urlsplit(url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
+    where = f"{host}, port {port}"
     try:
         with socket.create_connection((host, port), timeout=_TIMEOUT_S) as plain:
             if is_tls:
                 ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
     except OSError as error:
-        yield failed(f"{host}, port {port}: {error}", "check alert_webhook and the network")
-        return
-    if not settings.alert_webhook_secret:
-        mend = "set alert_webhook_secret, so that the receiver can tell that it is you"
-        yield warned(f"{host}, port {port} answers; nothing is signed", mend)
-    else:
-        yield ok(f"{host}, port {port} answers")
+        return where, str(error)
+    return where, ""
 
 
 def _mail(settings: Settings) -> Iterator[Result]:
