@@ -115,6 +115,7 @@ class ReviewHouse:
                     catalogue_reader(APPLICATION.decisions, self.control),
                     lambda _decision, _bundle: self.profile,
                 ),
+                self.control.retrainings,
             )
             if has_sources
             else None,

@@ -65,6 +65,7 @@ def open_review_sources(where: DataDirectory, decisions: Mapping[str, Decision])
             catalogue_reader(decisions, control),
             read_once(lambda decision, digest: profile_of(control, store, decision, digest)),
         ),
+        retrainings=control.retrainings,
     )
 
 

@@ -5,7 +5,7 @@ did at that of the clock. The two agree where requests are decided as they happe
 history that was replayed, all of the first comes before all of the second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from kingpost.monitoring.incident import Incident
@@ -14,7 +14,9 @@ from kingpost.tasks import Task
 
 __all__ = ["TimelineKind", "TimelineLine", "timeline_of"]
 
-TimelineKind = Literal["began", "opened", "joined", "ended", "acknowledged"] | LogLineKind
+TimelineKind = (
+    Literal["began", "opened", "joined", "ended", "acknowledged", "retraining"] | LogLineKind
+)
 _MONITORS = "monitors"
 
 
@@ -32,13 +34,17 @@ class TimelineLine(NamedTuple):
 
 
 def timeline_of(
-    incident: Incident, task: Task | None, log: Sequence[LogLine]
+    incident: Incident,
+    task: Task | None,
+    log: Sequence[LogLine],
+    others: Iterable[TimelineLine] = (),
 ) -> Sequence[TimelineLine]:
     """Put in order what is known of an incident.
 
     Args:
         task: Its task in the inbox, which knows who acknowledged it.
         log: What was done about it.
+        others: What else happened because of it.
     """
     lines = [
         TimelineLine(incident.breach_since_us, "began", _MONITORS, ""),
@@ -50,4 +56,5 @@ def timeline_of(
     if task is not None and task.closed_us is not None:
         lines.append(TimelineLine(task.closed_us, "acknowledged", task.closed_by, task.reason))
     lines += [TimelineLine(*line) for line in log]
+    lines += others
     return sorted(lines, key=lambda line: line.at_us)

@@ -20,6 +20,7 @@ from kingpost.monitoring import (
     timeline_of,
 )
 from kingpost.records import Outcome, RecordLine
+from kingpost.registry import RetrainingEvent
 from kingpost.serving.errors import IncidentNotFound
 from kingpost.serving.reasons import checked_reason
 from kingpost.serving.review_sources import ReviewSources
@@ -112,10 +113,15 @@ class IncidentDesk:
 
         Raises:
             TaskStoreFailed, IncidentLogFailed: It could not be read.
+            NewerDocument: A later version of Kingpost wrote what a retraining came to.
         """
         task = self._sources.tasks().get(incident.tenant, incident.id)
         log = self._sources.incident_log().lines(incident.tenant, incident.id)
-        return timeline_of(incident, task, log)
+        runs = self._sources.retrainings(incident.decision)
+        because = [run for run in runs if run.asked.incident == incident.id]
+        return timeline_of(
+            incident, task, log, (_line(event) for run in because for event in run.events)
+        )
 
     def report(self, incident: Incident) -> IncidentReport:
         """Return all there is to say of it.
@@ -225,3 +231,9 @@ def _task(line: RecordLine, incident: Incident, queue: str, now_us: int) -> Task
         created_us=now_us,
         event_time_us=line.event_time_us,
     )
+
+
+def _line(event: RetrainingEvent) -> TimelineLine:
+    what = f"{event.stage} {event.step}".strip().replace("_", " ")
+    text = f"{what}: {event.reason}" if event.reason else what
+    return TimelineLine(event.at_us, "retraining", event.by, text)

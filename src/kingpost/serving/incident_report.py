@@ -25,6 +25,7 @@ _WORDS: dict[TimelineKind, str] = {
     "noted": "noted",
     "acknowledged": "acknowledged",
     "sent_to_review": "sent to review",
+    "retraining": "retraining",
 }
 
 

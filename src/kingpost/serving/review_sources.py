@@ -4,12 +4,13 @@ Each store is asked for in the thread that uses it, since a connection belongs t
 thread; an explanation takes long enough to be made in a thread of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kingpost.decisions import Catalogue, Explanation
 from kingpost.monitoring import IncidentLog, MonitorStore, Profile
 from kingpost.records import DecisionRecord, RecordSearch
+from kingpost.registry import RetrainingRun
 from kingpost.tasks import TaskStore
 
 __all__ = ["CatalogueSources", "Explain", "ReviewSources"]
@@ -42,6 +43,7 @@ class ReviewSources:
         incident_log: Gives this thread's log of incidents.
         explain: Explains a record; without it nothing is explained.
         catalogue: Which features there are; without it there is no catalogue.
+        retrainings: Reads the retrainings of a decision, oldest first.
     """
 
     tasks: Callable[[], TaskStore]
@@ -50,3 +52,4 @@ class ReviewSources:
     incident_log: Callable[[], IncidentLog]
     explain: Explain | None = None
     catalogue: CatalogueSources | None = None
+    retrainings: Callable[[str], Sequence[RetrainingRun]] = lambda decision: ()

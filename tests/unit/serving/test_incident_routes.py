@@ -1,9 +1,11 @@
 """Incidents over the API: what they affected, what people did about them, a report."""
 
+import msgspec
 import pytest
 
 from kingpost.monitoring import LogLine
 from kingpost.records import Review
+from kingpost.registry import RetrainingEvent
 from tests.review_house import INCIDENT, ReviewHouse, run_review
 from tests.unit.serving.test_review_routes import problem_of
 
@@ -117,6 +119,29 @@ def test_a_report_has_what_happened_in_json_and_for_people() -> None:
         assert "- Runbook: docs/how-to/handle-a-drift-incident.md" in lines
         assert "3 decisions; people reviewed 0, and answered 0 otherwise." in lines
         assert f"| {records[2]} | 2018-08-01T12:00:00Z | decided |  |" in lines
+
+    run_review(scene)
+
+
+def test_the_retraining_that_it_began_stands_in_the_timeline() -> None:
+    async def scene(house: ReviewHouse) -> None:
+        await decided_three(house)
+        for number, incident in enumerate((INCIDENT.id, "", "another")):
+            event = RetrainingEvent(
+                decision="fraud", tenant="acme", run=f"run-{number}", incident=incident,
+                step="asked", reason="amount has drifted", by="kingpost",
+                at_us=house.clock.now_us(),
+            )  # fmt: skip
+            house.control.note_retraining(event)
+            done = msgspec.structs.replace(event, stage="gates", step="refused", reason="worse")
+            house.control.note_retraining(done)
+
+        report = (await house.get(f"{PATH}/report")).json()
+
+        assert [one["text"] for one in report["timeline"] if one["kind"] == "retraining"] == [
+            "asked: amount has drifted",
+            "gates refused: worse",
+        ]
 
     run_review(scene)
 
