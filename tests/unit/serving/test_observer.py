@@ -444,9 +444,10 @@ def test_what_was_observed_before_records_knew_who_asked_is_observed_anew(
     for statement in (
         "DROP INDEX record_askers",
         "DROP INDEX record_models",
+        "ALTER TABLE record_lines DROP COLUMN took_us",
         "ALTER TABLE record_lines DROP COLUMN principal",
         "DROP TABLE record_principals",
-        f"UPDATE format SET version = {len(RECORD_MIGRATIONS) - 5} WHERE owner = 'records'",
+        f"UPDATE format SET version = {len(RECORD_MIGRATIONS) - 6} WHERE owner = 'records'",
         "UPDATE format SET version = version - 1 WHERE owner = 'observer'",
     ):
         connection.execute(statement)
