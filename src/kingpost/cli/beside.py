@@ -1,9 +1,10 @@
-"""What processes beside a server share: when they end, and that there is one of a kind.
+"""What a server and processes beside it share: when they end, that there is one of a kind, memory.
 
 The rule: such a process ends with its server, however that ends, since the server holds
 the other end of its standard input. Of two over one directory the second waits.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -16,9 +17,11 @@ import click
 
 from kingpost.core import KingpostError, Settings, SystemDisk
 
-__all__ = ["alone", "end_with_parent", "own_command", "told_to_stop"]
+__all__ = ["alone", "end_with_parent", "map_large_blocks", "own_command", "told_to_stop"]
 
 _LOCK_POLL_S = 0.5
+_MAPPED_FROM, _LARGE_BLOCK = -3, 1 << 20
+"""M_MMAP_THRESHOLD of mallopt(3), and its bytes."""
 
 
 def told_to_stop(*, with_parent: bool, niceness: int) -> threading.Event:
@@ -61,6 +64,18 @@ def await_end_of_input() -> None:
     """
     while os.read(0, 1024):
         pass
+
+
+def map_large_blocks() -> None:
+    """Have every large block of memory mapped by itself, so that it leaves with its last use.
+
+    For processes that live long. The C library of Linux else stops doing so once one was freed,
+    and tables that grow and shrink leave holes that nothing fits into. Other C libraries have no
+    such call.
+    """
+    change = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if change is not None:
+        change(_MAPPED_FROM, _LARGE_BLOCK)
 
 
 def own_command(settings: Settings, *arguments: str) -> Sequence[str]:

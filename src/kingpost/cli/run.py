@@ -4,14 +4,13 @@ The rule: a decision without an approved bundle that matches the running code, f
 gate and model byte for byte does not start, whatever any setting says.
 """
 
-import ctypes
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kingpost.access import MIGRATIONS, SqliteKeys
 from kingpost.cli.access import open_key_ring, open_tls
+from kingpost.cli.beside import map_large_blocks
 from kingpost.cli.due_process import DueProcess
 from kingpost.cli.exposure import open_extraction
 from kingpost.cli.jobs import open_jobs
@@ -60,9 +59,6 @@ __all__ = ["build_server", "feature_names", "memory_room", "open_keys", "run_ser
 
 _SNAPSHOT_AT_END = 10
 """A server that ends takes a snapshot when so small a part of the usual number is new."""
-
-_MAPPED_FROM, _LARGE_BLOCK = -3, 1 << 20
-"""M_MMAP_THRESHOLD of mallopt(3), and its bytes."""
 
 _STORE_TIMEOUT_S = 0.5
 """How long requests wait, once, for an online store that has stopped answering."""
@@ -243,7 +239,7 @@ def run_server(
         BadRoles, TlsUnusable: See `open_tls`.
         KingpostError: See `build_server`.
     """
-    _map_large_blocks()
+    map_large_blocks()
     app = build_server(settings, path, works_on_jobs=works_on_jobs, streams=streams)
     beside: list[DueProcess | KeptProcess] = []
     snapshots = data_directory(settings).snapshots
@@ -285,17 +281,6 @@ def run_server(
             process.close()
     if settings.snapshot_every and is_new(settings.snapshot_every // _SNAPSHOT_AT_END):
         _write_snapshot(app.engine)
-
-
-def _map_large_blocks() -> None:
-    """Have every large block of memory mapped by itself, so that it leaves with its last use.
-
-    The C library of Linux else stops doing so once one was freed, and tables that grow and shrink
-    with each snapshot leave holes that nothing fits into. Other C libraries have no such call.
-    """
-    change = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if change is not None:
-        change(_MAPPED_FROM, _LARGE_BLOCK)
 
 
 def _worker_plan(settings: Settings, command: Sequence[str]) -> WorkerPlan | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kingpost.cli.beside import own_command, told_to_stop
+from kingpost.cli.beside import map_large_blocks, own_command, told_to_stop
 from kingpost.cli.logs import log_to_stderr
 from kingpost.cli.observe import AlreadyObserved, open_observer
 from kingpost.cli.output import print_result, progress
@@ -41,6 +41,7 @@ def watch(settings: Settings, app: Path, once: bool, follow_parent: bool, as_jso
     time: it goes on where it was.
     """
     log_to_stderr(settings.log_format)
+    map_large_blocks()
     stop = told_to_stop(with_parent=follow_parent, niceness=_NICENESS)
     try:
         with open_observer(settings, app, wait=stop if follow_parent else None) as observer:
