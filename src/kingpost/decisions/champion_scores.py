@@ -20,7 +20,7 @@ from kingpost.decisions.labels import last_rows_of
 from kingpost.decisions.recorded_source import WorkPlace, run_recorded, work_place
 from kingpost.registry import ArtefactStore
 
-__all__ = ["KeyedScores", "ScoringJob", "ScoringResult", "Source", "champion_scores"]
+__all__ = ["KeyedScores", "ScoringJob", "Source", "champion_scores"]
 
 _WORKER = "kingpost.decisions.champion_worker"
 
@@ -68,13 +68,6 @@ class KeyedScores(msgspec.Struct, frozen=True, kw_only=True):
     scores: bytes
 
 
-class ScoringResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process tells: the scores, or why there are none."""
-
-    found: KeyedScores | None = None
-    problem: str = ""
-
-
 def champion_scores(
     champion: Bundle, store: ArtefactStore, source: Source, keys: Column
 ) -> NDArray[np.float64]:
@@ -100,11 +93,7 @@ def champion_scores(
             threads=source.threads,
         )
 
-    told = run_recorded(champion, store, _WORKER, job)
-    result = msgspec.json.decode(told, type=ScoringResult)
-    if result.found is None:
-        raise ReplayFailed(champion.decision, champion.digest, result.problem)
-    return _of_keys(champion, result.found, keys)
+    return _of_keys(champion, run_recorded(champion, store, _WORKER, job, KeyedScores), keys)
 
 
 def _of_keys(champion: Bundle, found: KeyedScores, keys: Column) -> NDArray[np.float64]:

@@ -5,17 +5,14 @@
 It writes the scores to `result.json` beside the job, and nothing anywhere else.
 """
 
-import sys
 from pathlib import Path
 
-import msgspec
-
-from kingpost.core import KingpostError, SystemClock, SystemDisk
+from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions.application import load_application
 from kingpost.decisions.bundle import check_bundle, read_bundle
-from kingpost.decisions.champion_scores import KeyedScores, ScoringJob, ScoringResult
+from kingpost.decisions.champion_scores import KeyedScores, ScoringJob
 from kingpost.decisions.errors import UnknownDecision
-from kingpost.decisions.recorded_source import JOB, RESULT
+from kingpost.decisions.recorded_source import work_on_job
 from kingpost.decisions.scorers import all_scores, model_of
 from kingpost.decisions.train import read_all_histories
 from kingpost.decisions.training import labelled_period
@@ -49,14 +46,5 @@ def run(job: ScoringJob) -> KeyedScores:
     return KeyedScores(keys=named, scores=scores.astype("<f8").tobytes())
 
 
-def _main(work: Path) -> None:
-    job = msgspec.json.decode((work / JOB).read_bytes(), type=ScoringJob)
-    try:
-        result = ScoringResult(found=run(job))
-    except KingpostError as error:
-        result = ScoringResult(problem=f"[{error.code}] {error}")
-    (work / RESULT).write_bytes(msgspec.json.encode(result))
-
-
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    work_on_job(ScoringJob, run)

@@ -10,18 +10,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from kingpost.core import KingpostError
 from kingpost.decisions.bundle import Bundle
 from kingpost.decisions.data_directory import DataDirectory
 from kingpost.decisions.errors import ReplayFailed
 from kingpost.decisions.sources import unpack_sources
 from kingpost.registry import ArtefactStore
 
-__all__ = ["JOB", "RESULT", "WorkPlace", "run_recorded", "work_place"]
+__all__ = ["WorkPlace", "run_recorded", "work_on_job", "work_place"]
 
-JOB, RESULT = "job.json", "result.json"
+_JOB, _RESULT = "job.json", "result.json"
+Job = TypeVar("Job", bound=msgspec.Struct)
+Found = TypeVar("Found")
 
 
 class WorkPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,20 +67,40 @@ def work_place(where: DataDirectory) -> WorkPlace:
     )
 
 
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process tells: what it found, or why it could not."""
+
+    found: msgspec.Raw = msgspec.Raw(b"null")
+    problem: str = ""
+
+
+def work_on_job(kind: type[Job], run: Callable[[Job], object]) -> None:
+    """Do what the process is there for, in the directory that it was given as its argument."""
+    work = Path(sys.argv[1])
+    job = msgspec.json.decode((work / _JOB).read_bytes(), type=kind)
+    try:
+        told = _Told(found=msgspec.Raw(msgspec.json.encode(run(job))))
+    except KingpostError as error:
+        told = _Told(problem=f"[{error.code}] {error}")
+    (work / _RESULT).write_bytes(msgspec.json.encode(told))
+
+
 def run_recorded(
     bundle: Bundle,
     store: ArtefactStore,
     worker: str,
     job: Callable[[Path], msgspec.Struct],
-) -> bytes:
-    """Run a module beside a bundle's source; return what it wrote.
+    kind: type[Found],
+) -> Found:
+    """Run a module beside a bundle's source; return what it found.
 
     Args:
-        worker: The module. It is given a directory, reads `JOB` there and writes `RESULT`.
+        worker: The module, which calls `work_on_job`.
         job: Makes what it is told, of the path of the unpacked application's file.
+        kind: What it finds.
 
     Raises:
-        ReplayFailed: It ended without a result.
+        ReplayFailed: It found nothing, or ended without a result.
         ArtefactMissing, ArtefactCorrupt: The source was altered.
     """
     source = store.get(bundle.source)
@@ -84,7 +108,7 @@ def run_recorded(
         work = Path(name)
         root = work / "source"
         unpack_sources(source, root)
-        (work / JOB).write_bytes(msgspec.json.encode(job(root / bundle.application)))
+        (work / _JOB).write_bytes(msgspec.json.encode(job(root / bundle.application)))
         run = subprocess.run(
             # -P: a module that happens to lie in the working directory is not imported
             [sys.executable, "-P", "-m", worker, str(work)],
@@ -94,7 +118,7 @@ def run_recorded(
             capture_output=True,
             check=False,
         )
-        result = work / RESULT
+        result = work / _RESULT
         if run.returncode != 0 or not result.exists():
             said = run.stderr.decode(errors="replace").strip().splitlines()[-3:]
             raise ReplayFailed(
@@ -102,4 +126,7 @@ def run_recorded(
                 bundle.digest,
                 f"the process ended with code {run.returncode}: {' | '.join(said)}",
             )
-        return result.read_bytes()
+        told = msgspec.json.decode(result.read_bytes(), type=_Told)
+    if told.problem:
+        raise ReplayFailed(bundle.decision, bundle.digest, told.problem)
+    return msgspec.json.decode(told.found, type=kind)

@@ -30,7 +30,7 @@ from kingpost.decisions.errors import NotApproved, ReplayFailed
 from kingpost.decisions.find import find_record
 from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded_source import run_recorded, work_place
-from kingpost.decisions.replay_job import Job, Result
+from kingpost.decisions.replay_job import Job
 from kingpost.journal import scan
 from kingpost.records import decode_record
 
@@ -276,7 +276,4 @@ def _run(
         )
 
     store = where.artefacts(disk=SystemDisk())
-    found = msgspec.json.decode(run_recorded(bundle, store, _WORKER, job), type=Result)
-    if found.comparison is None:
-        raise ReplayFailed(bundle.decision, bundle.digest, found.problem)
-    return found.comparison
+    return run_recorded(bundle, store, _WORKER, job, Comparison)

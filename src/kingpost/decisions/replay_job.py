@@ -1,12 +1,11 @@
-"""What the process that replays is told, and what it tells: two JSON files in its directory."""
+"""What the process that replays is told."""
 
 import msgspec
 
-from kingpost.decisions.comparison import Comparison
 from kingpost.decisions.record_selection import RecordSelection
 from kingpost.decisions.recorded_source import WorkPlace
 
-__all__ = ["Job", "Result"]
+__all__ = ["Job"]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +25,3 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     only: str | None
     selection: RecordSelection | None = None
     stop: int
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, or why nothing could be."""
-
-    comparison: Comparison | None = None
-    problem: str = ""

@@ -6,19 +6,16 @@ It writes its findings to `result.json` beside the job; what the recorded source
 does not mix with them.
 """
 
-import sys
 from pathlib import Path
 
-import msgspec
-
-from kingpost.core import KingpostError, SystemClock, SystemDisk
+from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions.application import load_application
 from kingpost.decisions.bundle import check_bundle, read_bundle
 from kingpost.decisions.comparison import Comparison, compare, read_past
 from kingpost.decisions.errors import UnknownDecision
-from kingpost.decisions.recorded_source import JOB, RESULT
+from kingpost.decisions.recorded_source import work_on_job
 from kingpost.decisions.reference import profile_of_bundle
-from kingpost.decisions.replay_job import Job, Result
+from kingpost.decisions.replay_job import Job
 from kingpost.decisions.scorers import ready_model
 from kingpost.decisions.subjects import opened_subjects
 
@@ -57,14 +54,5 @@ def run(job: Job) -> Comparison:
         return compare(decision, bundle, scorer, past, partition=where.data.name)
 
 
-def _main(work: Path) -> None:
-    job = msgspec.json.decode((work / JOB).read_bytes(), type=Job)
-    try:
-        result = Result(comparison=run(job))
-    except KingpostError as error:
-        result = Result(problem=f"[{error.code}] {error}")
-    (work / RESULT).write_bytes(msgspec.json.encode(result))
-
-
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    work_on_job(Job, run)

@@ -19,13 +19,12 @@ from kingpost.decisions.environment import (
     environment_differences,
     present_environment,
 )
-from kingpost.decisions.errors import NotReproducible, ReplayFailed
+from kingpost.decisions.errors import NotReproducible
 from kingpost.decisions.recorded_source import WorkPlace, run_recorded, work_place
 from kingpost.registry import ControlLog, ModelVersion
 
 __all__ = [
     "Remade",
-    "RemadeResult",
     "Reproduction",
     "TrainingJob",
     "reasons_of",
@@ -77,13 +76,6 @@ class Remade(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
 
 
-class RemadeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process tells: what it made, or why it could not."""
-
-    remade: Remade | None = None
-    problem: str = ""
-
-
 class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a bundle's model came out the same.
 
@@ -133,11 +125,7 @@ def reproduce_bundle(
             threads=threads,
         )
 
-    told = run_recorded(bundle, where.artefacts(disk=disk), _WORKER, job)
-    result = msgspec.json.decode(told, type=RemadeResult)
-    remade = result.remade
-    if remade is None:
-        raise ReplayFailed(decision, bundle.digest, result.problem)
+    remade = run_recorded(bundle, where.artefacts(disk=disk), _WORKER, job, Remade)
     differences = environment_differences(version.environment, present_environment())
     is_equal = (remade.model, remade.threshold) == (bundle.model, bundle.threshold)
     reasons = () if is_equal else tuple(reasons_of(version, remade, differences))

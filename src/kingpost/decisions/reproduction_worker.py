@@ -5,19 +5,16 @@
 It writes what it made to `result.json` beside the job, by digest, and nothing anywhere else.
 """
 
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
 from kingpost.contracts import EPOCH
-from kingpost.core import KingpostError, SystemClock, SystemDisk
+from kingpost.core import SystemClock, SystemDisk
 from kingpost.decisions.application import load_application
 from kingpost.decisions.bundle import read_bundle
 from kingpost.decisions.errors import NotReproducible, UnknownDecision
-from kingpost.decisions.recorded_source import JOB, RESULT
-from kingpost.decisions.reproduction import Remade, RemadeResult, TrainingJob
+from kingpost.decisions.recorded_source import work_on_job
+from kingpost.decisions.reproduction import Remade, TrainingJob
 from kingpost.decisions.sources import code_digest
 from kingpost.decisions.train import read_all_histories
 from kingpost.decisions.training import MistakeCosts, TrainingPlan, learn
@@ -88,14 +85,5 @@ def _moment(us: int) -> datetime:
     return EPOCH + timedelta(microseconds=us)
 
 
-def _main(work: Path) -> None:
-    job = msgspec.json.decode((work / JOB).read_bytes(), type=TrainingJob)
-    try:
-        result = RemadeResult(remade=run(job))
-    except KingpostError as error:
-        result = RemadeResult(problem=f"[{error.code}] {error}")
-    (work / RESULT).write_bytes(msgspec.json.encode(result))
-
-
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    work_on_job(TrainingJob, run)
