@@ -1,12 +1,10 @@
 """Measurements in, decisions out, alarms as incidents: over the API, as computed offline."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from solutions.anomaly.app import BOUNDS
 from solutions.anomaly.data import MeasurementFiles
 from solutions.anomaly.protocol import judge
 from solutions.anomaly.simulator import Simulation, simulate, write_folder
+from solutions.ground.server import Server
 
 APP = Path(__file__).parents[2] / "solutions" / "anomaly" / "app.py"
 WAIT_S = 60.0
@@ -35,20 +34,6 @@ def kingpost(directory: Path, *arguments: str) -> dict[str, str]:
     )
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-@contextmanager
-def running(directory: Path) -> Generator[str, None, None]:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "kingpost.cli", "--data-dir", str(directory),
-         "run", str(APP), "--port", "0", "--json"],
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
-    with server:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["url"]
-        server.send_signal(signal.SIGTERM)
-    assert server.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +75,7 @@ def test_what_the_stream_was_answered_and_alarmed_is_what_is_computed_offline(
     expected = alarms_offline(files)
     requests = requests_of(files)
 
-    with running(tmp_path) as url, Client(url, secret) as client:
+    with Server(APP, tmp_path, 0) as server, Client(server.url, secret) as client:
         answers = [client.decide("anomaly", request) for request in requests]
         until = time.monotonic() + WAIT_S
         while len(list(client.incidents.find(decision="anomaly"))) < len(expected):

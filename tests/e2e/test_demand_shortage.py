@@ -1,11 +1,7 @@
 """Is what is planned enough? Trained, approved and asked: over the API as in a batch."""
 
 import json
-import signal
-import subprocess
-import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -21,6 +17,7 @@ from solutions.demand.data import Collection
 from solutions.demand.files import read_collections
 from solutions.demand.orders import main, tomorrow
 from solutions.demand.simulator import Simulation, write_files
+from solutions.ground.server import Server
 
 APP = Path(__file__).parents[2] / "solutions" / "demand" / "app.py"
 
@@ -35,20 +32,6 @@ def kingpost(directory: Path, *arguments: str) -> dict[str, object]:
     assert done.exit_code == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-@contextmanager
-def running(directory: Path) -> Generator[str, None, None]:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "kingpost.cli", "--data-dir", str(directory),
-         "run", str(APP), "--port", "0", "--json"],
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
-    with server:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["url"]
-        server.send_signal(signal.SIGTERM)
-    assert server.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +71,7 @@ def test_tomorrow_is_answered_over_the_api_as_in_a_batch_and_by_features_as_comp
         data, "score", str(APP), "shortage", str(events / "tomorrow.parquet"),
         "--out", str(tmp_path / "scored"),
     )  # fmt: skip
-    with running(data) as url, Client(url, secret) as client:
+    with Server(APP, data, 0) as server, Client(server.url, secret) as client:
         answers = [client.decide("shortage", request) for request in requests_of(collection)]
         records = [client.records.get(answer.id) for answer in answers]
 
