@@ -7,6 +7,7 @@ the other end of its standard input. Of two over one directory the second waits.
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -17,7 +18,14 @@ import click
 
 from kingpost.core import KingpostError, Settings, SystemDisk
 
-__all__ = ["alone", "end_with_parent", "map_large_blocks", "own_command", "told_to_stop"]
+__all__ = [
+    "alone",
+    "end_with_parent",
+    "map_large_blocks",
+    "own_command",
+    "start_child",
+    "told_to_stop",
+]
 
 _LOCK_POLL_S = 0.5
 _MAPPED_FROM, _LARGE_BLOCK = -3, 1 << 20
@@ -84,6 +92,16 @@ def own_command(settings: Settings, *arguments: str) -> Sequence[str]:
     chosen = () if config is None else ("--config", str(config))
     data_dir = ("--data-dir", str(settings.data_dir))
     return (sys.executable, "-m", "kingpost.cli", *chosen, *data_dir, *arguments)
+
+
+def start_child(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start what ends with this process, by its standard input, and says nothing to its output.
+
+    It has a session of its own: Ctrl-C is for the server, which then closes the pipe.
+    """
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
+from kingpost.cli.beside import start_child
 from kingpost.core import KingpostError
 
 __all__ = ["DueProcess"]
@@ -83,13 +84,7 @@ class DueProcess:
         with self._lock:
             if self._stopped.is_set():
                 return 0
-            # its own session: Ctrl-C is for the server
-            self._process = process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = process = start_child(self._command)
         code = process.wait()
         with self._lock:
             self._process = None

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Sequence
 
+from kingpost.cli.beside import start_child
+
 __all__ = ["KeptProcess"]
 
 _FIRST_PAUSE_S = 0.5
@@ -84,13 +86,7 @@ class KeptProcess:
         with self._lock:
             if self._stopped.is_set():
                 return 0
-            # its own session: Ctrl-C is for the server, which then closes the pipe
-            self._process = process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = process = start_child(self._command)
         code = process.wait()
         with self._lock:
             if not self._stopped.is_set():
