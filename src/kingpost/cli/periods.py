@@ -13,10 +13,18 @@ _EPOCH = date(1970, 1, 1)
 _DAY_US = 24 * 3600 * 1_000_000
 
 from_option = click.option(
-    "--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="The first day; this month's first."
+    "--from",
+    "since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="The first day; this month's first.",
 )
 to_option = click.option(
-    "--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last; tomorrow."
+    "--to",
+    "until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="The day after the last; tomorrow.",
 )
 
 
