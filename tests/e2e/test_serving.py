@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -98,6 +98,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start(tmp_path_factory.mktemp("server"), 0, 2)
     yield server
     assert server.stop() == 0
+
+
+Begin = Callable[..., Server]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Start servers of a test's own; whatever it leaves running is ended."""
+    begun: list[Server] = []
+
+    def begin(directory: Path, *arguments: float) -> Server:
+        begun.append(start(directory, *arguments))
+        return begun[-1]
+
+    yield begin
+    for server in begun:
+        if server.process.poll() is None:
+            server.stop(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -270,12 +288,12 @@ def test_everything_is_served_that_the_docs_page_needs(server: Server) -> None:
         assert httpx.get(server.url + path).status_code == 200
 
 
-def test_a_retry_after_a_restart_gets_the_same_bytes(tmp_path: Path) -> None:
-    server = start(tmp_path)
+def test_a_retry_after_a_restart_gets_the_same_bytes(begin: Begin, tmp_path: Path) -> None:
+    server = begin(tmp_path)
     first = server.decide(payment("p1"), idempotency_key="k").content
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
 
-    server = start(tmp_path)
+    server = begin(tmp_path)
     again = server.decide(payment("p1"), idempotency_key="k")
 
     assert again.content == first
@@ -284,8 +302,8 @@ def test_a_retry_after_a_restart_gets_the_same_bytes(tmp_path: Path) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
-def test_no_answer_leaves_before_the_disk_has_its_record(tmp_path: Path) -> None:
-    server = start(tmp_path, SYNC_S)
+def test_no_answer_leaves_before_the_disk_has_its_record(begin: Begin, tmp_path: Path) -> None:
+    server = begin(tmp_path, SYNC_S)
     host, port = server.address
     client = LoadClient(host, port, _bearer(server), connections=8)
 
@@ -296,17 +314,20 @@ def test_no_answer_leaves_before_the_disk_has_its_record(tmp_path: Path) -> None
     for report in (decided, events):
         assert set(report.statuses()) == {200}
         assert min(answer.latency_ns for answer in report.answers) >= SYNC_S * 1e9
-    firsts: dict[bytes, int] = {}
+    # a repetition that comes while the first is on its way waits for what is left of that
+    longest: dict[bytes, int] = {}
     for answer in repeated.answers:
         assert answer.status == 200
-        firsts.setdefault(answer.body, answer.latency_ns)
-    assert len(firsts) == 8
-    assert min(firsts.values()) >= SYNC_S * 1e9
+        longest[answer.body] = max(longest.get(answer.body, 0), answer.latency_ns)
+    assert len(longest) == 8
+    assert min(longest.values()) >= SYNC_S * 1e9
     assert server.stop() == 0
 
 
-def test_a_drain_under_load_answers_all_it_decided_and_ends_well(tmp_path: Path) -> None:
-    server = start(tmp_path)
+def test_a_drain_under_load_answers_all_it_decided_and_ends_well(
+    begin: Begin, tmp_path: Path
+) -> None:
+    server = begin(tmp_path)
     host, port = server.address
     client = LoadClient(host, port, _bearer(server), connections=32)
     reports: list[LoadReport] = []
@@ -330,8 +351,10 @@ def test_a_drain_under_load_answers_all_it_decided_and_ends_well(tmp_path: Path)
     assert sorted(answered) == sorted(id_text(record.id) for record in server.records())
 
 
-def test_a_server_that_is_to_end_says_so_before_it_takes_no_more(tmp_path: Path) -> None:
-    server = start(tmp_path, 0, 10, 0, 3)
+def test_a_server_that_is_to_end_says_so_before_it_takes_no_more(
+    begin: Begin, tmp_path: Path
+) -> None:
+    server = begin(tmp_path, 0, 10, 0, 3)
     server.process.send_signal(signal.SIGTERM)
     statuses: list[int] = []
 
